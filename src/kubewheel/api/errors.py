@@ -1,0 +1,195 @@
+"""Errors of the API: each is a metav1.Status on the wire.
+
+In: what went wrong. Out: StatusError with upstream's code, reason, message and details.
+Called by: every room that speaks to or is the API server.
+
+ApiError tree: StatusError (one class; `reason` tells the kind; helpers below build upstream's).
+Field errors (validation) are FieldError values collected in lists, then one `invalid(...)`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+
+class StatusError(Exception):
+    """A failed API call. `status` is the metav1.Status dict."""
+
+    def __init__(self, status: dict[str, Any], *, headers: dict[str, str] | None = None) -> None:
+        super().__init__(status.get("message", ""))
+        self.status = status
+        self.headers = headers or {}
+
+    @property
+    def code(self) -> int:
+        return int(self.status.get("code", 500))
+
+    @property
+    def reason(self) -> str:
+        return str(self.status.get("reason", ""))
+
+    @property
+    def message(self) -> str:
+        return str(self.status.get("message", ""))
+
+
+def status_error(
+    code: int,
+    reason: str,
+    message: str,
+    *,
+    name: str = "",
+    group: str = "",
+    kind: str = "",
+    uid: str = "",
+    causes: list[dict[str, str]] | None = None,
+    retry_after: int = 0,
+) -> StatusError:
+    details: dict[str, Any] = {}
+    for key, value in (("name", name), ("group", group), ("kind", kind), ("uid", uid)):
+        if value:
+            details[key] = value
+    if causes:
+        details["causes"] = causes
+    if retry_after:
+        details["retryAfterSeconds"] = retry_after
+    status: dict[str, Any] = {
+        "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
+        "message": message, "reason": reason, "details": details, "code": code,
+    }
+    if not details:
+        del status["details"]
+    if not reason:
+        del status["reason"]
+    return StatusError(status, headers={"Retry-After": str(retry_after)} if retry_after else None)
+
+
+def qualified(plural: str, group: str) -> str:
+    """`deployments.apps`, or `pods` for the core group."""
+    return f"{plural}.{group}" if group else plural
+
+
+def not_found(plural: str, name: str, *, group: str = "") -> StatusError:
+    return status_error(404, "NotFound", f'{qualified(plural, group)} "{name}" not found',
+                        name=name, group=group, kind=plural)
+
+
+def page_not_found() -> StatusError:
+    """What an unknown API path answers; kubectl shows the same words for an unknown resource."""
+    return status_error(404, "NotFound", "the server could not find the requested resource")
+
+
+def already_exists(plural: str, name: str, *, group: str = "") -> StatusError:
+    return status_error(409, "AlreadyExists", f'{qualified(plural, group)} "{name}" already exists',
+                        name=name, group=group, kind=plural)
+
+
+def conflict(plural: str, name: str, *, group: str = "", message: str = "") -> StatusError:
+    text = message or ("the object has been modified; please apply your changes to the latest version "
+                       "and try again")
+    return status_error(409, "Conflict", f'Operation cannot be fulfilled on {qualified(plural, group)} "{name}": {text}',
+                        name=name, group=group, kind=plural)
+
+
+def forbidden(plural: str, name: str, why: str, *, group: str = "") -> StatusError:
+    what = qualified(plural, group)
+    text = f'{what} "{name}" is forbidden: {why}' if name else f"{what} is forbidden: {why}"
+    return status_error(403, "Forbidden", text, name=name, group=group, kind=plural)
+
+
+def bad_request(message: str) -> StatusError:
+    return status_error(400, "BadRequest", message)
+
+
+def unauthorized(message: str = "Unauthorized") -> StatusError:
+    return status_error(401, "Unauthorized", message)
+
+
+def method_not_supported(plural: str, verb: str, *, group: str = "") -> StatusError:
+    return status_error(405, "MethodNotAllowed", f"{verb} is not supported on resources of kind \"{qualified(plural, group)}\"",
+                        group=group, kind=plural)
+
+
+def gone(message: str) -> StatusError:
+    """410 Expired: the resource version or continue token is too old."""
+    return status_error(410, "Expired", message)
+
+
+def internal(message: str) -> StatusError:
+    return status_error(500, "InternalError", f"Internal error occurred: {message}",
+                        causes=[{"message": message}])
+
+
+def too_many_requests(message: str, *, retry_after: int = 1) -> StatusError:
+    return status_error(429, "TooManyRequests", message, retry_after=retry_after)
+
+
+def service_unavailable(message: str) -> StatusError:
+    return status_error(503, "ServiceUnavailable", message)
+
+
+@dataclass(frozen=True, slots=True)
+class FieldError:
+    """One finding of validation (apimachinery field.Error). `type` is the cause's reason:
+    FieldValueInvalid, FieldValueRequired, FieldValueNotSupported, FieldValueForbidden,
+    FieldValueDuplicate, FieldValueTooLong, FieldValueTooMany, FieldValueNotFound, FieldValueTypeInvalid."""
+
+    type: str
+    field: str
+    body: str  # the text after "path: "
+
+
+def render_value(value: Any) -> str:
+    """How upstream prints a bad value: strings quoted, objects and lists as JSON, null as null."""
+    import orjson
+
+    return orjson.dumps(value).decode()
+
+
+def field_invalid(path: str, value: Any, detail: str) -> FieldError:
+    return FieldError("FieldValueInvalid", path, f"Invalid value: {render_value(value)}" + (f": {detail}" if detail else ""))
+
+
+def field_required(path: str, detail: str = "") -> FieldError:
+    return FieldError("FieldValueRequired", path, "Required value" + (f": {detail}" if detail else ""))
+
+
+def field_not_supported(path: str, value: Any, allowed: Iterable[str]) -> FieldError:
+    names = ", ".join(f'"{a}"' for a in sorted(allowed))
+    return FieldError("FieldValueNotSupported", path, f"Unsupported value: {render_value(value)}: supported values: {names}")
+
+
+def field_forbidden(path: str, detail: str) -> FieldError:
+    return FieldError("FieldValueForbidden", path, f"Forbidden: {detail}")
+
+
+def field_duplicate(path: str, value: Any) -> FieldError:
+    return FieldError("FieldValueDuplicate", path, f"Duplicate value: {render_value(value)}")
+
+
+def field_too_long(path: str, limit: int) -> FieldError:
+    return FieldError("FieldValueTooLong", path, f"Too long: may not be more than {limit} bytes")
+
+
+def field_too_many(path: str, actual: int, limit: int) -> FieldError:
+    return FieldError("FieldValueTooMany", path, f"Too many: {actual}: must have at most {limit} items")
+
+
+def field_not_found(path: str, value: Any) -> FieldError:
+    return FieldError("FieldValueNotFound", path, f"Not found: {render_value(value)}")
+
+
+def field_type_invalid(path: str, value: Any, detail: str) -> FieldError:
+    return FieldError("FieldValueTypeInvalid", path, f"Invalid value: {render_value(value)}: {detail}")
+
+
+def invalid(kind: str, name: str, findings: list[FieldError], *, group: str = "") -> StatusError:
+    """422: `Deployment.apps "x" is invalid: spec.y: Required value` or `[a, b]` for several."""
+    texts = [f"{f.field}: {f.body}" for f in findings]
+    joined = texts[0] if len(texts) == 1 else "[" + ", ".join(texts) + "]"
+    causes = [{"reason": f.type, "message": f.body, "field": f.field} for f in findings]
+    what = f"{kind}.{group}" if group else kind
+    return status_error(422, "Invalid", f'{what} "{name}" is invalid: {joined}',
+                        name=name, group=group, kind=kind, causes=causes)
