@@ -1,0 +1,49 @@
+"""One request on its way through a verb or a subresource handler.
+
+In: what chain.py found out. Out: the bundle every `verbs/*.py` and `subresources/*.py` function takes.
+A handler is `async def handle(call: Call) -> Response`; it raises StatusError to refuse.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from kubewheel.api.resource import Object, Resource, Subresource
+from kubewheel.apiserver.attributes import RequestInfo
+from kubewheel.client.transport import Identity, Request, Response
+
+if TYPE_CHECKING:
+    from kubewheel.apiserver.server import Server
+
+
+@dataclass(slots=True)
+class Call:
+    server: Server  # .client (loopback, system:apiserver), .caches, .authorizer, .admission, .clock, .random, .registry
+    request: Request
+    info: RequestInfo
+    user: Identity
+    resource: Resource
+    sub: Subresource | None = None
+
+    @property
+    def namespace(self) -> str:
+        return self.info.namespace
+
+    @property
+    def name(self) -> str:
+        return self.info.name
+
+    @property
+    def dry_run(self) -> bool:
+        return "All" in self.request.query.get("dryRun", ())
+
+    def body(self) -> Object:
+        """The request body as a private dict. StatusError 400 if it is no JSON/YAML object, 415 for other types."""
+        from kubewheel.apiserver import bodies
+
+        return bodies.decode(self.request)
+
+    def answer(self, obj: Object, *, status: int = 200) -> Response:
+        """The object in the representation the client asked for is made later, by render.py."""
+        return Response(status=status, obj=obj)
