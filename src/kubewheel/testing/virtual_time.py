@@ -1,7 +1,7 @@
 """An event loop in which waiting costs nothing: time jumps to the next timer when nothing is ready.
 
 In: a coroutine (`run`), or a loop factory for `asyncio.Runner` and pytest-asyncio. Out: the same history for
-equal runs: `loop.time()` starts at 0 and moves only by jumps, so `LoopClock` stamps and back-offs repeat exactly.
+equal runs: `loop.time()` starts at 0 and moves only by jumps, so `LoopClock` stamps repeat exactly.
 Called by: testing.cluster and tests.
 
 While work is out in threads (`asyncio.to_thread`) or a `hold()` is open, the loop waits really, so that what
@@ -57,7 +57,7 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         self._held = 0
         selector = _JumpingSelector()
         super().__init__(selector)
-        # Sums of floats may miss a timer's time by an ulp; without slack the loop would jump by 1e-12 for ever.
+        # A sum of floats may miss a timer by an ulp; without slack the loop would jump by 1e-12 for ever.
         self._clock_resolution = 1e-6
         selector.loop = self
 
@@ -79,7 +79,9 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         finally:
             self._held -= 1
 
-    def run_in_executor(self, executor: Any, func: Callable[..., Any], *args: Any) -> asyncio.Future[Any]:
+    def run_in_executor(  # type: ignore[override]
+        self, executor: Any, func: Callable[..., Any], *args: Any
+    ) -> asyncio.Future[Any]:
         future = super().run_in_executor(executor, func, *args)
         self._held += 1
         future.add_done_callback(self._thread_done)
