@@ -80,7 +80,6 @@ class PodInfo:
     namespace: str
     name: str
     node: str
-    node_name_wanted: str
     labels: Mapping[str, str]
     priority: int
     scheduler: str
@@ -104,7 +103,7 @@ def podinfo(pod: Object) -> PodInfo:
     signature = _signature(namespace, labels, meta, spec)
     return PodInfo(
         uid=meta.get("uid", ""), namespace=namespace, name=meta["name"], node=spec.get("nodeName") or "",
-        node_name_wanted="", labels=labels, priority=spec.get("priority") or 0,
+        labels=labels, priority=spec.get("priority") or 0,
         scheduler=spec.get("schedulerName") or "default-scheduler", terminating=terminating,
         nominated=(pod.get("status") or {}).get("nominatedNodeName") or "",
         gates=tuple(g["name"] for g in spec.get("schedulingGates") or ()), signature=signature,
