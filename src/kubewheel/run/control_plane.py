@@ -44,7 +44,6 @@ class ControlPlane:
         self.clock = clock
         self.random = rng
         self.selected = controllers.select(controller_flag) if controller_flag else ()
-        options.controller_rules = {c.name: c.rules for c in controllers.CONTROLLERS}
         self.server = Server(store, clock=clock, rng=rng, options=options)
         self._controller_options = dict(controller_options or {})
         self._with_scheduler = with_scheduler
