@@ -39,12 +39,12 @@ log = logging.getLogger(__name__)
 BINDS_IN_FLIGHT = 128
 TURN = 32  # pods decided before others get their turn (counted, not timed: equal runs stay equal)
 
-ATTEMPTS = REGISTRY.counter("scheduler_schedule_attempts_total", "Number of attempts to schedule pods, by the result.",
+ATTEMPTS = REGISTRY.counter("scheduler_schedule_attempts_total", "Number of attempts to schedule pods, by result.",
                             "result", "profile")
 DURATION = REGISTRY.histogram("scheduler_scheduling_algorithm_duration_seconds",
                               "Scheduling algorithm latency in seconds", buckets=tuple(0.00005 * 2**n for n in range(16)))
 PREEMPTIONS = REGISTRY.counter("scheduler_preemption_attempts_total",
-                               "Total preemption attempts in the cluster till now")
+                               "Total preemption attempts till now")
 VICTIMS = REGISTRY.histogram("scheduler_preemption_victims", "Number of selected preemption victims",
                              buckets=(1, 2, 4, 8, 16, 32, 64))
 PENDING = REGISTRY.gauge("scheduler_pending_pods", "Number of pending pods, by the queue type.", "queue")
