@@ -51,7 +51,8 @@ def parse(request: Request) -> RequestInfo:
         elif info.verb == "delete":
             info.verb = "deletecollection"
         if info.verb in ("list", "watch", "deletecollection"):
-            info.name = _name_in(request.first("fieldSelector"))
+            info.field_selector = request.first("fieldSelector")
+            info.name = _name_in(info.field_selector)
     elif info.verb == "get" and not info.subresource and _truthy(request.first("watch")):
         info.verb = "watch"
     return info

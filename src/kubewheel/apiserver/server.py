@@ -20,7 +20,8 @@ from kubewheel.apiserver.extension.crd import controller as crds
 from kubewheel.apiserver.options import Options
 from kubewheel.apiserver.registry import Registry
 from kubewheel.apiserver.streams import kubelet
-from kubewheel.apiserver.verbs import create, delete, get, list as listing, patch, update, watch
+from kubewheel.apiserver.verbs import create, delete, get, patch, update, watch
+from kubewheel.apiserver.verbs import list as listing
 from kubewheel.apiserver.watch_cache import WatchCache
 from kubewheel.client.cache import Caches
 from kubewheel.client.client import Client
@@ -49,6 +50,7 @@ class Server:
         self.kubelets = kubelet.Connector(options)
         self.authorizer = authz.build(self)
         self.authenticator = authn.build(self)
+        self.tokens = self.authenticator.service_accounts
         self.admission = admission_chain.build(options, AdmissionContext(
             client=self.client, caches=self.caches, clock=clock, random=rng, authorizer=self.authorizer,
             options={"server": self}))

@@ -151,12 +151,13 @@ class ServiceAccounts:
     def __init__(
         self, *, private_key: bytes, public_keys: Iterable[bytes] = (), get: Getter, clock: clocks.Clock,
         issuers: Iterable[str] = (DEFAULT_ISSUER,), audiences: Iterable[str] = (), max_seconds: int = 0,
-        extend: bool = True,
+        extend: bool = True, jwks_uri: str = "",
     ) -> None:
         self.issuers = tuple(issuers)
         self.audiences = tuple(audiences) or self.issuers[:1]
         self.max_seconds = max_seconds  # --service-account-max-token-expiration; 0: no limit
         self.extend = extend
+        self.jwks_uri = jwks_uri
         self._get = get
         self._clock = clock
         self._private = serialization.load_pem_private_key(private_key, None)
@@ -168,6 +169,12 @@ class ServiceAccounts:
     @property
     def issuer(self) -> str:
         return self.issuers[0]
+
+    def openid_configuration(self) -> Object:
+        return openid_configuration(self.issuer, self.jwks_uri, self.keys)
+
+    def jwks(self) -> Object:
+        return jwks(self.keys)
 
     def sign(self, payload: Object) -> str:
         return jwt.encode(payload, self._private, algorithm=self._signer.algorithm,  # type: ignore[arg-type]
@@ -301,7 +308,7 @@ def getter(caches: Any, client: Any) -> Getter:
     """Looks in the cache, then asks the server: a token may be newer than what the cache has seen."""
 
     async def get(resource: str, namespace: str, name: str, uid: str) -> Object | None:
-        found = caches.get(resource).get(namespace, name)
+        found = caches.get(resource).get(namespace or None, name)
         if found is not None and (not uid or found["metadata"].get("uid") == uid):
             return found
         return await client.find(resource, name, namespace=namespace or None)
