@@ -64,7 +64,7 @@ class Bootstrap:
                 await self._create("namespaces", {"metadata": {"name": name}})
 
     async def _roles(self) -> None:
-        await reconcile_policy.reconcile(self._server.client, self._server.options.controller_rules)
+        await reconcile_policy.reconcile(self._server.client)
 
     async def _priorities(self) -> None:
         await priority.ensure_system_classes(self._server.client)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from kubewheel.api import codec, errors
 from kubewheel.apiserver.attributes import RequestInfo
+from kubewheel.apiserver.authn import service_account
 from kubewheel.apiserver.extension import discovery, openapi
 from kubewheel.apiserver.health import Health
 from kubewheel.client.transport import Identity, Request, Response
@@ -86,10 +87,14 @@ class Endpoints:
         return Response(status=status, headers=headers, body=body)
 
     def _oidc(self, path: str) -> Response:
-        tokens = self._server.tokens
+        accounts = self._server.authenticator.service_accounts
+        assert accounts is not None
         if path.endswith("jwks"):
-            return Response(body=codec.dumps(tokens.jwks()), headers={"content-type": "application/jwk-set+json"})
-        return _json(tokens.openid_configuration())
+            return Response(body=codec.dumps(service_account.jwks(accounts.keys)),
+                            headers={"content-type": "application/jwk-set+json"})
+        options = self._server.options
+        jwks_uri = f"https://{options.advertise_address}:{options.secure_port}/openid/v1/jwks"
+        return _json(service_account.openid_configuration(accounts.issuer, jwks_uri, accounts.keys))
 
     def _paths(self) -> list[str]:
         groups = sorted({(r.group, r.version) for r in self._server.registry.all() if r.group})

@@ -5,9 +5,7 @@ In: cli or testing. Out: one value. Called by: server and what it assembles.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
 
 @dataclass(slots=True, kw_only=True)
@@ -37,5 +35,3 @@ class Options:
     proxy_client_key: str = ""
     event_ttl: float = 3600.0
     publish_kubernetes_service: bool = True
-    # RBAC rules of system:controller:<name>, from the controllers' declarations; run hands them down.
-    controller_rules: Mapping[str, Any] = field(default_factory=dict)

@@ -10,7 +10,7 @@ import random
 
 from kubewheel.api import catalog, errors
 from kubewheel.api.resource import Gvr, Resource
-from kubewheel.apiserver import authn, authz, endpoints, hooks, subresources
+from kubewheel.apiserver import endpoints, hooks, identity, subresources
 from kubewheel.apiserver.admission import chain as admission_chain
 from kubewheel.apiserver.attributes import AdmissionContext, RequestInfo
 from kubewheel.apiserver.bootstrap import Bootstrap
@@ -20,8 +20,7 @@ from kubewheel.apiserver.extension.crd import controller as crds
 from kubewheel.apiserver.options import Options
 from kubewheel.apiserver.registry import Registry
 from kubewheel.apiserver.streams import kubelet
-from kubewheel.apiserver.verbs import create, delete, get, patch, update, watch
-from kubewheel.apiserver.verbs import list as listing
+from kubewheel.apiserver.verbs import create, delete, get, list as listing, patch, update, watch
 from kubewheel.apiserver.watch_cache import WatchCache
 from kubewheel.client.cache import Caches
 from kubewheel.client.client import Client
@@ -48,9 +47,8 @@ class Server:
         self.tasks = Tasks("apiserver")
         self.hooks = hooks.Hooks(self)
         self.kubelets = kubelet.Connector(options)
-        self.authorizer = authz.build(self)
-        self.authenticator = authn.build(self)
-        self.tokens = self.authenticator.service_accounts
+        self.authorizer = identity.authorization(self)
+        self.authenticator = identity.authentication(self)
         self.admission = admission_chain.build(options, AdmissionContext(
             client=self.client, caches=self.caches, clock=clock, random=rng, authorizer=self.authorizer,
             options={"server": self}))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from kubewheel.api import errors
+from kubewheel.api import errors, quantity
 from kubewheel.api.resource import Object
 from kubewheel.apiserver.admission import amounts, pods
 from kubewheel.apiserver.attributes import AdmissionPlugin, Attributes
@@ -145,7 +145,7 @@ def _ratio(kind: str, name: str, bound: amounts.Amount, request: object, limit: 
     elif limit is None or amounts.parse(limit) == amounts.ZERO:
         yield f"{name} max limit to request ratio per {kind} is {bound}, but no limit is specified or limit is 0"
     else:
-        ratio = amounts.parse(limit).value / amounts.parse(request).value
-        if ratio > bound.value:
+        ratio = amounts.parse(limit).nano / amounts.parse(request).nano
+        if ratio * quantity.NANO > bound.nano:
             yield (f"{name} max limit to request ratio per {kind} is {bound}, but provided ratio is "
-                   f"{float(ratio):.6f}")
+                   f"{ratio:.6f}")

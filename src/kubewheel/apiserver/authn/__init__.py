@@ -6,24 +6,15 @@ In: a Request. Out: Identity, or StatusError 401. Called by: chain.py; TokenRevi
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 from kubewheel.api import errors
 from kubewheel.apiserver.attributes import Authenticator
-from kubewheel.apiserver.authn import service_account
 from kubewheel.apiserver.authn.anonymous import Anonymous
-from kubewheel.apiserver.authn.bootstrap_token import BootstrapTokens
 from kubewheel.apiserver.authn.request_header import RequestHeader
 from kubewheel.apiserver.authn.service_account import ServiceAccounts
-from kubewheel.apiserver.authn.token_file import TokenFile
 from kubewheel.apiserver.authn.tokens import TokenAuthenticator, Tokens
 from kubewheel.apiserver.authn.x509 import ClientCertificates
 from kubewheel.client.transport import Identity, Request
-from kubewheel.lib import tls
-
-if TYPE_CHECKING:
-    from kubewheel.apiserver.server import Server
 
 
 class Authentication:
@@ -62,23 +53,3 @@ class Authentication:
             if anonymous is not None:
                 return anonymous
         raise refused or errors.unauthorized()
-
-
-def build(server: Server) -> Authentication:
-    """The authentication of the server's options."""
-    options, clock = server.options, server.clock
-    others: list[TokenAuthenticator] = []
-    if options.token_auth_file:
-        others.append(TokenFile(Path(options.token_auth_file).read_text()))
-    others.append(BootstrapTokens(server.caches, clock))
-    accounts = ServiceAccounts(
-        private_key=options.service_account_key or tls.new_ec_key(), clock=clock,
-        get=service_account.getter(server.caches, server.client), issuers=(options.service_account_issuer,),
-        audiences=options.api_audiences,
-        jwks_uri=f"https://{options.advertise_address}:{options.secure_port}/openid/v1/jwks")
-    return Authentication(
-        request_header=RequestHeader(options.requestheader_client_ca, clock,
-                                     allowed_names=options.requestheader_allowed_names)
-        if options.requestheader_client_ca else None,
-        certificates=ClientCertificates(options.client_ca, clock) if options.client_ca else None,
-        service_accounts=accounts, other_tokens=others, anonymous=Anonymous() if options.anonymous_auth else None)

@@ -151,13 +151,12 @@ class ServiceAccounts:
     def __init__(
         self, *, private_key: bytes, public_keys: Iterable[bytes] = (), get: Getter, clock: clocks.Clock,
         issuers: Iterable[str] = (DEFAULT_ISSUER,), audiences: Iterable[str] = (), max_seconds: int = 0,
-        extend: bool = True, jwks_uri: str = "",
+        extend: bool = True,
     ) -> None:
         self.issuers = tuple(issuers)
         self.audiences = tuple(audiences) or self.issuers[:1]
         self.max_seconds = max_seconds  # --service-account-max-token-expiration; 0: no limit
         self.extend = extend
-        self.jwks_uri = jwks_uri
         self._get = get
         self._clock = clock
         self._private = serialization.load_pem_private_key(private_key, None)
@@ -169,12 +168,6 @@ class ServiceAccounts:
     @property
     def issuer(self) -> str:
         return self.issuers[0]
-
-    def openid_configuration(self) -> Object:
-        return openid_configuration(self.issuer, self.jwks_uri, self.keys)
-
-    def jwks(self) -> Object:
-        return jwks(self.keys)
 
     def sign(self, payload: Object) -> str:
         return jwt.encode(payload, self._private, algorithm=self._signer.algorithm,  # type: ignore[arg-type]

@@ -28,7 +28,7 @@ async def handle(call: Call) -> Response:
         if meta.get(field) not in (None, "", wanted):
             raise errors.bad_request(f"the {field} of the provided object does not match the {field} sent on the request")
         meta[field] = wanted
-    authority = call.server.tokens
+    authority = call.server.authenticator.service_accounts
     spec.setdefault("expirationSeconds", DEFAULT_SECONDS)
     if not spec.get("audiences"):
         spec["audiences"] = list(authority.audiences)

@@ -1,0 +1,17 @@
+"""resourceslices.
+
+In: objects. Out: RESOURCE. Called by: catalog.py.
+"""
+
+from __future__ import annotations
+
+from kubewheel.api.resource import Resource
+
+RESOURCE = Resource(
+    group="resource.k8s.io",
+    kind="ResourceSlice",
+    plural="resourceslices",
+    namespaced=False,
+    definition="io.k8s.api.resource.v1.ResourceSlice",
+    registry="resourceslices",
+)

@@ -1,0 +1,20 @@
+"""prioritylevelconfigurations.
+
+In: objects. Out: RESOURCE. Called by: catalog.py.
+"""
+
+from __future__ import annotations
+
+from kubewheel.api import subresources
+from kubewheel.api.resource import Resource
+
+RESOURCE = Resource(
+    group="flowcontrol.apiserver.k8s.io",
+    kind="PriorityLevelConfiguration",
+    plural="prioritylevelconfigurations",
+    namespaced=False,
+    definition="io.k8s.api.flowcontrol.v1.PriorityLevelConfiguration",
+    registry="prioritylevelconfigurations",
+    subresources=(subresources.status("PriorityLevelConfiguration"),),
+    prepare_create=subresources.drop_status,
+)

@@ -1,0 +1,19 @@
+"""rolebindings.
+
+In: objects. Out: RESOURCE. Called by: catalog.py.
+"""
+
+from __future__ import annotations
+
+from kubewheel.api.resource import Resource
+
+RESOURCE = Resource(
+    group="rbac.authorization.k8s.io",
+    kind="RoleBinding",
+    plural="rolebindings",
+    definition="io.k8s.api.rbac.v1.RoleBinding",
+    registry="rolebindings",
+    has_generation=False,
+    name_rule="path-segment",
+    create_on_update=True,
+)
