@@ -9,11 +9,15 @@ def make(name, **spec):
             "spec": {"containers": [{"name": "c", "image": "i"}], **spec}}
 
 
+def is_running(pod):
+    return pod.get("status", {}).get("phase") == "Running"
+
+
 def test_a_pod_is_scheduled_and_runs():
     async def main():
-        async with cluster(nodes=2) as c:
+        async with cluster(nodes=2, controllers="") as c:
             await c.client.create("pods", make("p"))
-            p = await c.wait_for("pods", "p", lambda p: p["status"].get("phase") == "Running")
+            p = await c.wait_for("pods", "p", is_running)
             assert p["spec"]["nodeName"].startswith("node-")
             assert p["status"]["podIP"]
 
