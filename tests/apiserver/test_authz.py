@@ -3,7 +3,16 @@ import security_fakes as fakes
 
 from kubewheel.api import errors
 from kubewheel.apiserver.attributes import RequestInfo
-from kubewheel.apiserver.authz import default_policy, escalation, messages, modes, node, rbac, reconcile_policy, rules
+from kubewheel.apiserver.authz import (
+    default_policy,
+    escalation,
+    messages,
+    modes,
+    node,
+    rbac,
+    reconcile_policy,
+    rules,
+)
 from kubewheel.client.transport import Identity
 
 G = "rbac.authorization.k8s.io"
