@@ -25,7 +25,7 @@ def scaled(value: int | str, total: int, *, round_up: bool) -> int:
         return value
     part = percent(value)
     if part is None:
-        raise ValueError(f'invalid value for IntOrString: invalid type: string is not a percentage')
+        raise ValueError('invalid value for IntOrString: invalid type: string is not a percentage')
     return -(-part * total // 100) if round_up else part * total // 100
 
 

@@ -281,7 +281,7 @@ def _unescaped(value: str) -> str:
             escaped = value[position:position + 1]
             if escaped not in (",", "=", "\\"):
                 raise errors.bad_request(f"invalid field selector: invalid escape sequence: \\{escaped}"
-                                         if escaped else f"invalid field selector: trailing backslash")
+                                         if escaped else "invalid field selector: trailing backslash")
             out.append(escaped)
         elif c in ",=":
             raise errors.bad_request(f"invalid field selector: unescaped character in value: {c}")

@@ -119,7 +119,7 @@ def qos_class(pod: Object) -> str:
 
 
 def _is_zero(text: Any) -> bool:
-    return text is None or str(text).rstrip("numkMGTPEi") in ("", "0")
+    return text is None or str(text).rstrip("numkKMGTPEi") in ("", "0")
 
 
 def _pod_ips(pod: Object, observed: Observed, known: Known) -> list[str]:

@@ -23,7 +23,6 @@ from kubewheel.lib import clock as clocks
 from kubewheel.lib.supervise import Tasks
 from kubewheel.reconcile import runner
 from kubewheel.reconcile.controller import Context, Controller
-from kubewheel.scheduler.loop import Scheduler
 from kubewheel.storage.store import Store
 
 MANAGER = "system:kube-controller-manager"
@@ -51,7 +50,7 @@ class ControlPlane:
         self._tasks = Tasks("control-plane")
         self._recorders: list[Recorder] = []
         self._caches: list[Caches] = []
-        self.scheduler: Scheduler | None = None
+        self.scheduler: Any = None
 
     async def start(self) -> None:
         """Returns when the API serves; controllers and scheduler come up in the background."""
@@ -85,6 +84,8 @@ class ControlPlane:
         self._tasks.spawn("controllers", runner.run(self.selected, make_context))
 
     def _start_scheduler(self) -> None:
+        from kubewheel.scheduler.loop import Scheduler
+
         client = self.server.client_for(component(SCHEDULER), user_agent="kube-scheduler")
         client.manager = "kube-scheduler"
         self.scheduler = Scheduler(

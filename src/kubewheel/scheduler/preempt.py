@@ -46,7 +46,7 @@ def preempt(
                              f"{decision.total} Preemption is not helpful for scheduling.")
     why: Counter[str] = Counter()
     helpful = []
-    for row in np.flatnonzero(table.alive):
+    for row in map(int, np.flatnonzero(table.alive)):
         number, code = int(decision.failing[row]), int(decision.codes[row])
         if number and decider.is_unresolvable(number, code):
             why["Preemption is not helpful for scheduling"] += 1
@@ -80,8 +80,9 @@ def _not_eligible(pod: PodInfo, table: Table) -> str:
 
 
 def _by_preemption(pod: PodInfo) -> bool:
+    conditions = (pod.obj.get("status") or {}).get("conditions") or ()
     return any(c.get("type") == "DisruptionTarget" and c.get("status") == "True"
-               and c.get("reason") == "PreemptionByScheduler" for c in (pod.obj.get("status") or {}).get("conditions") or ())
+               and c.get("reason") == "PreemptionByScheduler" for c in conditions)
 
 
 def _started(pod: PodInfo) -> str:
@@ -133,7 +134,8 @@ def _try_node(
 def _by_budget(pods: Iterable[PodInfo], budgets: Sequence[Object]) -> tuple[list[PodInfo], list[PodInfo]]:
     """Those whose eviction would break a PodDisruptionBudget, and the others."""
     left = {id(b): (b.get("status") or {}).get("disruptionsAllowed", 0) for b in budgets}
-    violating, harmless = [], []
+    violating: list[PodInfo] = []
+    harmless: list[PodInfo] = []
     for pod in pods:
         breaks = False
         for budget in budgets:

@@ -40,7 +40,8 @@ class Queue:
 
     def __init__(
         self, now: Callable[[], float], *, wants: Callable[[str, str, str], bool],
-        gate: Callable[[PodInfo], str | None] = lambda info: None, first_backoff: float = 1.0, max_backoff: float = 10.0,
+        gate: Callable[[PodInfo], str | None] = lambda info: None, first_backoff: float = 1.0,
+        max_backoff: float = 10.0,
     ) -> None:
         self._now, self._wants, self._gate = now, wants, gate
         self._first_backoff, self._max_backoff = first_backoff, max_backoff
