@@ -39,7 +39,7 @@ log = logging.getLogger(__name__)
 BINDS_IN_FLIGHT = 128
 TURN = 32  # pods decided before others get their turn (counted, not timed: equal runs stay equal)
 
-ATTEMPTS = REGISTRY.counter("scheduler_schedule_attempts_total", "Number of attempts to schedule pods, by result.",
+ATTEMPTS = REGISTRY.counter("scheduler_schedule_attempts_total", "Attempts to schedule pods, by result.",
                             "result", "profile")
 DURATION = REGISTRY.histogram("scheduler_scheduling_algorithm_duration_seconds",
                               "Scheduling algorithm latency in seconds", buckets=tuple(0.00005 * 2**n for n in range(16)))
