@@ -1,15 +1,32 @@
 """Through a real API server, in virtual time: scheduling, preemption, anti-affinity, spread, taints."""
 
+import contextlib
 from collections import Counter
 
+import kubewheel.testing as testing
 from kubewheel.testing import virtual_time
-from kubewheel.testing.cluster import cluster
 
 
 def make(name, *, labels=None, cpu=None, **spec):
     resources = {"requests": {"cpu": cpu}} if cpu else {}
-    return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "namespace": "default", "labels": labels or {}},
+    return {"apiVersion": "v1", "kind": "Pod",
+            "metadata": {"name": name, "namespace": "default", "labels": labels or {}},
             "spec": {"containers": [{"name": "c", "image": "i", "resources": resources}], **spec}}
+
+
+@contextlib.asynccontextmanager
+async def cluster(*, nodes, capacity=None, seed=0):
+    """Without controllers: what they would do for these tests is done by hand."""
+    async with testing.cluster(nodes=0, controllers="", seed=seed) as c:
+        await c.client.create("serviceaccounts", {
+            "apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default", "namespace": "default"}})
+        await add_nodes(c, nodes, capacity=capacity)
+        yield c
+
+
+async def add_nodes(c, count, **options):
+    for made in await c.add_nodes(count, **options):
+        await c.client.patch("nodes", made.name, {"spec": {"taints": None}})  # not-ready, taken off by a controller
 
 
 def is_running(pod):
@@ -26,7 +43,7 @@ async def nodes_of(c, names):
 
 def test_scheduled_running_and_told():
     async def main():
-        async with cluster(nodes=2, controllers="") as c:
+        async with cluster(nodes=2) as c:
             await c.client.create("pods", make("p"))
             p = await c.wait_for("pods", "p", is_running)
             assert p["status"]["podIP"] and condition(p, "Ready")["status"] == "True"
@@ -46,23 +63,23 @@ def test_scheduled_running_and_told():
 
 def test_unschedulable_until_there_is_room():
     async def main():
-        async with cluster(nodes=1, controllers="", node_options={"capacity": {"cpu": "2"}}) as c:
+        async with cluster(nodes=1, capacity={"cpu": "2"}) as c:
             await c.client.create("pods", make("big", cpu="3"))
             p = await c.wait_for("pods", "big", lambda p: condition(p, "PodScheduled"))
             assert condition(p, "PodScheduled")["reason"] == "Unschedulable"
             assert condition(p, "PodScheduled")["message"] == (
                 "0/1 nodes are available: 1 Insufficient cpu. preemption: 0/1 nodes are available: "
                 "1 No preemption victims found for incoming pod.")
-            await c.add_nodes(1, capacity={"cpu": "4"})
-            assert await nodes_of(c, ["big"]) == ["node-1-0"]
+            await add_nodes(c, 1, prefix="more-", capacity={"cpu": "4"})
+            assert await nodes_of(c, ["big"]) == ["more-0"]
 
     virtual_time.run(main())
 
 
 def test_anti_affinity_spread_and_taints():
     async def main():
-        async with cluster(nodes=0, controllers="") as c:
-            await c.add_nodes(4, labels=lambda n: {"topology.kubernetes.io/zone": "ab"[n % 2]})
+        async with cluster(nodes=0) as c:
+            await add_nodes(c, 4, labels=lambda n: {"topology.kubernetes.io/zone": "ab"[n % 2]})
             term = {"labelSelector": {"matchLabels": {"app": "db"}}, "topologyKey": "kubernetes.io/hostname"}
             anti = {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [term]}}
             for n in range(4):
@@ -89,7 +106,7 @@ def test_anti_affinity_spread_and_taints():
 
 def test_preemption():
     async def main():
-        async with cluster(nodes=1, controllers="", node_options={"capacity": {"cpu": "2"}}) as c:
+        async with cluster(nodes=1, capacity={"cpu": "2"}) as c:
             await c.client.create("priorityclasses.scheduling.k8s.io", {
                 "apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass", "metadata": {"name": "high"},
                 "value": 1000})
@@ -110,7 +127,7 @@ def test_preemption():
 
 def test_equal_seeds_give_equal_histories():
     async def main():
-        async with cluster(nodes=5, controllers="", seed=3) as c:
+        async with cluster(nodes=5, seed=3) as c:
             for n in range(10):
                 await c.client.create("pods", make(f"p{n}"))
             return await nodes_of(c, [f"p{n}" for n in range(10)])
