@@ -63,6 +63,7 @@ class Scheduler:
         self.profiles = self.config.profiles
         self.queue: Queue = None  # type: ignore[assignment]  # made by run(): it needs the running loop
         self._tasks = Tasks("scheduler")
+        self._counted = float("-inf")
         self._slots = asyncio.Semaphore(BINDS_IN_FLIGHT)
 
     async def run(self) -> None:
@@ -86,8 +87,7 @@ class Scheduler:
         while True:
             item = self.queue.pop_nowait()
             if item is None:
-                for queue, count in self.queue.counts().items():
-                    PENDING.set(count, {"in-flight": "active"}.get(queue, queue))
+                self._count_pending()
                 item = await self.queue.pop()
                 decided = 0
             try:
@@ -100,6 +100,14 @@ class Scheduler:
             decided += 1
             if self._slots.locked() or decided % TURN == 0:
                 await asyncio.sleep(0)
+
+    def _count_pending(self) -> None:
+        now = asyncio.get_running_loop().time()
+        if now - self._counted < 1.0:
+            return
+        self._counted = now
+        for queue, count in self.queue.counts().items():
+            PENDING.set(count, queue)
 
     # -- one pod ------------------------------------------------------------------------------------------------
     def _schedule(self, item: Item) -> None:
