@@ -39,7 +39,8 @@ class VolumeBinding(Plugin):
         super().__init__(args, handle)
         self._timeout = float(self.args.get("bindTimeoutSeconds", 600))
         self._taken: dict[str, str] = {}  # PV name → pod UID
-        self._plans: dict[str, tuple[list[tuple[Object, Object]], list[Object]]] = {}  # pod UID → (claim, PV), provision
+        # pod UID → claims with the PV chosen for each, claims to be provisioned
+        self._plans: dict[str, tuple[list[tuple[Object, Object]], list[Object]]] = {}
         self._table: Table | None = None
 
     def applies(self, pod: PodInfo, table: Table) -> bool:
