@@ -63,6 +63,7 @@ class Scheduler:
         self.profiles = self.config.profiles
         self.queue: Queue = None  # type: ignore[assignment]  # made by run(): it needs the running loop
         self._tasks = Tasks("scheduler")
+        self._feed: feed.Feed | None = None
         self._counted = float("-inf")
         self._slots = asyncio.Semaphore(BINDS_IN_FLIGHT)
 
@@ -72,11 +73,14 @@ class Scheduler:
         self.table = Table()
         self.queue = Queue(loop.time, wants=self._wants, gate=self._gate, first_backoff=self.config.first_backoff,
                            max_backoff=self.config.max_backoff)
-        feeder = feed.Feed(self.table, self.queue, self._is_ours)
         for resource in ("nodes", "namespaces", "pods", *feed.OTHERS):
             self.caches.get(resource)
         await self.caches.wait_synced()
-        feeder.subscribe(self.caches)
+        if self._feed is None:
+            self._feed = feed.Feed(self.table, self.queue, self._is_ours)
+            self._feed.subscribe(self.caches)
+        else:
+            self._feed.restart(self.table, self.queue, self.caches)
         try:
             await self._decide_all()
         finally:
