@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from kubewheel.api import errors
@@ -73,7 +73,7 @@ async def sync_monitors(context: Context) -> None:
         state.graph.forget_resource(gvr)
 
 
-def _observer(graph: Graph, resource: discovery.ApiResource):  # type: ignore[no-untyped-def]
+def _observer(graph: Graph, resource: discovery.ApiResource) -> Callable[[Object | None, Object | None], None]:
     def observe(old: Object | None, new: Object | None) -> None:
         graph.observe(resource.gvr, resource.kind, old, new)
 
