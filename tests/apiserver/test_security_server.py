@@ -37,7 +37,7 @@ async def serving():
 
 async def until(condition, timeout=5.0):
     async with asyncio.timeout(timeout):
-        while not (found := condition()):
+        while not (found := condition()):  # noqa: ASYNC110 - a poll with a deadline
             await asyncio.sleep(0.005)
     return found
 
