@@ -20,7 +20,7 @@ import pytest
 from kubewheel.run import images
 
 ROOT = Path(__file__).resolve().parents[2]
-IMAGE = images.BUSYBOX
+IMAGE = images.BUSYBOX_NAMES[0]
 
 
 def pytest_collection_modifyitems(items):
@@ -102,8 +102,7 @@ def cluster(tmp_path_factory):
     kubeconfig = folder / "config"
     kw("up", env={**os.environ, "KUBECONFIG": str(kubeconfig)})
     archive = folder / "busybox.tar"
-    data, _ = images.archive(images.busybox())
-    archive.write_bytes(data)
+    images.busybox_image(archive)
     assert tarfile.is_tarfile(archive)
     kw("image", "import", str(archive))
     yield kubeconfig

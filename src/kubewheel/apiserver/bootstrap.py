@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from kubewheel.api import errors
 from kubewheel.api.resource import Object
-from kubewheel.apiserver.interim import priority
+from kubewheel.apiserver.admission import priority
 from kubewheel.apiserver.authz import reconcile_policy
 from kubewheel.lib.supervise import Tasks
 

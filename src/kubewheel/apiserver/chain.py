@@ -12,7 +12,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from kubewheel.api import codec, errors
-from kubewheel.apiserver import render, request_info
+from kubewheel.apiserver import impersonation, render, request_info
 from kubewheel.apiserver.attributes import RequestInfo
 from kubewheel.apiserver.authz import messages
 from kubewheel.client.transport import Identity, Request, Response
@@ -51,8 +51,6 @@ class Chain:
 
     async def _impersonate(self, request: Request, user: Identity) -> Identity:
         if any(name.startswith("impersonate-") for name in request.headers):
-            from kubewheel.apiserver import impersonation
-
             return await impersonation.impersonate(request, user, self.server.authorizer)
         return user
 

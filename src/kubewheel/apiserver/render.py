@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import yaml
 
-from kubewheel.api import codec, errors
-from kubewheel.apiserver.interim import table
+from kubewheel.api import codec, errors, table
 from kubewheel.api.resource import Object, Resource
 from kubewheel.apiserver.results import Listing, Stored, Stream, data, view
 from kubewheel.apiserver.watch_cache import Entry

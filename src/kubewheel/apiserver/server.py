@@ -11,7 +11,8 @@ import random
 from kubewheel.api import catalog, errors
 from kubewheel.api.resource import Gvr, Resource
 from kubewheel.apiserver import endpoints, hooks, identity, subresources
-from kubewheel.apiserver.interim import admission_chain, crds
+from kubewheel.apiserver.admission import chain as admission_chain
+from kubewheel.apiserver.interim import crds
 from kubewheel.apiserver.attributes import AdmissionContext, RequestInfo
 from kubewheel.apiserver.bootstrap import Bootstrap
 from kubewheel.apiserver.call import Call

@@ -47,6 +47,8 @@ class Kubelet:
         self.clock = clock
         self.workers: dict[str, PodWorker] = {}
         self._caches = caches
+        self._closed = False
+        self._pods_known = asyncio.Event()  # every pod the API server names has its worker
         self._tasks = Tasks("kubelet")
         for directory in ("pods", "seccomp"):
             os.makedirs(os.path.join(options.root_dir, directory), exist_ok=True)
@@ -91,6 +93,7 @@ class Kubelet:
             await self.aclose()
 
     async def aclose(self) -> None:
+        self._closed = True
         await self._tasks.aclose()
         await self.deps.probes.aclose()
         await self.deps.cri.aclose()
@@ -117,9 +120,12 @@ class Kubelet:
         await services.wait_synced()
         await pods.wait_synced()
         pods.subscribe(self._on_pod)
+        self._pods_known.set()
 
     # -- pods ---------------------------------------------------------------------------------------------------
     def _on_pod(self, old: Object | None, new: Object | None) -> None:
+        if self._closed:
+            return  # the caches may outlive this kubelet
         pod = new or old
         if pod is None or self.static_pods.is_mirror(pod):
             self.static_pods.on_mirror(old, new)
@@ -174,7 +180,7 @@ class Kubelet:
     # -- housekeeping -------------------------------------------------------------------------------------------
     async def _housekeep(self) -> None:
         """Ends what runs without a pod, and removes old records, images, logs."""
-        await self._caches.get("pods", field_selector=f"spec.nodeName={self.options.node_name}").wait_synced()
+        await self._pods_known.wait()
         collector = garbage.Collector(self)
         while True:
             try:

@@ -84,10 +84,10 @@ def allocatable(whole: Object, options: Options) -> Object:
     if disk.endswith("%"):
         share = quantities.milli(whole["ephemeral-storage"]) * int(disk[:-1]) // 100
         reserved["ephemeral-storage"] = reserved.get("ephemeral-storage", 0) + share
-    for name, amount in reserved.items():
+    for name, millis in reserved.items():
         if name not in out:
             continue
-        left = max(quantities.milli(out[name]) - amount, 0)
+        left = max(quantities.milli(out[name]) - millis, 0)
         if name == "cpu":
             out[name] = quantities.milli_text(left)
         elif name == "ephemeral-storage":

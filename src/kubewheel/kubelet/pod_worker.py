@@ -87,6 +87,10 @@ class PodWorker:
     def qos(self) -> str:
         return (self.pod.get("status") or {}).get("qosClass") or statuses.qos_class(self.pod)
 
+    def waiting_reasons(self) -> dict[str, str]:
+        """Container name -> why it is held back."""
+        return {name: reason for name, (reason, _) in self._reasons.items()}
+
     @property
     def is_admitted(self) -> bool:
         return self._admitted

@@ -83,7 +83,10 @@ class Decider:
         if not len(fits):
             self._say_why(pod, table, failing, codes, decision)
             return decision
-        decision.node = table.names[self._pick(pod, table, entry, fits, rng)]
+        kept = table.index.get(pod.nominated)  # victims went for it there: that node is taken if it fits
+        if kept is None or failing[kept]:
+            kept = self._pick(pod, table, entry, fits, rng)
+        decision.node = table.names[kept]
         return decision
 
     def _across_nodes(self, pod: PodInfo, table: Table, entry: _Entry) -> tuple[npt.NDArray[np.int16], Codes]:

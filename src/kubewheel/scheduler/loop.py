@@ -39,10 +39,11 @@ log = logging.getLogger(__name__)
 BINDS_IN_FLIGHT = 128
 TURN = 32  # pods decided before others get their turn (counted, not timed: equal runs stay equal)
 
-ATTEMPTS = REGISTRY.counter("scheduler_schedule_attempts_total", "Number of attempts to schedule pods, by result.",
+ATTEMPTS = REGISTRY.counter("scheduler_schedule_attempts_total", "Attempts to schedule pods, by result.",
                             "result", "profile")
 DURATION = REGISTRY.histogram("scheduler_scheduling_algorithm_duration_seconds",
-                              "Scheduling algorithm latency in seconds", buckets=tuple(0.00005 * 2**n for n in range(16)))
+                              "Scheduling algorithm latency in seconds",
+                              buckets=tuple(0.00005 * 2**n for n in range(16)))
 PREEMPTIONS = REGISTRY.counter("scheduler_preemption_attempts_total",
                                "Total preemption attempts till now")
 VICTIMS = REGISTRY.histogram("scheduler_preemption_victims", "Number of selected preemption victims",

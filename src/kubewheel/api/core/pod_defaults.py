@@ -30,7 +30,7 @@ def pod_spec(spec: Spec, *, template: bool = False) -> None:
         spec["serviceAccountName"] = spec["serviceAccount"]
     elif spec.get("serviceAccountName") and spec.get("serviceAccount") != spec["serviceAccountName"]:
         spec["serviceAccount"] = spec["serviceAccountName"]
-    host_network = spec.get("hostNetwork") is True
+    host_network = not template and spec.get("hostNetwork") is True
     for c in spec.get("containers") or ():
         _container(c, host_network, resources=not template)
     for c in spec.get("initContainers") or ():

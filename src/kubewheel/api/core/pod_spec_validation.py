@@ -169,7 +169,7 @@ def _spread(items: Any, path: str) -> list[FieldError]:
         pair = (c.get("topologyKey"), c.get("whenUnsatisfiable"))
         if pair in seen:
             out.append(errors.field_duplicate(f"{where}.{{topologyKey, whenUnsatisfiable}}",
-                                              "{%s, %s}" % pair))
+                                              "{" + ", ".join(str(p) for p in pair) + "}"))
         seen.add(pair)
         if (least := c.get("minDomains")) is not None:
             if least <= 0:

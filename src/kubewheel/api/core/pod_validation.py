@@ -155,12 +155,10 @@ def validate_status_update(new: Object, old: Object) -> list[FieldError]:
                  if (c.get("state") or {}).get("terminated")
                  and not (spec.get("restartPolicy") == "OnFailure" and c["state"]["terminated"].get("exitCode"))}
         own_rules = {c.get("name") for c in spec.get("containers") or () if c.get("restartPolicy")}
-        for c in status.get("containerStatuses") or ():
-            state = c.get("state") or {}
-            if c.get("name") in ended - own_rules and not state.get("terminated"):
-                out.append(errors.field_forbidden("status.containerStatuses[%d].state" % (
-                    [x.get("name") for x in status["containerStatuses"]].index(c.get("name"))),
-                    "may not be transitioned to non-terminated state"))
+        for i, c in enumerate(status.get("containerStatuses") or ()):
+            if c.get("name") in ended - own_rules and not (c.get("state") or {}).get("terminated"):
+                out.append(errors.field_forbidden(f"status.containerStatuses[{i}].state",
+                                                  "may not be transitioned to non-terminated state"))
     return out
 
 

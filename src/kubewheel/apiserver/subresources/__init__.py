@@ -13,8 +13,14 @@ from kubewheel.apiserver.subresources import (
     pods,
     proxy,
     scale,
+    self_subject_review,
+    service_account_token,
+    subject_access_review,
+    token_review,
 )
 from kubewheel.client.transport import Response
+
+AUTHN, AUTHZ = "authentication.k8s.io", "authorization.k8s.io"
 
 HANDLERS: dict[tuple[str, str], Callable[[Call], Awaitable[Response]]] = {
     ("bindings", ""): pods.binding,
@@ -27,5 +33,12 @@ HANDLERS: dict[tuple[str, str], Callable[[Call], Awaitable[Response]]] = {
     ("pods", "proxy"): proxy.handle,
     ("services", "proxy"): proxy.handle,
     ("nodes", "proxy"): proxy.handle,
+    ("serviceaccounts", "token"): service_account_token.handle,
     ("*", "scale"): scale.handle,
+    (f"tokenreviews.{AUTHN}", ""): token_review.handle,
+    (f"selfsubjectreviews.{AUTHN}", ""): self_subject_review.handle,
+    (f"subjectaccessreviews.{AUTHZ}", ""): subject_access_review.handle,
+    (f"localsubjectaccessreviews.{AUTHZ}", ""): subject_access_review.handle,
+    (f"selfsubjectaccessreviews.{AUTHZ}", ""): subject_access_review.handle,
+    (f"selfsubjectrulesreviews.{AUTHZ}", ""): subject_access_review.handle,
 }

@@ -11,9 +11,13 @@ from kubewheel.scheduler.plugins.node_ports import NodePorts
 from kubewheel.scheduler.plugins.node_resources_balanced import NodeResourcesBalancedAllocation
 from kubewheel.scheduler.plugins.node_resources_fit import NodeResourcesFit
 from kubewheel.scheduler.plugins.node_unschedulable import NodeUnschedulable
+from kubewheel.scheduler.plugins.node_volume_limits import NodeVolumeLimits
 from kubewheel.scheduler.plugins.pod_topology_spread import PodTopologySpread
 from kubewheel.scheduler.plugins.scheduling_gates import SchedulingGates
 from kubewheel.scheduler.plugins.taint_toleration import TaintToleration
+from kubewheel.scheduler.plugins.volume_binding import VolumeBinding
+from kubewheel.scheduler.plugins.volume_restrictions import VolumeRestrictions
+from kubewheel.scheduler.plugins.volume_zone import VolumeZone
 
 # None: done by queue.py (order by priority, then time), preempt.py and loop.py themselves.
 KNOWN: dict[str, type[Plugin] | None] = {
@@ -25,6 +29,10 @@ KNOWN: dict[str, type[Plugin] | None] = {
     "NodeAffinity": NodeAffinity,
     "NodePorts": NodePorts,
     "NodeResourcesFit": NodeResourcesFit,
+    "VolumeRestrictions": VolumeRestrictions,
+    "NodeVolumeLimits": NodeVolumeLimits,
+    "VolumeBinding": VolumeBinding,
+    "VolumeZone": VolumeZone,
     "PodTopologySpread": PodTopologySpread,
     "InterPodAffinity": InterPodAffinity,
     "DefaultPreemption": None,
