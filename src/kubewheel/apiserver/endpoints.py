@@ -5,12 +5,11 @@ In: a Request. Out: a Response. Called by: server.dispatch.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kubewheel.api import codec, errors
 from kubewheel.apiserver.attributes import RequestInfo
 from kubewheel.apiserver.authn import service_account
-from kubewheel.apiserver.extension import discovery, openapi
 from kubewheel.apiserver.health import Health
 from kubewheel.client.transport import Identity, Request, Response
 
@@ -22,7 +21,7 @@ class Endpoints:
     def __init__(self, server: Server) -> None:
         self._server = server
         self._discovery: dict[str, tuple[bytes, str, str]] = {}
-        self._openapi: openapi.Documents | None = None
+        self._openapi: Any = None
         self.health = Health(server)
         server.registry.on_change(self._forget)
 
@@ -31,6 +30,8 @@ class Endpoints:
         self._openapi = None
 
     async def handle(self, request: Request, user: Identity) -> Response:
+        from kubewheel.apiserver.extension import discovery
+
         path = request.path.rstrip("/") or "/"
         if request.method not in ("GET", "HEAD"):
             return text(404, "404 page not found")
@@ -58,6 +59,8 @@ class Endpoints:
         raise errors.page_not_found()
 
     def _discover(self, request: Request, path: str) -> Response:
+        from kubewheel.apiserver.extension import discovery
+
         accept = request.headers.get("accept", "")
         aggregated = path in ("/api", "/apis") and "as=APIGroupDiscoveryList" in accept and "v=v2" in accept
         key = f"{path}?{aggregated}"
@@ -77,6 +80,8 @@ class Endpoints:
         return Response(body=body, headers=headers)
 
     def _schema(self, request: Request, path: str) -> Response:
+        from kubewheel.apiserver.extension import openapi
+
         if self._openapi is None:
             self._openapi = openapi.Documents(self._server.registry.all())
         made = self._openapi.serve(path, request.headers.get("accept", ""), request.first("hash"),

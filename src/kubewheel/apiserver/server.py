@@ -12,11 +12,11 @@ from kubewheel.api import catalog, errors
 from kubewheel.api.resource import Gvr, Resource
 from kubewheel.apiserver import endpoints, hooks, identity, subresources
 from kubewheel.apiserver.admission import chain as admission_chain
+from kubewheel.apiserver.interim import crds
 from kubewheel.apiserver.attributes import AdmissionContext, RequestInfo
 from kubewheel.apiserver.bootstrap import Bootstrap
 from kubewheel.apiserver.call import Call
 from kubewheel.apiserver.chain import Chain
-from kubewheel.apiserver.extension.crd import controller as crds
 from kubewheel.apiserver.options import Options
 from kubewheel.apiserver.registry import Registry
 from kubewheel.apiserver.streams import kubelet

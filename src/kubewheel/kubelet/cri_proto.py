@@ -158,7 +158,7 @@ def _pool() -> descriptor_pool.DescriptorPool:
         for item in fields:
             _add_field(message, item)
     pool = descriptor_pool.DescriptorPool()
-    pool.Add(file)  # type: ignore[attr-defined]
+    pool.Add(file)
     return pool
 
 

@@ -20,7 +20,7 @@ _SUFFIXES = {
 def parse(text: Any) -> Decimal:
     """ValueError if it is no quantity."""
     body = str(text).strip()
-    digits = body.rstrip("numkMGTPEi")
+    digits = body.rstrip("numkKMGTPEi")
     suffix = body[len(digits):]
     if suffix not in _SUFFIXES:
         raise ValueError(f"not a quantity: {text!r}")

@@ -35,6 +35,7 @@ class Known:
     failed: tuple[str, str] | None = None  # (reason, message): the pod was ended by the kubelet (Evicted, …)
     network_ready: bool = False
     terminating: bool = False  # nothing is started any more
+    terminated: bool = False  # and nothing runs any more: the phase becomes terminal
     allocated: Mapping[str, Object] = field(default_factory=dict)  # container name -> resources as set in the runtime
     resize: tuple[str, str, str] | None = None  # (condition type, reason, message)
     disruption: tuple[str, str] | None = None  # DisruptionTarget (reason, message)
@@ -49,6 +50,8 @@ def pod_status(pod: Object, observed: Observed, known: Known) -> Object:
     ephemeral = [_container_status(pod, c, observed, known, old, "ephemeralContainerStatuses")
                  for c in spec.get("ephemeralContainers") or ()]
     phase = plan.phase(pod, regular, inits)
+    if known.terminated:
+        phase = _final_phase(regular, inits, phase)
     if old.get("phase") in ("Succeeded", "Failed"):
         phase = old["phase"]  # a terminal phase is never left
     elif known.failed:
@@ -82,6 +85,19 @@ def pod_status(pod: Object, observed: Observed, known: Known) -> Object:
     return out
 
 
+def _final_phase(regular: list[Object], inits: list[Object], phase: str) -> str:
+    """Every container has ended for good: those the runtime never had, or lost, count as failed."""
+    lost = {"exitCode": 137, "reason": "ContainerStatusUnknown", "startedAt": None, "finishedAt": None,
+            "message": "The container could not be located when the pod was terminated"}
+    for status in regular:
+        if "terminated" not in status["state"]:
+            status["state"] = {"terminated": dict(lost)}
+    if phase in ("Succeeded", "Failed"):
+        return phase
+    codes = [s["state"]["terminated"].get("exitCode", 0) for s in regular]
+    return "Failed" if any(codes) else "Succeeded"
+
+
 def qos_class(pod: Object) -> str:
     requests: set[str] = set()
     guaranteed = True
@@ -103,7 +119,7 @@ def qos_class(pod: Object) -> str:
 
 
 def _is_zero(text: Any) -> bool:
-    return text is None or str(text).rstrip("numkMGTPEi") in ("", "0")
+    return text is None or str(text).rstrip("numkKMGTPEi") in ("", "0")
 
 
 def _pod_ips(pod: Object, observed: Observed, known: Known) -> list[str]:

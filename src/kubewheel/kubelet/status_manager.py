@@ -98,7 +98,7 @@ class StatusManager:
                 return True
             log.warning("status of pod %s not written: %s", uid, e)
             return False
-        except (OSError, asyncio.TimeoutError) as e:
+        except (TimeoutError, OSError) as e:
             log.warning("status of pod %s not written: %s", uid, e)
             return False
         return True

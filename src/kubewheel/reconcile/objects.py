@@ -48,7 +48,7 @@ def matches(selector: Object | None, labels: Mapping[str, str]) -> bool:
 
 
 def _requirement(r: Object, labels: Mapping[str, str]) -> bool:
-    op, name, values = r["operator"], r["key"], r.get("values") or ()
+    op, name, values = r["operator"], r["key"], list(r.get("values") or ())
     if op == "In":
         return labels.get(name) in values if name in labels else False
     if op == "NotIn":

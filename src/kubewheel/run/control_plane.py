@@ -23,16 +23,50 @@ from kubewheel.lib import clock as clocks
 from kubewheel.lib.supervise import Tasks
 from kubewheel.reconcile import runner
 from kubewheel.reconcile.controller import Context, Controller
-from kubewheel.scheduler.loop import Scheduler
 from kubewheel.storage.store import Store
 
 MANAGER = "system:kube-controller-manager"
 SCHEDULER = "system:kube-scheduler"
 
 
+# Controllers whose service account (and role, system:controller:<account>) has another name than the controller.
+# "" acts as the manager itself, as upstream's token controller does.
+ACCOUNTS = {
+    "bootstrap-signer-controller": "bootstrap-signer",
+    "certificatesigningrequest-approving-controller": "certificate-controller",
+    "certificatesigningrequest-cleaner-controller": "certificate-controller",
+    "certificatesigningrequest-signing-controller": "certificate-controller",
+    "daemonset-controller": "daemon-set-controller",
+    "endpoints-controller": "endpoint-controller",
+    "endpointslice-mirroring-controller": "endpointslicemirroring-controller",
+    "garbage-collector-controller": "generic-garbage-collector",
+    "horizontal-pod-autoscaler-controller": "horizontal-pod-autoscaler",
+    "legacy-serviceaccount-token-cleaner-controller": "legacy-service-account-token-cleaner",
+    "node-ipam-controller": "node-controller",
+    "node-lifecycle-controller": "node-controller",
+    "persistentvolume-attach-detach-controller": "attachdetach-controller",
+    "persistentvolume-binder-controller": "persistent-volume-binder",
+    "persistentvolume-expander-controller": "expand-controller",
+    "persistentvolume-protection-controller": "pv-protection-controller",
+    "persistentvolumeclaim-protection-controller": "pvc-protection-controller",
+    "pod-garbage-collector-controller": "pod-garbage-collector",
+    "replicationcontroller-controller": "replication-controller",
+    "resourceclaim-controller": "resource-claim-controller",
+    "root-ca-certificate-publisher-controller": "root-ca-cert-publisher",
+    "service-cidr-controller": "service-cidrs-controller",
+    "serviceaccount-controller": "service-account-controller",
+    "serviceaccount-token-controller": "",
+    "taint-eviction-controller": "node-controller",
+    "token-cleaner-controller": "token-cleaner",
+}
+
+
 def controller_identity(name: str) -> Identity:
     """Each controller acts as its own service account (--use-service-account-credentials)."""
-    account = f"system:serviceaccount:kube-system:{name}"
+    account = ACCOUNTS.get(name, name)
+    if not account:
+        return component(MANAGER)
+    account = f"system:serviceaccount:kube-system:{account}"
     return component(account, "system:serviceaccounts", "system:serviceaccounts:kube-system")
 
 
@@ -51,7 +85,7 @@ class ControlPlane:
         self._tasks = Tasks("control-plane")
         self._recorders: list[Recorder] = []
         self._caches: list[Caches] = []
-        self.scheduler: Scheduler | None = None
+        self.scheduler: Any = None
 
     async def start(self) -> None:
         """Returns when the API serves; controllers and scheduler come up in the background."""
@@ -85,6 +119,8 @@ class ControlPlane:
         self._tasks.spawn("controllers", runner.run(self.selected, make_context))
 
     def _start_scheduler(self) -> None:
+        from kubewheel.scheduler.loop import Scheduler
+
         client = self.server.client_for(component(SCHEDULER), user_agent="kube-scheduler")
         client.manager = "kube-scheduler"
         self.scheduler = Scheduler(

@@ -51,7 +51,7 @@ class Watcher:
 
 
 class Index:
-    """Invariants: `_keys` is `sorted(_current)`; `_ring` holds every event with revision > `floor`, ascending."""
+    """Invariants: `_keys` is `sorted(_current)`; `_ring` is every event with revision > `floor`."""
 
     def __init__(self, *, ring_limit: int) -> None:
         self.revision = 1  # of an empty store (etcd)
@@ -123,7 +123,7 @@ class Index:
             raise FutureRevision(self.revision)
         then: dict[str, KeyValue | None] = {}
         for event in undo:
-            if event.key > start_after and event.key not in then:  # only its first later write tells the old value
+            if event.key > start_after and event.key not in then:  # its first later write tells the old value
                 then[event.key] = (
                     None if event.previous is None
                     else KeyValue(event.key, event.previous, event.previous_revision)
@@ -140,7 +140,7 @@ class Index:
 
     def _span(self, prefix: str, start_after: str) -> tuple[int, int]:
         keys = self._keys
-        low = bisect_right(keys, start_after) if start_after >= prefix and start_after else bisect_left(keys, prefix)
+        low = max(bisect_left(keys, prefix), bisect_right(keys, start_after) if start_after else 0)
         high = bisect_left(keys, prefix[:-1] + chr(ord(prefix[-1]) + 1)) if prefix else len(keys)
         return low, max(low, high)
 

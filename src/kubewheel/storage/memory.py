@@ -13,8 +13,8 @@ from kubewheel.storage.store import FutureRevision, KeyValue, Page, StoreEvent
 
 
 class MemoryStore:
-    """`history_limit`: writes kept for old reads and watches; older ones are compacted by themselves, so that a
-    long-running test does not grow without bound."""
+    """`history_limit`: writes kept for old reads and watches; older ones are compacted by themselves, so that
+    a long-running test does not grow without bound."""
 
     def __init__(self, *, history_limit: int = 200_000) -> None:
         self._index = Index(ring_limit=history_limit)
@@ -29,15 +29,17 @@ class MemoryStore:
         return self._index.revision
 
     async def create(self, key: str, value: bytes) -> int:
-        return self._commit(plan_create(key, value, self._index.get(key), revision=self._index.revision + 1))
+        return self._commit(plan_create(key, value, self._index.get(key), revision=self.revision() + 1))
 
     async def update(self, key: str, value: bytes, *, expected: int) -> int:
         current = self._index.get(key)
-        return self._commit(plan_replace(key, value, current, expected=expected, revision=self._index.revision + 1))
+        event = plan_replace(key, value, current, expected=expected, revision=self.revision() + 1)
+        return self._commit(event)
 
     async def delete(self, key: str, *, expected: int) -> int:
         current = self._index.get(key)
-        return self._commit(plan_replace(key, None, current, expected=expected, revision=self._index.revision + 1))
+        event = plan_replace(key, None, current, expected=expected, revision=self.revision() + 1)
+        return self._commit(event)
 
     def _commit(self, event: StoreEvent) -> int:
         self._index.apply(event)

@@ -21,15 +21,13 @@ class Authentication:
     """The union. Bad credentials of one kind do not stop another kind, but are never anonymous."""
 
     def __init__(
-        self, *, request_header: RequestHeader | None = None, certificates: ClientCertificates | None = None,
-        service_accounts: ServiceAccounts | None = None, other_tokens: Iterable[TokenAuthenticator] = (),
+        self, *, service_accounts: ServiceAccounts, request_header: RequestHeader | None = None,
+        certificates: ClientCertificates | None = None, other_tokens: Iterable[TokenAuthenticator] = (),
         anonymous: Anonymous | None = None,
     ) -> None:
         self.service_accounts = service_accounts
         # the order in which tokens are shown: what is cheap to recognise first (file, service accounts, bootstrap)
-        members: list[TokenAuthenticator] = list(other_tokens)
-        if service_accounts is not None:
-            members.insert(0, service_accounts)
+        members: list[TokenAuthenticator] = [service_accounts, *other_tokens]
         self.tokens = Tokens(members)
         self.anonymous = anonymous
         order: list[Authenticator | None] = [

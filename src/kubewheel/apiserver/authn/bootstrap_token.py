@@ -25,7 +25,7 @@ SECRET_TYPE = "bootstrap.kubernetes.io/token"
 
 class BootstrapTokens:
     def __init__(self, caches: Any, clock: clocks.Clock) -> None:
-        self._secrets = caches.get("secrets")
+        self._caches = caches
         self._clock = clock
 
     async def authenticate_token(self, token: str, audiences: tuple[str, ...]) -> Verified | None:
@@ -33,7 +33,7 @@ class BootstrapTokens:
         if match is None:
             return None
         token_id, token_secret = match.groups()
-        secret = self._secrets.get("kube-system", f"bootstrap-token-{token_id}")
+        secret = self._caches.get("secrets").get("kube-system", f"bootstrap-token-{token_id}")
         if secret is None or secret["metadata"].get("deletionTimestamp"):
             return None
         user = _user_of(secret, token_id, token_secret, now=self._clock.now())

@@ -301,7 +301,7 @@ def getter(caches: Any, client: Any) -> Getter:
     """Looks in the cache, then asks the server: a token may be newer than what the cache has seen."""
 
     async def get(resource: str, namespace: str, name: str, uid: str) -> Object | None:
-        found = caches.get(resource).get(namespace, name)
+        found = caches.get(resource).get(namespace or None, name)
         if found is not None and (not uid or found["metadata"].get("uid") == uid):
             return found
         return await client.find(resource, name, namespace=namespace or None)

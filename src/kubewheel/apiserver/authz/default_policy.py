@@ -6,7 +6,9 @@ policy; KUBEADM is what `kubeadm init` adds. Called by: authz/reconcile_policy, 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
+from typing import Any
 
 from kubewheel.api.resource import Object
 from kubewheel.apiserver.authz import controller_policy, policy_text
@@ -298,10 +300,20 @@ def node_rules() -> tuple[Object, ...]:
     return tuple(policy_text.parse(CLUSTER_ROLES["system:node"]))
 
 
-def cluster_roles() -> list[Object]:
+def cluster_roles(controllers: Mapping[str, Any] | None = None) -> list[Object]:
+    """`controllers`: further rules by controller name, added to upstream's."""
     out = [_cluster_role(name, _rules(text)) for name, text in CLUSTER_ROLES.items()]
     out += [_aggregate(name) for name in AGGREGATES]
-    out += [_cluster_role(f"system:controller:{name}", rules) for name, rules in controller_policy.rules().items()]
+    for name, rules in controller_rules(controllers).items():
+        out.append(_cluster_role(f"system:controller:{name}", rules))
+    return out
+
+
+def controller_rules(more: Mapping[str, Any] | None = None) -> dict[str, list[Object]]:
+    out = controller_policy.rules()
+    for name, rules in (more or {}).items():
+        known = out.setdefault(name, [])
+        known += [dict(rule) for rule in rules if dict(rule) not in known]
     return out
 
 
@@ -312,11 +324,11 @@ def _rules(text: str) -> list[Object]:
     return policy_text.parse(text)
 
 
-def cluster_role_bindings() -> list[Object]:
+def cluster_role_bindings(controllers: Mapping[str, Any] | None = None) -> list[Object]:
     out = [_binding("ClusterRoleBinding", name, ("ClusterRole", name), subjects)
            for name, subjects in CLUSTER_BINDINGS.items()]
     out += [_binding("ClusterRoleBinding", f"system:controller:{name}", ("ClusterRole", f"system:controller:{name}"),
-                     [("ServiceAccount", f"kube-system/{name}")]) for name in controller_policy.CONTROLLERS]
+                     [("ServiceAccount", f"kube-system/{name}")]) for name in controller_rules(controllers)]
     return out
 
 

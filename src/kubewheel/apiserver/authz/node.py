@@ -124,13 +124,20 @@ class NodeAuthorizer:
     def __init__(self, caches: Any) -> None:
         from kubewheel.apiserver.authz import default_policy
 
-        self._pods = caches.get("pods")
-        self._pods.add_index(INDEX, _pod_index)
-        self._volumes = caches.get("persistentvolumes")
-        self._volumes.add_index(PV_INDEX, _pv_index)
-        self._attachments = caches.get("volumeattachments.storage.k8s.io")
-        self._slices = caches.get("resourceslices.resource.k8s.io")
+        self._caches = caches
+        self._ready = False
         self._rules = rules.compile_rules(default_policy.node_rules())
+
+    async def start(self) -> None:
+        """Fills the caches, on a node's first question (see Rbac.start)."""
+        get = self._caches.get
+        self._pods, self._volumes = get("pods"), get("persistentvolumes")
+        self._attachments, self._slices = get("volumeattachments.storage.k8s.io"), get("resourceslices.resource.k8s.io")
+        for source in (self._pods, self._volumes, self._attachments, self._slices):
+            await source.wait_synced()
+        self._pods.add_index(INDEX, _pod_index)
+        self._volumes.add_index(PV_INDEX, _pv_index)
+        self._ready = True
 
     async def authorize(self, user: Identity, info: RequestInfo) -> Decision:
         node, is_node = node_name(user)
@@ -138,6 +145,8 @@ class NodeAuthorizer:
             return rbac.NO_OPINION
         if not node:
             return Decision("no-opinion", f'unknown node for user "{user.name}"')
+        if not self._ready:
+            await self.start()
         if info.is_resource and (check := _CHECKS.get((info.group, info.plural))) is not None:
             reason = check(self, node, info)
             if reason is not None:

@@ -52,17 +52,30 @@ class Rbac:
     """An Authorizer over caches. `caches.get(resource)` must give caches with get, list and subscribe."""
 
     def __init__(self, caches: Any) -> None:
-        self._roles = caches.get(f"roles.{GROUP}")
-        self._cluster_roles = caches.get(f"clusterroles.{GROUP}")
+        self._caches = caches
+        self._ready = False
         self._compiled: dict[tuple[str, str], tuple[str, tuple[rules.Rule, ...]]] = {}
         self._by_subject: dict[str, dict[SubjectKey, dict[str, Object]]] = {}  # namespace ("" is cluster)
         self._grants: dict[tuple[str, tuple[str, ...], str], list[Grant]] = {}
+
+    async def start(self) -> None:
+        """Fills the caches, on the first question: the server answers them itself, so not before it serves."""
+        get = self._caches.get
+        self._roles, self._cluster_roles = get(f"roles.{GROUP}"), get(f"clusterroles.{GROUP}")
+        bindings = get(f"rolebindings.{GROUP}"), get(f"clusterrolebindings.{GROUP}")
+        for source in (self._roles, self._cluster_roles, *bindings):
+            await source.wait_synced()
+        if self._ready:
+            return  # another request was as early as this one
+        self._ready = True
         for source in (self._roles, self._cluster_roles):
             source.subscribe(self._role_changed)
-        for source in (caches.get(f"rolebindings.{GROUP}"), caches.get(f"clusterrolebindings.{GROUP}")):
+        for source in bindings:
             source.subscribe(self._binding_changed)
 
     async def authorize(self, user: Identity, info: RequestInfo) -> Decision:
+        if not self._ready:
+            await self.start()
         return self.decide(user, info)
 
     def decide(self, user: Identity, info: RequestInfo) -> Decision:

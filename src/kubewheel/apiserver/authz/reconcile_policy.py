@@ -8,6 +8,7 @@ roleRef cannot change. Called by: server start (after the store is ready).
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from typing import Any
 
 from kubewheel.api import codec, errors
@@ -63,11 +64,16 @@ def _add_metadata(out: Object, want: Object) -> bool:
     return changed
 
 
-async def reconcile(client: Any, *, kubeadm: bool = True) -> None:
-    """Everything of default_policy. Objects in namespaces that are not there yet are made with them."""
+async def reconcile(client: Any, controller_rules: Mapping[str, Any] | None = None, *, kubeadm: bool = True) -> None:
+    """Everything of default_policy. Objects in namespaces that are not there yet are made with them.
+
+    `controller_rules`: what controllers declare beside upstream's policy (name -> PolicyRules); a controller that
+    upstream does not know gets a role and a binding of its own."""
     extra_roles, extra_bindings = default_policy.kubeadm() if kubeadm else ([], [])
-    await _all(client, "clusterroles", default_policy.cluster_roles() + extra_roles, mended_role)
-    await _all(client, "clusterrolebindings", default_policy.cluster_role_bindings() + extra_bindings, mended_binding)
+    rules_of = controller_rules or {}
+    await _all(client, "clusterroles", default_policy.cluster_roles(rules_of) + extra_roles, mended_role)
+    await _all(client, "clusterrolebindings", default_policy.cluster_role_bindings(rules_of) + extra_bindings,
+               mended_binding)
     for namespace in ("kube-system", "kube-public"):
         if await client.find("namespaces", namespace) is None:
             await _ignore_exists(client.create("namespaces", {

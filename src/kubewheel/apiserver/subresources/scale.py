@@ -6,7 +6,7 @@ import dataclasses
 from typing import Any
 
 from kubewheel.api import codec, errors, selectors
-from kubewheel.api.merge import json_patch, merge_patch
+from kubewheel.api.merge.interim import json_patch, merge_patch
 from kubewheel.api.resource import Object, Resource, ScalePaths
 from kubewheel.apiserver import bodies, results
 from kubewheel.apiserver.call import Call

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from kubewheel.api import codec, errors
-from kubewheel.api.merge import apply, json_patch, merge_patch, strategic
+from kubewheel.api.merge.interim import apply, json_patch, merge_patch, strategic
 from kubewheel.api.resource import Object
 from kubewheel.apiserver import bodies, results
 from kubewheel.apiserver.call import Call

@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Callable
 
 from kubewheel.api import codec, errors, schema, validation
-from kubewheel.api.merge import managed
+from kubewheel.api.merge.interim import managed
 from kubewheel.api.resource import Object, PrepareContext, Resource, new_context
 from kubewheel.apiserver import bodies, results
 from kubewheel.apiserver.attributes import Attributes

@@ -21,7 +21,7 @@ def labels(pod: Object, container: Object) -> dict[str, str]:
             observed.POD_UID: meta["uid"], observed.CONTAINER_NAME: container["name"]}
 
 
-def annotations(pod: Object, container: Object, restart_count: int) -> dict[str, str]:
+def notes(pod: Object, container: Object, restart_count: int) -> dict[str, str]:
     out = {
         observed.HASH: observed.container_hash(container), observed.RESTART_COUNT: str(restart_count),
         observed.TERMINATION_PATH: container.get("terminationMessagePath") or "/dev/termination-log",
@@ -54,7 +54,7 @@ def config(pod: Object, container: Object, options: Options, *, image: str, imag
         "working_dir": container.get("workingDir", ""),
         "envs": [{"key": k, "value": v} for k, v in variables],
         "mounts": mounts, "devices": devices,
-        "labels": labels(pod, container), "annotations": annotations(pod, container, restart_count),
+        "labels": labels(pod, container), "annotations": notes(pod, container, restart_count),
         "log_path": f"{container['name']}/{restart_count}.log",
         "stdin": bool(container.get("stdin")), "stdin_once": bool(container.get("stdinOnce")),
         "tty": bool(container.get("tty")),

@@ -41,7 +41,7 @@ def namespaces(pod: Object, *, target_id: str = "") -> Object:
         pid = cri.NAMESPACE_NODE
     elif spec.get("shareProcessNamespace"):
         pid = cri.NAMESPACE_POD
-    out = {"network": cri.NAMESPACE_NODE if spec.get("hostNetwork") else cri.NAMESPACE_POD, "pid": pid,
+    out: Object = {"network": cri.NAMESPACE_NODE if spec.get("hostNetwork") else cri.NAMESPACE_POD, "pid": pid,
            "ipc": cri.NAMESPACE_NODE if spec.get("hostIPC") else cri.NAMESPACE_POD}
     if target_id:
         out |= {"pid": cri.NAMESPACE_TARGET, "target_id": target_id}

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from kubewheel.scheduler.plugins.base import MAX_SCORE, Codes, Plugin, Scores
 from kubewheel.scheduler.podinfo import PodInfo
 from kubewheel.scheduler.table import Rows, Table
 
-DEFAULT_RESOURCES = ({"name": "cpu", "weight": 1}, {"name": "memory", "weight": 1})
+DEFAULT_RESOURCES: tuple[dict[str, Any], ...] = ({"name": "cpu", "weight": 1}, {"name": "memory", "weight": 1})
 
 
 class NodeResourcesFit(Plugin):
@@ -20,7 +22,8 @@ class NodeResourcesFit(Plugin):
         super().__init__(args, handle)
         strategy = self.args.get("scoringStrategy") or {}
         self._strategy = strategy.get("type", "LeastAllocated")
-        self._resources = [(r["name"], r.get("weight", 1)) for r in strategy.get("resources") or DEFAULT_RESOURCES]
+        self._resources: list[tuple[str, int]] = [
+            (r["name"], r.get("weight", 1)) for r in strategy.get("resources") or DEFAULT_RESOURCES]
         shape = (strategy.get("requestedToCapacityRatio") or {}).get("shape") or ()
         self._x = [float(p["utilization"]) for p in shape]
         self._y = [float(p["score"]) * MAX_SCORE / 10 for p in shape]

@@ -144,9 +144,10 @@ class PodTopologySpread(Plugin):
         if not len(known):
             return 0, np.zeros(len(here))
         eligible = self._eligible(pod, table, constraint) & (column >= 0)
-        sums = np.bincount(column[eligible], weights=counts[eligible], minlength=len(table.values[constraint.topology_key]))
+        size = len(table.values[constraint.topology_key])
+        sums = np.bincount(column[eligible], weights=counts[eligible], minlength=size)
         domains = int(np.count_nonzero(np.bincount(known)))
-        return domains, sums[np.maximum(here, 0)]
+        return domains, sums[np.maximum(here, 0)].astype(np.float64)
 
     def normalize(self, scores: Scores) -> Scores:
         real = scores >= 0
