@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import yaml
 
-from kubewheel.api import codec, errors
+from kubewheel.api import catalog, codec, errors
 from kubewheel.api.resource import Object
 from kubewheel.client.transport import Request
 
 MAX_BYTES = 3 * 1024 * 1024  # upstream's limit of a request body
 JSON_TYPES = ("application/json", "")
+PROTOBUF_TYPE = "application/vnd.kubernetes.protobuf"
 YAML_TYPES = ("application/yaml", "application/x-yaml", "text/yaml")
 
 
@@ -35,11 +36,13 @@ def decode(request: Request) -> Object:
         return _json(raw)
     if kind in YAML_TYPES:
         return yaml_object(raw)
+    if kind == PROTOBUF_TYPE:
+        return _protobuf(raw)
     raise unsupported(kind)
 
 
 def unsupported(kind: str) -> errors.StatusError:
-    accepted = "application/json, application/yaml"
+    accepted = "application/json, application/yaml, application/vnd.kubernetes.protobuf"
     return errors.status_error(
         415, "UnsupportedMediaType",
         f"the body of the request was in an unknown format - accepted media types include: {accepted}")
@@ -55,6 +58,31 @@ def _json(raw: bytes) -> Object:
                                  f"couldn't get version/kind; json parse error: json: cannot unmarshal {_go(value)} "
                                  "into Go value of type struct")
     return value
+
+
+# Kinds of the API machinery that come in bodies but are no resources.
+META_KINDS = {"DeleteOptions", "Status"}
+
+
+def _protobuf(raw: bytes) -> Object:
+    from kubewheel.api.protobuf import codec as protobuf
+
+    try:
+        return protobuf.decode(raw, _definition)
+    except (protobuf.ProtobufError, ValueError) as e:
+        raise errors.bad_request(f"the object provided is unrecognized (must be of type Protobuf): {e}") from e
+
+
+def _definition(api_version: str, kind: str) -> str:
+    """The schema definition of a built-in kind or of the body of one of its subresources."""
+    if kind in META_KINDS:
+        return f"io.k8s.apimachinery.pkg.apis.meta.v1.{kind}"
+    group, _, version = api_version.rpartition("/")
+    for resource in catalog.RESOURCES:
+        if resource.kind == kind and (resource.group, resource.version) == (group, version):
+            return resource.definition
+    folder = group.partition(".")[0] or "core"
+    return f"io.k8s.api.{folder}.{version}.{kind}"
 
 
 class _Loader(yaml.CSafeLoader):

@@ -75,7 +75,7 @@ class Front:
     async def _request(self, raw: web.BaseRequest) -> Request | web.StreamResponse:
         url = raw.rel_url
         request = Request(
-            method=raw.method, path=url.path, raw_path=raw.raw_path, headers={k.lower(): v for k, v in raw.headers.items()},
+            method=raw.method, path=url.path, raw_path=raw.raw_path, headers=_headers(raw),
             query=parse_qs(url.raw_query_string, keep_blank_values=True) if url.raw_query_string else {},
             peer=Peer(raw.remote or "", _certificates(raw.transport)))
         request.hijack = lambda: raw
@@ -109,6 +109,18 @@ async def _read(raw: web.BaseRequest) -> bytes | None:
             return None
         parts.append(chunk)
     return b"".join(parts)
+
+
+def _headers(raw: web.BaseRequest) -> dict[str, str]:
+    """Names in lower case, repeated ones joined: by a comma as HTTP has it, but those that name users and groups by a
+    newline, which no value can hold (a group may hold a comma)."""
+    out: dict[str, str] = {}
+    for name, value in raw.headers.items():
+        name = name.lower()
+        if name in out:
+            value = f"{out[name]}{chr(10) if name.startswith(('impersonate-', 'x-remote-')) else ', '}{value}"
+        out[name] = value
+    return out
 
 
 def _certificates(transport: Any) -> tuple[bytes, ...]:

@@ -69,8 +69,8 @@ def _identity(name: str, groups: list[str], uid: str, extra: dict[str, list[str]
 
 
 def _values(text: str) -> list[str]:
-    """Repeated headers reach us joined by newlines (ours) or commas."""
-    return [v.strip() for line in text.split("\n") for v in line.split(",") if v.strip()]
+    """Repeated headers reach us joined by newlines (http.py)."""
+    return [v.strip() for v in text.split("\n") if v.strip()]
 
 
 def _asked(groups: list[str], uid: str, extra: dict[str, list[str]]) -> str:

@@ -120,6 +120,9 @@ class PodWorker:
             except (CriError, errors.StatusError, OSError, TimeoutError) as e:
                 log.warning("pod %s: %s", self.name, e)
                 delay = 2.0
+            except Exception:  # noqa: BLE001 - one pod's bug must not leave it unmanaged
+                log.exception("pod %s", self.name)
+                delay = 10.0
             try:
                 async with asyncio.timeout(delay):
                     await self._wake.wait()

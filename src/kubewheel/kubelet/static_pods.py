@@ -83,7 +83,9 @@ class StaticPods:
             await asyncio.sleep(self._kubelet.options.file_check_frequency if path else 3600.0)
 
     def _read(self, path: str) -> dict[str, Object]:
-        out = {}
+        out: dict[str, Object] = {}
+        if not os.path.exists(path):
+            return out  # made later, or never
         files = [path] if os.path.isfile(path) else [
             os.path.join(path, n) for n in sorted(os.listdir(path)) if not n.startswith(".")]
         for file in files:

@@ -32,8 +32,8 @@ def difference(old: Object, new: Object) -> Object:
             gone = [{"type": t, "$patch": "delete"} for t in known if t not in {c["type"] for c in after or ()}]
             if changed or gone:
                 out[key] = changed + gone
-        elif key in REPLACED_LISTS:
-            out[key] = [*(after or ()), {"$patch": "replace"}]
+        elif key in REPLACED_LISTS and any(item not in (after or ()) for item in before or ()):
+            out[key] = [*(after or ()), {"$patch": "replace"}]  # merging alone would keep what is gone
         else:
             out[key] = after
     return out

@@ -310,5 +310,6 @@ def _conditions(pod: Object, status: Object, now: float) -> list[Any]:
 
 def _gates_message(closed: list[str], before: dict[str, Any]) -> str:
     parts = [f'corresponding condition of pod readiness gate "{g}" does not exist.' if g not in before
-             else f'the status of pod readiness gate "{g}" is not "True", but {before[g].get("status")}' for g in closed]
+             else f'the status of pod readiness gate "{g}" is not "True", but {before[g].get("status")}'
+             for g in closed]
     return ", ".join(parts)

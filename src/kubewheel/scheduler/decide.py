@@ -23,6 +23,15 @@ from kubewheel.scheduler.table import Rows, Table
 MAX_ENTRIES = 512
 
 
+def pack(failing: npt.NDArray[np.int16], codes: Codes) -> npt.NDArray[np.int64]:
+    """Filter number and code of each row in one integer, so that equal refusals are found by one sort."""
+    return failing.astype(np.int64) << 48 | codes
+
+
+def unpack(key: int) -> tuple[int, int]:
+    return key >> 48, key & (1 << 48) - 1
+
+
 @dataclass(slots=True)
 class Decision:
     """`node` is None where none fits; then `failing` and `codes` say per row which filter (1-based) refused and how."""
@@ -163,13 +172,12 @@ class Decider:
     def _say_why(self, pod: PodInfo, table: Table, failing: npt.NDArray[np.int16], codes: Codes,
                  decision: Decision) -> None:
         decision.failing, decision.codes = failing, codes
-        alive = np.flatnonzero(table.alive)
-        pairs, counts = np.unique(np.stack([failing[alive].astype(np.int64), codes[alive]]), axis=1, return_counts=True)
+        keys, counts = np.unique(pack(failing, codes)[table.alive], return_counts=True)
         names = set()
-        for number, code, count in zip(pairs[0], pairs[1], counts, strict=True):
-            plugin = self.filters[number - 1]
-            names.add(plugin.name)
-            for reason in plugin.explain(int(code), pod, table):
+        for key, count in zip(keys, counts, strict=True):
+            number, code = unpack(int(key))
+            names.add(self.filters[number - 1].name)
+            for reason in self.explain(number, code, pod, table):
                 decision.counts[reason] += int(count)
         decision.plugins = frozenset(names)
 

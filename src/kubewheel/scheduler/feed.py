@@ -51,6 +51,13 @@ class Feed:
                 cache.subscribe(lambda old, new, event=event: self._queue.event(event))  # type: ignore[misc]
         caches.get("pods").subscribe(self.pod)
 
+    def restart(self, table: Table, queue: Queue, caches: Caches) -> None:
+        """After a crash of the loop: the same subscriptions fill a new table and queue."""
+        self._table, self._queue = table, queue
+        for resource, handler in (("nodes", self.node), ("namespaces", self.namespace), ("pods", self.pod)):
+            for obj in caches.get(resource).list():
+                handler(None, obj)
+
     # -- nodes and namespaces -----------------------------------------------------------------------------------
     def node(self, old: Object | None, new: Object | None) -> None:
         if new is None:

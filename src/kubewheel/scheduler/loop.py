@@ -63,6 +63,8 @@ class Scheduler:
         self.profiles = self.config.profiles
         self.queue: Queue = None  # type: ignore[assignment]  # made by run(): it needs the running loop
         self._tasks = Tasks("scheduler")
+        self._feed: feed.Feed | None = None
+        self._counted = float("-inf")
         self._slots = asyncio.Semaphore(BINDS_IN_FLIGHT)
 
     async def run(self) -> None:
@@ -71,11 +73,14 @@ class Scheduler:
         self.table = Table()
         self.queue = Queue(loop.time, wants=self._wants, gate=self._gate, first_backoff=self.config.first_backoff,
                            max_backoff=self.config.max_backoff)
-        feeder = feed.Feed(self.table, self.queue, self._is_ours)
         for resource in ("nodes", "namespaces", "pods", *feed.OTHERS):
             self.caches.get(resource)
         await self.caches.wait_synced()
-        feeder.subscribe(self.caches)
+        if self._feed is None:
+            self._feed = feed.Feed(self.table, self.queue, self._is_ours)
+            self._feed.subscribe(self.caches)
+        else:
+            self._feed.restart(self.table, self.queue, self.caches)
         try:
             await self._decide_all()
         finally:
@@ -86,8 +91,7 @@ class Scheduler:
         while True:
             item = self.queue.pop_nowait()
             if item is None:
-                for queue, count in self.queue.counts().items():
-                    PENDING.set(count, {"in-flight": "active"}.get(queue, queue))
+                self._count_pending()
                 item = await self.queue.pop()
                 decided = 0
             try:
@@ -100,6 +104,14 @@ class Scheduler:
             decided += 1
             if self._slots.locked() or decided % TURN == 0:
                 await asyncio.sleep(0)
+
+    def _count_pending(self) -> None:
+        now = asyncio.get_running_loop().time()
+        if now - self._counted < 1.0:
+            return
+        self._counted = now
+        for queue, count in self.queue.counts().items():
+            PENDING.set(count, queue)
 
     # -- one pod ------------------------------------------------------------------------------------------------
     def _schedule(self, item: Item) -> None:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from kubewheel.api.resource import Object
-from kubewheel.scheduler import match
+from kubewheel.scheduler import decide, match
 from kubewheel.scheduler.decide import Decider, Decision
 from kubewheel.scheduler.podinfo import PodInfo
 from kubewheel.scheduler.table import Table
@@ -45,13 +45,12 @@ def preempt(
         return Outcome(None, f"0/{decision.total} nodes are available: "
                              f"{decision.total} Preemption is not helpful for scheduling.")
     why: Counter[str] = Counter()
-    helpful = []
-    for row in map(int, np.flatnonzero(table.alive)):
-        number, code = int(decision.failing[row]), int(decision.codes[row])
-        if number and decider.is_unresolvable(number, code):
-            why["Preemption is not helpful for scheduling"] += 1
-        else:
-            helpful.append(int(row))
+    helpful = _helpful(table, decider, decision)
+    if hopeless := decision.total - len(helpful):
+        why["Preemption is not helpful for scheduling"] = hopeless
+    if min(table.priorities, default=pod.priority) >= pod.priority:  # nobody gives way anywhere
+        why["No preemption victims found for incoming pod"] = len(helpful)
+        helpful = []
     plans: list[Plan] = []
     enough = min(max(len(table) * min_percent // 100, min_count), len(helpful))
     start = rng.randrange(len(helpful)) if helpful else 0
@@ -64,9 +63,17 @@ def preempt(
         else:
             why.update(found)
     if not plans:
-        words = ", ".join(sorted(f"{n} {reason}" for reason, n in why.items()))
+        words = ", ".join(sorted(f"{n} {reason}" for reason, n in why.items() if n))
         return Outcome(None, f"0/{decision.total} nodes are available: {words}.")
     return Outcome(min(plans, key=_cost))
+
+
+def _helpful(table: Table, decider: Decider, decision: Decision) -> list[int]:
+    """Rows where taking pods away may help."""
+    assert decision.failing is not None and decision.codes is not None
+    packed = decide.pack(decision.failing, decision.codes)
+    lost = [k for k in np.unique(packed[table.alive]) if decider.is_unresolvable(*decide.unpack(int(k)))]
+    return list(map(int, np.flatnonzero(table.alive & ~np.isin(packed, lost))))
 
 
 def _not_eligible(pod: PodInfo, table: Table) -> str:

@@ -143,8 +143,13 @@ class Queue:
         for item in self._flight.values():
             if len(item.events) < 1000:
                 item.events.append(kind)
-        for item in [i for i in self._waiting.values() if self._helps(i, kind)]:
-            self._move(item)
+        known: dict[tuple[str, frozenset[str]], bool] = {}  # thousands may wait for few reasons
+        for item in list(self._waiting.values()):
+            reasons = item.info.scheduler, item.plugins
+            if reasons not in known:
+                known[reasons] = self._helps(item, kind)
+            if known[reasons]:
+                self._move(item)
 
     # -- inside -------------------------------------------------------------------------------------------------
     def _land(self, item: Item) -> bool:

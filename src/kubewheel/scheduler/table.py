@@ -87,6 +87,7 @@ class Table:
         self._groups: dict[GroupKey, _Group] = {}
         self._counters: dict[Any, Counter] = {}
         self.terms: dict[tuple[str, PodTerm], TermCount] = {}
+        self.priorities: dict[int, int] = {}  # priority -> pods placed
         self.nominated: dict[str, tuple[str, PodInfo]] = {}  # UID -> node, pod
 
     # -- columns ------------------------------------------------------------------------------------------------
@@ -268,7 +269,8 @@ class Table:
         old_row = self._where.get(info.uid)
         if old_row is not None:
             old = self.pods[old_row][info.uid]
-            if old_row == row and old.shape == info.shape and old.group == info.group:
+            if old_row == row and old.shape == info.shape and old.group == info.group \
+                    and old.priority == info.priority:
                 self.pods[old_row][info.uid] = info
                 return
             self.remove_pod(info.uid)
@@ -293,6 +295,7 @@ class Table:
 
     def _account(self, info: PodInfo, row: int, sign: int) -> None:
         shape = info.shape
+        _count(self.priorities, info.priority, sign)
         for name, value in shape.requests:
             self._used[row, self._resource(name)] += sign * value
         self._nonzero[row, 0] += sign * shape.nonzero[0]

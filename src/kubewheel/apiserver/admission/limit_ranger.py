@@ -37,11 +37,7 @@ class LimitRanger(AdmissionPlugin):
     async def _ranges(self, namespace: str) -> list[Object]:
         cache = self.context.caches.get("limitranges")
         await cache.wait_synced()
-        found = cache.list(namespace)
-        if found:
-            return found
-        # one made a moment ago may not be in the cache; asking costs little in-process
-        return (await self.context.client.list("limitranges", namespace=namespace))["items"]
+        return cache.list(namespace)
 
 
 def _concerns(attributes: Attributes) -> bool:

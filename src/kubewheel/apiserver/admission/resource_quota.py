@@ -7,6 +7,7 @@ anew and gives back what a failed write took, or a deleted object used.
 from __future__ import annotations
 
 import asyncio
+import weakref
 from collections.abc import Iterable
 
 from kubewheel.api import codec, errors
@@ -24,7 +25,8 @@ class ResourceQuota(AdmissionPlugin):
 
     def __init__(self, context: AdmissionContext) -> None:
         super().__init__(context)
-        self._locks: dict[str, asyncio.Lock] = {}
+        # by namespace; each lives as long as somebody holds or awaits it
+        self._locks: weakref.WeakValueDictionary[str, asyncio.Lock] = weakref.WeakValueDictionary()
 
     async def validate(self, attributes: Attributes) -> None:
         if not _concerns(attributes):
@@ -35,8 +37,6 @@ class ResourceQuota(AdmissionPlugin):
         lock = self._locks.setdefault(attributes.namespace, asyncio.Lock())
         async with lock:
             await self._take(attributes)
-        if not lock.locked() and len(self._locks) > 1024:
-            self._locks.pop(attributes.namespace, None)
 
     async def _quotas(self, namespace: str) -> list[Object]:
         cache = self.context.caches.get("resourcequotas")

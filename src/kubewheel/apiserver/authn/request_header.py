@@ -56,9 +56,8 @@ class RequestHeader:
 
 
 def _values(request: Request, header: str) -> list[str]:
-    """A header sent several times reaches us joined by the HTTP layer: with newlines (ours) or commas."""
-    text = request.headers.get(header, "")
-    return [v.strip() for line in text.split("\n") for v in line.split(",") if v.strip()]
+    """Repeated headers reach us joined by newlines (http.py)."""
+    return [v.strip() for v in request.headers.get(header, "").split("\n") if v.strip()]
 
 
 def _first(request: Request, headers: Iterable[str]) -> str:

@@ -106,8 +106,7 @@ ingresses/status networkpolicies replicasets replicasets/scale replicasets/statu
         deletecollection dra: resourceslices
         read certs: clustertrustbundles
         get core: serviceaccounts
-        create,get,list,watch certs: podcertificaterequests
-        create,patch,update events: events""",
+        create,get,list,watch certs: podcertificaterequests""",
     "system:node-problem-detector": """
         get core: nodes
         patch core: nodes/status

@@ -29,6 +29,7 @@ class Escalation(AdmissionPlugin):
         authority = getattr(self.context.authorizer, "rbac", None)
         if authority is None or rbac.MASTERS in attributes.user.groups or attributes.obj is None:
             return
+        await authority.start()
         if resource.plural in ROLES:
             await self._check_role(authority, attributes, attributes.obj)
         elif resource.plural in BINDINGS:

@@ -60,6 +60,8 @@ class Rbac:
 
     async def start(self) -> None:
         """Fills the caches, on the first question: the server answers them itself, so not before it serves."""
+        if self._ready:
+            return
         get = self._caches.get
         self._roles, self._cluster_roles = get(f"roles.{GROUP}"), get(f"clusterroles.{GROUP}")
         bindings = get(f"rolebindings.{GROUP}"), get(f"clusterrolebindings.{GROUP}")

@@ -1,6 +1,6 @@
 """Where volumes let a pod go."""
 
-from make import decide, node, pod
+from scheduling import decide, node, pod
 
 
 class Objects:

@@ -1,5 +1,6 @@
 """Through a real API server, in virtual time: scheduling, preemption, anti-affinity, spread, taints."""
 
+import asyncio
 import contextlib
 from collections import Counter
 
@@ -133,3 +134,34 @@ def test_equal_seeds_give_equal_histories():
             return await nodes_of(c, [f"p{n}" for n in range(10)])
 
     assert virtual_time.run(main()) == virtual_time.run(main())
+
+
+def test_a_new_run_starts_from_the_caches():
+    async def main():
+        async with cluster(nodes=2) as c:
+            await c.client.create("pods", make("one"))
+            await nodes_of(c, ["one"])
+            scheduler = c.control_plane.scheduler
+            again = asyncio.ensure_future(scheduler.run())  # what its supervisor does after a crash
+            await asyncio.sleep(1)
+            assert len(scheduler.table) == 2 and scheduler.table.used[:, 3].sum() == 1
+            await c.client.create("pods", make("two"))
+            await nodes_of(c, ["two"])
+            again.cancel()
+            await asyncio.gather(again, return_exceptions=True)
+
+    virtual_time.run(main())
+
+
+def test_gates_and_other_schedulers():
+    async def main():
+        async with cluster(nodes=1) as c:
+            await c.client.create("pods", make("gated", schedulingGates=[{"name": "example.com/wait"}]))
+            await c.client.create("pods", make("other", schedulerName="not-ours"))
+            await asyncio.sleep(60)
+            for name in ("gated", "other"):
+                assert not (await c.client.get("pods", name, namespace="default"))["spec"].get("nodeName")
+            await c.client.patch("pods", "gated", {"spec": {"schedulingGates": None}}, namespace="default")
+            assert await nodes_of(c, ["gated"]) == ["node-0"]
+
+    virtual_time.run(main())

@@ -3,7 +3,7 @@
 import random
 
 import pytest
-from make import decide, node, pod, profile, table
+from scheduling import decide, node, pod, profile, table
 
 from kubewheel.scheduler.podinfo import podinfo
 

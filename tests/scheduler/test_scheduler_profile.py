@@ -1,7 +1,7 @@
 """KubeSchedulerConfiguration, and plugins from a file."""
 
 import pytest
-from make import decide, node, pod, profile
+from scheduling import decide, node, pod, profile
 
 from kubewheel.scheduler.plugins.base import Handle, NoObjects
 from kubewheel.scheduler.profile import ConfigError, load

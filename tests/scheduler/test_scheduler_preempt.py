@@ -2,7 +2,7 @@
 
 import random
 
-from make import node, pod, profile, table
+from scheduling import node, pod, profile, table
 
 from kubewheel.scheduler import preempt
 from kubewheel.scheduler.podinfo import podinfo

@@ -1,6 +1,6 @@
 """Who comes next, who waits, and what wakes them."""
 
-from make import pod
+from scheduling import pod
 
 from kubewheel.scheduler.podinfo import podinfo
 from kubewheel.scheduler.queue import Queue
