@@ -302,3 +302,29 @@ async def test_static_pods_have_mirrors(runtime: Settings, tmp_path: Path) -> No
         (manifests / "web.json").unlink()
         await n.cluster.wait_gone("pods", "web-n1")
         await n.cluster.wait_until(lambda: not n.kubelet.workers, what="the static pod ends")
+
+
+async def test_pods_this_node_refuses(runtime: Settings, tmp_path: Path) -> None:
+    async with node(runtime, tmp_path) as n:
+        await n.run("picky", container("c", "true"), nodeSelector={"no": "such"})
+        await n.run("huge", container("c", "true", resources={"requests": {"cpu": "1000"}}))
+        await n.run("sysctl", container("c", "true"), securityContext={
+            "sysctls": [{"name": "kernel.msgmax", "value": "1"}]})
+        for name, reason in (("picky", "NodeAffinity"), ("huge", "OutOfcpu"), ("sysctl", "SysctlForbidden")):
+            status = await n.status(name, lambda s: s.get("phase") == "Failed")
+            assert status["reason"] == reason
+            assert status["message"].startswith("Pod was rejected: ")
+
+
+async def test_volumes_follow_their_objects(runtime: Settings, tmp_path: Path) -> None:
+    async with node(runtime, tmp_path) as n:
+        await n.run("labels", container("c", "while sleep 0.2; do cat /info/labels; echo; done", volumeMounts=[
+            {"name": "info", "mountPath": "/info"}]), volumes=[{"name": "info", "downwardAPI": {"items": [
+                {"path": "labels", "fieldRef": {"fieldPath": "metadata.labels"}}]}}])
+        await n.status("labels", is_ready)
+        assert (await n.kubectl("label", "pod", "labels", "color=blue"))[0] == 0
+
+        async def shows() -> bool:
+            return 'color="blue"' in (await n.kubectl("logs", "labels", "--tail=3"))[1]
+
+        await n.cluster.wait_until(shows, what="the file shows the label")
