@@ -15,6 +15,7 @@ from kubewheel.api.admissionregistration import (
     validatingadmissionpolicybinding,
     validatingwebhookconfiguration,
 )
+from kubewheel.api.apiextensions import customresourcedefinition
 from kubewheel.api.apiregistration import apiservice
 from kubewheel.api.apps import controllerrevision, daemonset, deployment, replicaset, statefulset
 from kubewheel.api.authentication import selfsubjectreview, tokenreview
@@ -133,6 +134,7 @@ RESOURCES: tuple[Resource, ...] = (
     validatingadmissionpolicy.RESOURCE,
     validatingadmissionpolicybinding.RESOURCE,
     validatingwebhookconfiguration.RESOURCE,
+    customresourcedefinition.RESOURCE,
     priorityclass.RESOURCE,
     lease.RESOURCE,
     runtimeclass.RESOURCE,

@@ -21,7 +21,7 @@ def of(resource: Resource, obj: Object) -> Object:
     meta = obj["metadata"]
     kept = {f: meta[f] for f in ("name", "namespace", "uid", "resourceVersion", "creationTimestamp") if f in meta}
     status: Object = {"replicas": _at(obj, paths.status_replicas) or 0}
-    selector = _at(obj, paths.selector)
+    selector = _at(obj, paths.selector) if paths.selector else None
     if isinstance(selector, str):
         status["selector"] = selector
     elif isinstance(selector, dict):
