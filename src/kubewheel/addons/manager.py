@@ -11,8 +11,6 @@ from typing import Any
 
 from kubewheel.client.client import Client
 
-MANAGER = "kubewheel-addons"
-
 RESOURCES = {
     "ServiceAccount": "serviceaccounts", "ConfigMap": "configmaps", "Service": "services",
     "Deployment": "deployments.apps", "DaemonSet": "daemonsets.apps",
@@ -24,9 +22,7 @@ RESOURCES = {
 async def apply(client: Client, objects: Iterable[dict[str, Any]]) -> None:
     """In order. Fields that somebody else has taken over since are taken back: the add-ons are the cluster's."""
     for obj in objects:
-        meta = obj["metadata"]
-        await client.apply(RESOURCES[obj["kind"]], obj, namespace=meta.get("namespace"), field_manager=MANAGER,
-                           force=True)
+        await client.apply(RESOURCES[obj["kind"]], obj, force=True)
 
 
 def is_available(deployment: dict[str, Any]) -> bool:

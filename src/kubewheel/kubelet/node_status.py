@@ -293,8 +293,8 @@ class NodeStatus:
         if same and loop_time - self._reported < self._options.node_status_report_frequency:
             return
         patch = {k: v for k, v in fresh.items() if old.get(k) != v}
-        if "addresses" in patch:
-            patch["addresses"] = [*patch["addresses"], {"$patch": "replace"}]
+        if any(address not in fresh["addresses"] for address in old.get("addresses") or ()):
+            patch["addresses"] = [*fresh["addresses"], {"$patch": "replace"}]
         await self._client.patch("nodes", name, {"status": patch}, subresource="status", type=STRATEGIC_PATCH)
         self._last = fresh
         self._reported = loop_time
