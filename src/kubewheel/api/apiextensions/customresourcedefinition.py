@@ -101,7 +101,8 @@ def _names(names: dict[str, Any]) -> list[FieldError]:
             if not _LABEL.fullmatch(value):
                 out.append(errors.field_invalid(f"spec.names.{field}[{i}]", value, _LABEL_TEXT))
     if names.get("kind") and names.get("kind") == names.get("listKind"):
-        out.append(errors.field_invalid("spec.names.listKind", names["listKind"], "kind and listKind may not be the same"))
+        out.append(errors.field_invalid("spec.names.listKind", names["listKind"],
+                                        "kind and listKind may not be the same"))
     return out
 
 
@@ -176,7 +177,8 @@ def _conversion(spec: dict[str, Any]) -> list[FieldError]:
     if strategy == "Webhook" and not conversion.get("webhook"):
         return [errors.field_required("spec.conversion.webhook", 'required when strategy is set to "Webhook"')]
     if strategy == "None" and conversion.get("webhook"):
-        return [errors.field_forbidden("spec.conversion.webhook", 'should not be set when strategy is not set to "Webhook"')]
+        return [errors.field_forbidden("spec.conversion.webhook",
+                                       'should not be set when strategy is not set to "Webhook"')]
     return []
 
 
@@ -190,10 +192,11 @@ def validate_update(new: Object, old: Object) -> list[FieldError]:
     names = [v.get("name") for v in new["spec"].get("versions") or ()]
     for i, stored in enumerate((new.get("status") or {}).get("storedVersions") or ()):
         if stored not in names:
-            out.append(errors.field_invalid(f"status.storedVersions[{i}]", stored,
-                                            "missing from spec.versions; v1 was previously a storage version, and must "
-                                            "remain in spec.versions until a storage migration ensures no data remains "
-                                            "persisted in v1 and removes v1 from status.storedVersions".replace("v1", stored)))
+            out.append(errors.field_invalid(
+                f"status.storedVersions[{i}]", stored,
+                f"missing from spec.versions; {stored} was previously a storage version, and must remain in "
+                "spec.versions until a storage migration ensures no data remains persisted in "
+                f"{stored} and removes {stored} from status.storedVersions"))
     return out
 
 
