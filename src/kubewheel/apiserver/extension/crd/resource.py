@@ -68,7 +68,8 @@ def _resource(crd: Object, version: Object) -> Resource:
 
     convert = _refusing(kind, group) if (spec.get("conversion") or {}).get("strategy") == "Webhook" else None
     return Resource(
-        to_hub=convert, from_hub=convert, group=group, version=version["name"], kind=kind, plural=plural, singular=names.get("singular", ""),
+        to_hub=convert, from_hub=convert,
+        group=group, version=version["name"], kind=kind, plural=plural, singular=names.get("singular", ""),
         namespaced=spec["scope"] == "Namespaced", short_names=tuple(names.get("shortNames") or ()),
         categories=tuple(names.get("categories") or ()), verbs=ALL_VERBS if version.get("served") else (),
         schema_node=node, registry=f"{group}/{plural}", hub=Gvr(group, storage, plural),
@@ -85,7 +86,8 @@ def _refusing(kind: str, group: str) -> Callable[[Object], Object]:
     """Conversion webhooks are not called: objects of another version than the stored one are refused, not falsified."""
 
     def convert(obj: Object) -> Object:
-        raise errors.internal(f"conversion webhook for {group}, Kind={kind} failed: webhook conversion is not supported")
+        raise errors.internal(f"conversion webhook for {group}, Kind={kind} failed: "
+                              "webhook conversion is not supported")
 
     return convert
 
