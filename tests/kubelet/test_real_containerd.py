@@ -225,7 +225,8 @@ async def test_failures_are_told_in_upstreams_words(runtime: Settings, tmp_path:
         assert state(status, "c")["state"]["waiting"] == {
             "reason": "CreateContainerConfigError", "message": 'secret "none" not found'}
         status = await n.status("root", lambda s: state(s, "c")["state"].get("waiting", {}).get("message"))
-        assert "container has runAsNonRoot and image will run as root" in state(status, "c")["state"]["waiting"]["message"]
+        message = state(status, "c")["state"]["waiting"]["message"]
+        assert "container has runAsNonRoot and image will run as root" in message
         assert (await n.status("once", lambda s: s.get("phase") == "Failed"))["containerStatuses"][0]["state"][
             "terminated"]["exitCode"] == 3
         assert await n.status("done", lambda s: s.get("phase") == "Succeeded")
@@ -279,8 +280,11 @@ async def test_what_changes_while_a_pod_runs(runtime: Settings, tmp_path: Path) 
                                        "--image-pull-policy=IfNotPresent", "--", "sh", "-c", "ps; sleep 100")
         assert code == 0, err
         await n.status("live", lambda s: state(s, "dbg", "ephemeralContainerStatuses")["state"].get("running"))
-        code, out, err = await n.kubectl("logs", "live", "-c", "dbg")
-        assert "read -t 1" in out, out + err  # it sees the target's processes
+
+        async def sees_the_target() -> bool:
+            return "read -t 1" in (await n.kubectl("logs", "live", "-c", "dbg"))[1]
+
+        await n.cluster.wait_until(sees_the_target, what="the debug container lists the target's processes")
         assert (await n.kubectl("delete", "pod", "live", "--grace-period=0", "--force"))[0] == 0
         await n.cluster.wait_until(lambda: worker.uid not in n.kubelet.workers, what="a forced pod goes")
 
