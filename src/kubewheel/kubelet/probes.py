@@ -122,8 +122,8 @@ class Probes:
                     successes, failures = successes + 1, 0
                 elif verdict == handlers.FAILURE:
                     successes, failures = 0, failures + 1
-                self._note(target, kind, verdict, message)
-                if target.container_id == container_id:
+                if target.container_id == container_id:  # else it was of a container that is gone by now
+                    self._note(target, kind, verdict, message)
                     self._conclude(target, kind, probe, successes, failures)
                 wait = probe.get("periodSeconds") or 10
             with contextlib.suppress(TimeoutError):
