@@ -332,3 +332,21 @@ async def test_volumes_follow_their_objects(runtime: Settings, tmp_path: Path) -
             return 'color="blue"' in (await n.kubectl("logs", "labels", "--tail=3"))[1]
 
         await n.cluster.wait_until(shows, what="the file shows the label")
+
+
+async def test_attach_and_terminals(runtime: Settings, tmp_path: Path) -> None:
+    async with node(runtime, tmp_path) as n:
+        await n.run("talk", container("c", "while read line; do echo got $line; done; echo over", stdin=True,
+                                      stdinOnce=True), restartPolicy="Never")
+        await n.status("talk", is_ready)
+        code, out, err = await n.kubectl("attach", "-i", "talk", stdin=b"hi\n")
+        assert (code, out) == (0, "got hi\nover\n"), err
+        await n.status("talk", lambda s: s.get("phase") == "Succeeded")
+        await n.run("tty", container("c", "trap 'exit 0' TERM; while sleep 0.1; do :; done"))
+        await n.status("tty", is_ready)
+        script = f"stty rows 33 cols 99; kubectl --kubeconfig {n.kubeconfig} exec -it tty -- sh -c 'sleep 0.3; stty size'"
+        process = await asyncio.create_subprocess_exec(
+            "script", "-qec", script, "/dev/null", stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE)
+        async with asyncio.timeout(20):
+            shown, _ = await process.communicate()
+        assert b"33 99" in shown
