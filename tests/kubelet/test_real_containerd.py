@@ -344,7 +344,8 @@ async def test_attach_and_terminals(runtime: Settings, tmp_path: Path) -> None:
         await n.status("talk", lambda s: s.get("phase") == "Succeeded")
         await n.run("tty", container("c", "trap 'exit 0' TERM; while sleep 0.1; do :; done"))
         await n.status("tty", is_ready)
-        script = f"stty rows 33 cols 99; kubectl --kubeconfig {n.kubeconfig} exec -it tty -- sh -c 'sleep 0.3; stty size'"
+        script = (f"stty rows 33 cols 99; kubectl --kubeconfig {n.kubeconfig} exec -it tty -- "
+                  "sh -c 'sleep 0.3; stty size'")
         process = await asyncio.create_subprocess_exec(
             "script", "-qec", script, "/dev/null", stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE)
         async with asyncio.timeout(20):
