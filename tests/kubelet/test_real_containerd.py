@@ -225,7 +225,8 @@ async def test_failures_are_told_in_upstreams_words(runtime: Settings, tmp_path:
         assert state(status, "c")["state"]["waiting"] == {
             "reason": "CreateContainerConfigError", "message": 'secret "none" not found'}
         status = await n.status("root", lambda s: state(s, "c")["state"].get("waiting", {}).get("message"))
-        assert "container has runAsNonRoot and image will run as root" in state(status, "c")["state"]["waiting"]["message"]
+        message = state(status, "c")["state"]["waiting"]["message"]
+        assert "container has runAsNonRoot and image will run as root" in message
         assert (await n.status("once", lambda s: s.get("phase") == "Failed"))["containerStatuses"][0]["state"][
             "terminated"]["exitCode"] == 3
         assert await n.status("done", lambda s: s.get("phase") == "Succeeded")
@@ -279,8 +280,11 @@ async def test_what_changes_while_a_pod_runs(runtime: Settings, tmp_path: Path) 
                                        "--image-pull-policy=IfNotPresent", "--", "sh", "-c", "ps; sleep 100")
         assert code == 0, err
         await n.status("live", lambda s: state(s, "dbg", "ephemeralContainerStatuses")["state"].get("running"))
-        code, out, err = await n.kubectl("logs", "live", "-c", "dbg")
-        assert "read -t 1" in out, out + err  # it sees the target's processes
+
+        async def sees_the_target() -> bool:
+            return "read -t 1" in (await n.kubectl("logs", "live", "-c", "dbg"))[1]
+
+        await n.cluster.wait_until(sees_the_target, what="the debug container lists the target's processes")
         assert (await n.kubectl("delete", "pod", "live", "--grace-period=0", "--force"))[0] == 0
         await n.cluster.wait_until(lambda: worker.uid not in n.kubelet.workers, what="a forced pod goes")
 
@@ -328,3 +332,22 @@ async def test_volumes_follow_their_objects(runtime: Settings, tmp_path: Path) -
             return 'color="blue"' in (await n.kubectl("logs", "labels", "--tail=3"))[1]
 
         await n.cluster.wait_until(shows, what="the file shows the label")
+
+
+async def test_attach_and_terminals(runtime: Settings, tmp_path: Path) -> None:
+    async with node(runtime, tmp_path) as n:
+        await n.run("talk", container("c", "while read line; do echo got $line; done; echo over", stdin=True,
+                                      stdinOnce=True), restartPolicy="Never")
+        await n.status("talk", is_ready)
+        code, out, err = await n.kubectl("attach", "-i", "talk", stdin=b"hi\n")
+        assert (code, out) == (0, "got hi\nover\n"), err
+        await n.status("talk", lambda s: s.get("phase") == "Succeeded")
+        await n.run("tty", container("c", "trap 'exit 0' TERM; while sleep 0.1; do :; done"))
+        await n.status("tty", is_ready)
+        script = (f"stty rows 33 cols 99; kubectl --kubeconfig {n.kubeconfig} exec -it tty -- "
+                  "sh -c 'sleep 0.3; stty size'")
+        process = await asyncio.create_subprocess_exec(
+            "script", "-qec", script, "/dev/null", stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE)
+        async with asyncio.timeout(20):
+            shown, _ = await process.communicate()
+        assert b"33 99" in shown

@@ -73,7 +73,7 @@ class Cgroups:
                 out |= {p.name[3:] for p in directory.iterdir() if p.is_dir() and p.name.startswith("pod")}
         return out
 
-    # -- files --------------------------------------------------------------------------------------------------
+    # -- files -----------------------------------------------------------------------------------------------
     def path(self, controller: str, cgroup: str) -> Path:
         return self.mount / cgroup.lstrip("/") if self.is_v2 else self.mount / controller / cgroup.lstrip("/")
 
