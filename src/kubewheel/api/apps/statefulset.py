@@ -13,8 +13,9 @@ from kubewheel.api.resource import Column, Object, PrepareContext, Resource, Sca
 
 _MUTABLE = ("minReadySeconds", "ordinals", "persistentVolumeClaimRetentionPolicy", "replicas", "revisionHistoryLimit",
             "template", "updateStrategy")
-UPDATE_TEXT = ("updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template', 'updateStrategy', "
-               "'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and 'minReadySeconds' are forbidden")
+UPDATE_TEXT = ("updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template', "
+               "'updateStrategy', 'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and "
+               "'minReadySeconds' are forbidden")
 
 
 def defaults(obj: Object) -> None:
