@@ -1,6 +1,6 @@
 """Sets of field paths, in the very shape of the wire (FieldsV1), and their algebra.
 
-In/Out: nested dicts such as `{"f:spec": {"f:replicas": {}, "f:ports": {'k:{"port":80}': {".": {}, "f:port": {}}}}}`.
+In/Out: nested dicts such as `{"f:ports": {'k:{"port":80}': {".": {}, "f:port": {}}}}`.
 Called by: managed.py, apply.py. Nothing here changes its inputs; results share parts with them.
 
 A set is a dict from path element to the set below. An element is a member if its dict is empty or holds ".".
@@ -255,7 +255,7 @@ def _json(value: Any) -> str:
 
 
 def canonical(fields: FieldSet) -> FieldSet:
-    """Members in upstream's order: ".", fields, keys, values, indexes. Unknown kinds of elements are dropped."""
+    """Members in upstream's order: ".", fields, keys, values, indexes. Unknown elements are dropped."""
     if len(fields) < 2 and all(not below for below in fields.values()):
         return fields
     return {e: canonical(fields[e]) for e in sorted(fields, key=sort_key) if e == DOT or e[:2] in _RANK}
