@@ -64,7 +64,7 @@ def validate(obj: Object) -> list[FieldError]:
                                  f"spec.persistentVolumeClaimRetentionPolicy.{when}", required=False)
     out += workload.numbers(spec, "replicas", "minReadySeconds", "revisionHistoryLimit")
     out += validation.non_negative((spec.get("ordinals") or {}).get("start"), "spec.ordinals.start")
-    return out + workload.selector_and_template(spec)
+    return out + workload.selector_and_template(spec, what="StatefulSet")
 
 
 def validate_update(new: Object, old: Object) -> list[FieldError]:
