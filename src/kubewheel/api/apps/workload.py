@@ -57,9 +57,9 @@ def selector_and_template(spec: Object, *, what: str = "Deployment") -> list[Fie
     if policy not in restart:
         out.append(errors.field_not_supported("spec.template.spec.restartPolicy", policy or "", restart))
     if (template.get("spec") or {}).get("activeDeadlineSeconds") is not None:
+        kind = "ReplicaSet" if what == "Deployment" else what
         out.append(errors.field_forbidden("spec.template.spec.activeDeadlineSeconds",
-                                          (
-            f"activeDeadlineSeconds in {'ReplicaSet' if what == 'Deployment' else what} is not Supported")))
+                                          f"activeDeadlineSeconds in {kind} is not Supported"))
     return out
 
 
