@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from tests.api.test_catalog import EXAMPLES, NOW, resource_of
 
 from kubewheel.api import catalog, codec, conditions, durations, table
-from tests.api.test_catalog import EXAMPLES, NOW, resource_of
 
 GOLDEN = {
     "Pod": ["a", "1/1", "Running", "3 (10s ago)", "10m", "10.244.0.5", "n1", "<none>", "<none>"],
