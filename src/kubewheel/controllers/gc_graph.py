@@ -93,7 +93,12 @@ class Graph:
                 # Cluster-scoped or not is known only to the mapping; the namespace is where it would be looked for.
                 owner = self.nodes[uid] = Node(uid, ref["name"], node.namespace, None, ref=ref)
                 self._enqueue(f"delete:{uid}")
-            elif not owner.virtual and owner.namespace and owner.namespace != node.namespace and uid not in before:
+            elif (
+                not owner.virtual
+                and owner.namespace
+                and owner.namespace != node.namespace
+                and uid not in before
+            ):
                 self._enqueue(f"delete:{node.uid}")
             owner.dependents.add(node.uid)
             if uid in before and before[uid].get("blockOwnerDeletion") and not ref.get("blockOwnerDeletion"):

@@ -29,7 +29,9 @@ def render(indexes: Iterable[int]) -> str:
         while j + 1 < len(ordered) and ordered[j + 1] == ordered[j] + 1:
             j += 1
         first, last = ordered[i], ordered[j]
-        out.append(str(first) if first == last else f"{first},{last}" if last == first + 1 else f"{first}-{last}")
+        out.append(
+            str(first) if first == last else f"{first},{last}" if last == first + 1 else f"{first}-{last}"
+        )
         i = j + 1
     return ",".join(out)
 

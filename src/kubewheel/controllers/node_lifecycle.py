@@ -24,9 +24,14 @@ log = logging.getLogger(__name__)
 LEASES = "leases.coordination.k8s.io"
 PREFIX = "node.kubernetes.io/"
 NOT_READY, UNREACHABLE = PREFIX + "not-ready", PREFIX + "unreachable"
-BY_CONDITION = (("Ready", "False", NOT_READY), ("Ready", "Unknown", UNREACHABLE),
-                ("MemoryPressure", "True", PREFIX + "memory-pressure"), ("DiskPressure", "True", PREFIX + "disk-pressure"),
-                ("NetworkUnavailable", "True", PREFIX + "network-unavailable"), ("PIDPressure", "True", PREFIX + "pid-pressure"))
+BY_CONDITION = (
+    ("Ready", "False", NOT_READY),
+    ("Ready", "Unknown", UNREACHABLE),
+    ("MemoryPressure", "True", PREFIX + "memory-pressure"),
+    ("DiskPressure", "True", PREFIX + "disk-pressure"),
+    ("NetworkUnavailable", "True", PREFIX + "network-unavailable"),
+    ("PIDPressure", "True", PREFIX + "pid-pressure"),
+)
 OURS = frozenset((*(t for _, _, t in BY_CONDITION), PREFIX + "unschedulable"))
 WATCHED = ("Ready", "MemoryPressure", "DiskPressure", "PIDPressure")
 
@@ -54,7 +59,11 @@ def taints_for(node: Object, *, evict: bool, now: float) -> list[Object]:
         pair = (taint["key"], taint["effect"])
         if taint["effect"] == "NoSchedule" and taint["key"] in OURS and taint["key"] not in schedule:
             continue
-        if taint["effect"] == "NoExecute" and taint["key"] in (NOT_READY, UNREACHABLE) and taint["key"] != execute:
+        if (
+            taint["effect"] == "NoExecute"
+            and taint["key"] in (NOT_READY, UNREACHABLE)
+            and taint["key"] != execute
+        ):
             continue
         have.add(pair)
         out.append(taint)
@@ -73,13 +82,22 @@ def silent_conditions(conditions: Sequence[Object], created: str, now: float) ->
     for type_ in WATCHED:
         old = next((c for c in conditions if c["type"] == type_), None)
         if old is None:
-            new = {"type": type_, "status": "Unknown", "reason": "NodeStatusNeverUpdated",
-                   "message": "Kubelet never posted node status.", "lastHeartbeatTime": created}
+            new = {
+                "type": type_,
+                "status": "Unknown",
+                "reason": "NodeStatusNeverUpdated",
+                "message": "Kubelet never posted node status.",
+                "lastHeartbeatTime": created,
+            }
         elif old["status"] == "Unknown":
             continue
         else:
-            new = {**old, "status": "Unknown", "reason": "NodeStatusUnknown",
-                   "message": "Kubelet stopped posting node status."}
+            new = {
+                **old,
+                "status": "Unknown",
+                "reason": "NodeStatusUnknown",
+                "message": "Kubelet stopped posting node status.",
+            }
         new["lastTransitionTime"] = clocks.rfc3339(now)
         out = [new if c["type"] == type_ else c for c in out] if old is not None else [*out, new]
     return out
@@ -111,7 +129,11 @@ async def _label(context: Context, name: str) -> None:
     if node is None:
         return
     labels = objects.labels_of(node)
-    wanted = {f"beta.kubernetes.io/{k}": labels[f"kubernetes.io/{k}"] for k in ("os", "arch") if f"kubernetes.io/{k}" in labels}
+    wanted = {
+        f"beta.kubernetes.io/{k}": labels[f"kubernetes.io/{k}"]
+        for k in ("os", "arch")
+        if f"kubernetes.io/{k}" in labels
+    }
     if not wanted.items() <= labels.items():
         await context.client.patch("nodes", name, {"metadata": {"labels": wanted}})
 
@@ -131,7 +153,9 @@ async def _mark_pods(context: Context, node: str) -> None:
             if e.code not in (404, 409):
                 raise
             continue
-        context.events.event(objects.with_kind(pod, "v1", "Pod"), "Warning", "NodeNotReady", "Node is not ready")
+        context.events.event(
+            objects.with_kind(pod, "v1", "Pod"), "Warning", "NodeNotReady", "Node is not ready"
+        )
 
 
 async def run(context: Context) -> None:
@@ -166,10 +190,15 @@ async def _monitor(context: Context, node: Object) -> None:
     new = codec.copy(node)
     status = new.setdefault("status", {})
     status["conditions"] = silent_conditions(
-        status.get("conditions") or [], node["metadata"].get("creationTimestamp", ""), context.clock.now())
+        status.get("conditions") or [], node["metadata"].get("creationTimestamp", ""), context.clock.now()
+    )
     await context.client.update_status("nodes", new)
-    context.events.event({"kind": "Node", "apiVersion": "v1", "metadata": {"name": name, "uid": node["metadata"]["uid"]}},
-                         "Normal", "NodeNotReady", f"Node {name} status is now: NodeNotReady")
+    context.events.event(
+        {"kind": "Node", "apiVersion": "v1", "metadata": {"name": name, "uid": node["metadata"]["uid"]}},
+        "Normal",
+        "NodeNotReady",
+        f"Node {name} status is now: NodeNotReady",
+    )
 
 
 def _keys(old: Object | None, new: Object | None, context: Context) -> Iterable[str]:
@@ -193,8 +222,19 @@ def node_of(pod: Object) -> Iterable[str]:
 
 
 CONTROLLER = Controller(
-    name="node-lifecycle-controller", reconcile=reconcile, run=run, setup=setup, watches=(Watch("nodes", _keys),),
-    reads=(LEASES, "pods"), workers=8,
-    rules=(rule("", "nodes", READ + " update delete patch"), rule("", "nodes/status", "patch update"),
-           rule("", "pods/status", "patch update"), rule("", "pods", "list watch get delete"),
-           rule("coordination.k8s.io", "leases", READ), events()))
+    name="node-lifecycle-controller",
+    reconcile=reconcile,
+    run=run,
+    setup=setup,
+    watches=(Watch("nodes", _keys),),
+    reads=(LEASES, "pods"),
+    workers=8,
+    rules=(
+        rule("", "nodes", READ + " update delete patch"),
+        rule("", "nodes/status", "patch update"),
+        rule("", "pods/status", "patch update"),
+        rule("", "pods", "list watch get delete"),
+        rule("coordination.k8s.io", "leases", READ),
+        events(),
+    ),
+)

@@ -14,9 +14,22 @@ from zoneinfo import ZoneInfo
 UTC = dt.UTC
 MONTHS = {n: i for i, n in enumerate("jan feb mar apr may jun jul aug sep oct nov dec".split(), 1)}
 DAYS = {n: i for i, n in enumerate("sun mon tue wed thu fri sat".split())}
-BOUNDS: tuple[tuple[int, int, dict[str, int]], ...] = ((0, 59, {}), (0, 23, {}), (1, 31, {}), (1, 12, MONTHS), (0, 6, DAYS))
-DESCRIPTORS = {"@yearly": "0 0 1 1 *", "@annually": "0 0 1 1 *", "@monthly": "0 0 1 * *", "@weekly": "0 0 * * 0",
-               "@daily": "0 0 * * *", "@midnight": "0 0 * * *", "@hourly": "0 * * * *"}
+BOUNDS: tuple[tuple[int, int, dict[str, int]], ...] = (
+    (0, 59, {}),
+    (0, 23, {}),
+    (1, 31, {}),
+    (1, 12, MONTHS),
+    (0, 6, DAYS),
+)
+DESCRIPTORS = {
+    "@yearly": "0 0 1 1 *",
+    "@annually": "0 0 1 1 *",
+    "@monthly": "0 0 1 * *",
+    "@weekly": "0 0 * * 0",
+    "@daily": "0 0 * * *",
+    "@midnight": "0 0 * * *",
+    "@hourly": "0 * * * *",
+}
 UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001, "us": 1e-6, "ns": 1e-9}
 
 
@@ -67,7 +80,9 @@ class Schedule:
 
     def _start(self, year: int, month: int, day: int) -> dt.datetime:
         # By way of the timestamp: midnight may not exist on a day the clocks change.
-        return dt.datetime.fromtimestamp(dt.datetime(year, month, day, tzinfo=self.zone).timestamp(), self.zone)
+        return dt.datetime.fromtimestamp(
+            dt.datetime(year, month, day, tzinfo=self.zone).timestamp(), self.zone
+        )
 
     def _shift(self, t: dt.datetime, minutes: int) -> dt.datetime:
         return dt.datetime.fromtimestamp(t.timestamp() + minutes * 60, self.zone)

@@ -46,7 +46,9 @@ async def discover(client: Client) -> Discovered:
     failed: dict[str, str] = {}
     for group_version, preferred in versions:
         try:
-            listed = await _get(client, f"/api/{group_version}" if "/" not in group_version else f"/apis/{group_version}")
+            listed = await _get(
+                client, f"/api/{group_version}" if "/" not in group_version else f"/apis/{group_version}"
+            )
         except errors.StatusError as e:
             failed[group_version] = e.message
             continue
@@ -64,6 +66,12 @@ def _resources(group_version: str, listed: Object) -> list[ApiResource]:
         if "/" in r["name"]:
             continue
         group, _, version = group_version.rpartition("/")
-        out.append(ApiResource(Gvr(group, version, r["name"]), r["kind"], bool(r.get("namespaced")),
-                               frozenset(r.get("verbs") or ())))
+        out.append(
+            ApiResource(
+                Gvr(group, version, r["name"]),
+                r["kind"],
+                bool(r.get("namespaced")),
+                frozenset(r.get("verbs") or ()),
+            )
+        )
     return out

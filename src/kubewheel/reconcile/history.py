@@ -22,18 +22,36 @@ def template_patch(owner: Object) -> Object:
     return {"spec": {"template": template}}
 
 
-def build(owner: Object, api_version: str, kind: str, data: Object, revision: int, labels: Object,
-          collisions: int | None, hash_label: str) -> Object:
+def build(
+    owner: Object,
+    api_version: str,
+    kind: str,
+    data: Object,
+    revision: int,
+    labels: Object,
+    collisions: int | None,
+    hash_label: str,
+) -> Object:
     hash_ = objects.stable_hash({"data": data}, collisions)
-    return {"apiVersion": "apps/v1", "kind": "ControllerRevision",
-            "metadata": {"name": f"{owner['metadata']['name']}-{hash_}"[:253], "namespace": owner["metadata"]["namespace"],
-                         "labels": {**labels, hash_label: hash_},
-                         "ownerReferences": [ownership.controller_ref(owner, api_version, kind)]},
-            "data": data, "revision": revision}
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "ControllerRevision",
+        "metadata": {
+            "name": f"{owner['metadata']['name']}-{hash_}"[:253],
+            "namespace": owner["metadata"]["namespace"],
+            "labels": {**labels, hash_label: hash_},
+            "ownerReferences": [ownership.controller_ref(owner, api_version, kind)],
+        },
+        "data": data,
+        "revision": revision,
+    }
 
 
 def ordered(revisions: Sequence[Object]) -> list[Object]:
-    return sorted(revisions, key=lambda r: (r["revision"], r["metadata"].get("creationTimestamp", ""), r["metadata"]["name"]))
+    return sorted(
+        revisions,
+        key=lambda r: (r["revision"], r["metadata"].get("creationTimestamp", ""), r["metadata"]["name"]),
+    )
 
 
 def equal(a: Object, b: Object) -> bool:
@@ -56,7 +74,9 @@ async def ensure(context: Context, new: Object, revisions: Sequence[Object]) -> 
     except errors.StatusError as e:
         if e.reason != "AlreadyExists":
             raise
-        there = await context.client.get(REVISIONS, new["metadata"]["name"], namespace=new["metadata"]["namespace"])
+        there = await context.client.get(
+            REVISIONS, new["metadata"]["name"], namespace=new["metadata"]["namespace"]
+        )
         if equal(there, new) and ownership.controller_of(there) is not None:
             return there, False
         return there, True

@@ -80,8 +80,14 @@ def format_selector(selector: Object | None) -> str:
     parts = [f"{k}={v}" for k, v in sorted(((selector or {}).get("matchLabels") or {}).items())]
     for r in (selector or {}).get("matchExpressions") or ():
         values = ",".join(sorted(r.get("values") or ()))
-        parts.append({"In": f"{r['key']} in ({values})", "NotIn": f"{r['key']} notin ({values})",
-                      "Exists": r["key"], "DoesNotExist": "!" + r["key"]}[r["operator"]])
+        parts.append(
+            {
+                "In": f"{r['key']} in ({values})",
+                "NotIn": f"{r['key']} notin ({values})",
+                "Exists": r["key"],
+                "DoesNotExist": "!" + r["key"],
+            }[r["operator"]]
+        )
     return ",".join(parts)
 
 
@@ -106,7 +112,9 @@ def condition_status(obj: Object, type_: str) -> str:
     return found["status"] if found else ""
 
 
-def set_condition(conditions: Iterable[Object], new: Object, now: float, *, transition: bool = True) -> list[Object]:
+def set_condition(
+    conditions: Iterable[Object], new: Object, now: float, *, transition: bool = True
+) -> list[Object]:
     """A new list with `new` in it; lastTransitionTime stays where the status stays."""
     out, stamp = [], clocks.rfc3339(now)
     placed = False
@@ -202,8 +210,21 @@ def _sorted(value: Any) -> Any:
     return value
 
 
-SUFFIXES = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "P": 10**15, "E": 10**18,
-            "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40, "Pi": 2**50, "Ei": 2**60}
+SUFFIXES = {
+    "": 1,
+    "k": 10**3,
+    "M": 10**6,
+    "G": 10**9,
+    "T": 10**12,
+    "P": 10**15,
+    "E": 10**18,
+    "Ki": 2**10,
+    "Mi": 2**20,
+    "Gi": 2**30,
+    "Ti": 2**40,
+    "Pi": 2**50,
+    "Ei": 2**60,
+}
 SMALL = {"n": 9, "u": 6, "m": 3}
 
 
@@ -212,7 +233,7 @@ def quantity(text: str | int | float) -> Decimal:
     if not isinstance(text, str):
         return Decimal(str(text))
     body = text.rstrip("EPTGMkinmu")
-    suffix = text[len(body):]
+    suffix = text[len(body) :]
     if suffix in SMALL:
         return Decimal(body).scaleb(-SMALL[suffix])
     if suffix in SUFFIXES:

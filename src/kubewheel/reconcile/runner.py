@@ -70,7 +70,8 @@ class Running:
                 loop_of = self.controller.run
                 group.create_task(
                     supervise.keep_running(f"{self.controller.name}:run", lambda: loop_of(self.context)),
-                    name=f"{self.controller.name}:run")
+                    name=f"{self.controller.name}:run",
+                )
 
     async def _work(self) -> None:
         with contextlib.suppress(Closed):

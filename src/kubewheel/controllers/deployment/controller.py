@@ -30,12 +30,23 @@ async def reconcile(context: Context, key: str) -> float | None:
         return 1.0
     d = objects.with_kind(cached, "apps/v1", "Deployment")
     if objects.is_empty(d["spec"].get("selector")):
-        context.events.event(d, "Warning", "SelectingAll",
-                             "This deployment is selecting all pods. A non-empty selector is required.")
+        context.events.event(
+            d,
+            "Warning",
+            "SelectingAll",
+            "This deployment is selecting all pods. A non-empty selector is required.",
+        )
         return None
     sets = await ownership.claim(
-        context.client, context.cache(SETS), d, owner_resource=DEPLOYMENTS, api_version="apps/v1", kind="Deployment",
-        resource=SETS, selects=lambda rs: objects.matches(d["spec"]["selector"], objects.labels_of(rs)))
+        context.client,
+        context.cache(SETS),
+        d,
+        owner_resource=DEPLOYMENTS,
+        api_version="apps/v1",
+        kind="Deployment",
+        resource=SETS,
+        selects=lambda rs: objects.matches(d["spec"]["selector"], objects.labels_of(rs)),
+    )
     return await _Sync(context, key, d, sets).run()
 
 
@@ -132,7 +143,8 @@ class _Sync:
 
     def _note(self, reason: str, message: str, state: str = "True") -> None:
         self.conditions = status.with_condition(
-            self.conditions, status.condition("Progressing", state, reason, message), self.now)
+            self.conditions, status.condition("Progressing", state, reason, message), self.now
+        )
 
     async def _create_set(self, revision: int) -> None:
         rs = revisions.build(self.d, self.old, revision)
@@ -151,8 +163,12 @@ class _Sync:
                 raise
         else:
             if plan.size(made) > 0:
-                self.context.events.event(self.d, "Normal", "ScalingReplicaSet",
-                                          f"Scaled up replica set {plan.name_of(made)} from 0 to {plan.size(made)}")
+                self.context.events.event(
+                    self.d,
+                    "Normal",
+                    "ScalingReplicaSet",
+                    f"Scaled up replica set {plan.name_of(made)} from 0 to {plan.size(made)}",
+                )
             if has_deadline:
                 self._note("NewReplicaSetCreated", f'Created new replica set "{plan.name_of(made)}"')
         self.context.state.wrote(self.key, made)
@@ -161,7 +177,9 @@ class _Sync:
     async def _resolve_collision(self, rs: Object) -> Object:
         """The name is taken: by ourselves (the cache was slow), or by another template with the same hash."""
         there = await self.context.client.get(SETS, plan.name_of(rs), namespace=rs["metadata"]["namespace"])
-        same = revisions.template_text(there["spec"]["template"]) == revisions.template_text(rs["spec"]["template"])
+        same = revisions.template_text(there["spec"]["template"]) == revisions.template_text(
+            rs["spec"]["template"]
+        )
         if ownership.is_controlled_by(there, self.d) and same:
             return there
         old = self.d.get("status") or {}
@@ -193,8 +211,12 @@ class _Sync:
             self.old[self.old.index(rs)] = answer
         if was != wanted:
             word = "up" if wanted > was else "down"
-            self.context.events.event(self.d, "Normal", "ScalingReplicaSet",
-                                      f"Scaled {word} replica set {plan.name_of(rs)} from {was} to {wanted}")
+            self.context.events.event(
+                self.d,
+                "Normal",
+                "ScalingReplicaSet",
+                f"Scaled {word} replica set {plan.name_of(rs)} from {was} to {wanted}",
+            )
         return was != wanted
 
     async def _clean_up_if_complete(self) -> None:
@@ -204,8 +226,9 @@ class _Sync:
     async def _clean_up(self) -> None:
         for rs in plan.to_clean_up(self.d, self.old):
             try:
-                await self.context.client.delete(SETS, plan.name_of(rs), namespace=rs["metadata"]["namespace"],
-                                                 uid=rs["metadata"]["uid"])
+                await self.context.client.delete(
+                    SETS, plan.name_of(rs), namespace=rs["metadata"]["namespace"], uid=rs["metadata"]["uid"]
+                )
             except errors.StatusError as e:
                 if e.code != 404:
                     raise
@@ -250,11 +273,20 @@ def setup(context: Context) -> Expectations:
 
 
 CONTROLLER = Controller(
-    name="deployment-controller", reconcile=reconcile, setup=setup,
-    watches=(Watch(DEPLOYMENTS, own_key),
-             Watch(SETS, pods.keys_of_owner_or_orphan(DEPLOYMENTS, "Deployment", _selects)),
-             Watch("pods", _deployments_of_pod)),
-    rules=(rule("apps", "deployments", READ + " update"), rule("apps", "deployments/status", "update"),
-           rule("apps", "deployments/finalizers", "update"),
-           rule("apps", "replicasets", READ + " create update patch delete"),
-           rule("", "pods", READ + " update"), events()))
+    name="deployment-controller",
+    reconcile=reconcile,
+    setup=setup,
+    watches=(
+        Watch(DEPLOYMENTS, own_key),
+        Watch(SETS, pods.keys_of_owner_or_orphan(DEPLOYMENTS, "Deployment", _selects)),
+        Watch("pods", _deployments_of_pod),
+    ),
+    rules=(
+        rule("apps", "deployments", READ + " update"),
+        rule("apps", "deployments/status", "update"),
+        rule("apps", "deployments/finalizers", "update"),
+        rule("apps", "replicasets", READ + " create update patch delete"),
+        rule("", "pods", READ + " update"),
+        events(),
+    ),
+)
