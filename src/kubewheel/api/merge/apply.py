@@ -1,7 +1,7 @@
 """Server-side apply: what a manager says it wants is merged in, what it no longer says is taken out.
 
-In: the node of the kind, the live object, the applied configuration. Out: the merged object with managedFields.
-Raises: StatusError (409 with every conflict, 400, 500 for what the schema cannot hold).
+In: the node of the kind, the live object, the applied configuration. Out: the merged object, managedFields in it.
+StatusError: 409 with every conflict, 400, 500 for what the schema cannot hold.
 Called by: apiserver's patch verb. The semantics are structured-merge-diff's.
 """
 
@@ -96,7 +96,7 @@ def _check(node: Node, value: Any) -> None:
     """Members the schema does not know and containers of the wrong kind. FieldsError."""
     if value is None:
         return
-    if node.type == "object" and not isinstance(value, dict) or node.type == "map" and not isinstance(value, dict):
+    if node.type in ("object", "map") and not isinstance(value, dict):
         raise FieldsError(f": expected map, got {_shown(value)}")
     if node.type == "list" and not isinstance(value, list):
         raise FieldsError(f": expected list, got {_shown(value)}")

@@ -135,10 +135,7 @@ def whole_set(node: Node, value: Any) -> FieldSet:
         if found is not None:
             for element, item in found.items():
                 out[element] = whole_set(below, item) if node.list_type == "map" else LEAF
-    if out:
-        out[DOT] = LEAF
-        return out
-    return LEAF
+    return {DOT: LEAF, **out} if out else LEAF
 
 
 # --- algebra ----------------------------------------------------------------------------------------------
@@ -194,9 +191,7 @@ def _difference(a: FieldSet, b: FieldSet, *, member: bool) -> FieldSet | None:
     if not changed and member == is_member(a) and (out or member):
         return a
     if member:
-        if out:
-            out[DOT] = LEAF
-        return out
+        return {DOT: LEAF, **out} if out else out
     return out or None
 
 
@@ -215,14 +210,8 @@ def _intersection(a: FieldSet, b: FieldSet, *, member: bool) -> FieldSet | None:
         if both is not None:
             out[element] = both
     if member:
-        if out:
-            out[DOT] = LEAF
-        return out
+        return {DOT: LEAF, **out} if out else out
     return out or None
-
-
-def equal(a: FieldSet, b: FieldSet) -> bool:
-    return a == b or {k: v for k, v in a.items()} == b
 
 
 def paths(fields: FieldSet, prefix: str = "") -> Iterator[str]:
