@@ -44,6 +44,12 @@ async def take(store: Store, prefix: str, after: int, count: int) -> list[StoreE
     return found
 
 
+async def opened(store) -> None:
+    async with asyncio.timeout(5):
+        while store.watcher_count() == 0:  # noqa: ASYNC110 - there is no event to wait for
+            await asyncio.sleep(0)
+
+
 async def test_write_read_remove(store):
     assert store.revision() == 1
     assert await store.create("/a", b"1") == 2
@@ -157,8 +163,7 @@ async def test_cancelling_frees_the_watcher(store):
             pass
 
     task = asyncio.ensure_future(follow())
-    while store.watcher_count() == 0:
-        await asyncio.sleep(0)
+    await opened(store)
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
     await asyncio.sleep(0)
@@ -167,8 +172,7 @@ async def test_cancelling_frees_the_watcher(store):
 
 async def test_closing_ends_watches(store):
     task = asyncio.ensure_future(anext(store.watch("/", after=1), None))
-    while store.watcher_count() == 0:
-        await asyncio.sleep(0)
+    await opened(store)
     await store.aclose()
     assert await asyncio.wait_for(task, 5) is None
 

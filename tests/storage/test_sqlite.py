@@ -40,7 +40,8 @@ asyncio.run(main())
 def test_kill_loses_nothing_acknowledged(tmp_path):
     path = tmp_path / "s.db"
     acknowledged: list[tuple[int, str]] = []
-    with subprocess.Popen([sys.executable, "-c", WRITER, str(path)], stdout=subprocess.PIPE, text=True) as child:
+    command = [sys.executable, "-c", WRITER, str(path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
         assert child.stdout is not None
         while len(acknowledged) < 100:
             revision, key = child.stdout.readline().split()

@@ -1,6 +1,6 @@
 """Server-side apply: what a manager says it wants is merged in, what it no longer says is taken out.
 
-In: the node of the kind, the live object, the applied configuration. Out: the merged object, managedFields in it.
+In: the node of the kind, the live object, the applied configuration. Out: the merged object.
 StatusError: 409 with every conflict, 400, 500 for what the schema cannot hold.
 Called by: apiserver's patch verb. The semantics are structured-merge-diff's.
 """

@@ -4,7 +4,7 @@ In: the node of the kind, the object before and after a write, and who wrote. Ou
 Called by: apiserver's create, update and patch verbs (`updated`), apply.py (the rest).
 
 The rules are upstream's field manager's: the writer owns what it changed; what disappeared belongs to
-nobody; an entry that loses nothing stays as it is, time included, so that a write without effect has none here.
+nobody; an entry that loses nothing stays as it is, time included, so a write without effect has none here.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ _STRIPPED_META = frozenset((
     "name", "namespace", "creationTimestamp", "selfLink", "uid", "clusterName", "generation",
     "managedFields", "resourceVersion",
 ))
-# Structs that upstream's types hold by value: an empty one is there before anything is set in it, so filling it
-# does not make the container itself a member. OpenAPI v3 marks them with `default: {}`; v2 data does not.
+# Structs that upstream's types hold by value: an empty one is there before anything is set in it, so filling
+# it does not make the container itself a member. OpenAPI v3 marks them with `default: {}`; v2 data does not.
 _BY_VALUE = frozenset(("metadata", "spec", "status", "template", "strategy", "updateStrategy", "jobTemplate"))
 _ABSENT: Any = object()
 
@@ -38,7 +38,7 @@ def updated(
     node: Node, old: Object | None, new: Object, *, manager: str, operation: str = "Update",
     subresource: str = "", api_version: str, now: float,
 ) -> list[Entry]:
-    """The managedFields of `new` after a create (`old` None), update or patch by `manager` at `now` (epoch)."""
+    """The managedFields of `new` after a create (`old` None), update or patch at `now` (epoch)."""
     live = _entries(old) if old is not None else []
     given = (new.get("metadata") or {}).get("managedFields")
     if given == [{}]:
