@@ -105,7 +105,8 @@ def test_conflicts_read_like_upstream():
         applied(live, deployment(replicas=2))
     assert one.value.code == 409 and one.value.reason == "Conflict"
     assert one.value.message == (
-        'Apply failed with 1 conflict: conflict with "kubectl-client-side-apply" using apps/v1: .spec.replicas')
+        'Apply failed with 1 conflict: conflict with "kubectl-client-side-apply" using apps/v1: '
+        '.spec.replicas')
     with pytest.raises(StatusError) as two:
         applied(live, deployment(replicas=2, containers=({"name": "c", "image": "b"},)))
     assert two.value.message == (

@@ -10,7 +10,9 @@ Elements: `f:<name>`, `k:<JSON of the keys>` (list item), `v:<JSON>` (item of a 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -60,6 +62,10 @@ def item_element(node: Node, item: Any) -> str:
         return "v:" + orjson.dumps(item, option=orjson.OPT_SORT_KEYS).decode()
     if not isinstance(item, dict):
         raise FieldsError(": associative list with keys may not have non-map elements")
+    if len(node.list_map_keys) == 1:  # most lists; spares the encoder a dict
+        value = item.get(node.list_map_keys[0])
+        if type(value) is str and _PLAIN(value):
+            return f'k:{{"{node.list_map_keys[0]}":"{value}"}}'
     keys: dict[str, Any] = {}
     fields = items_node(node).fields
     for key in node.list_map_keys:
@@ -78,6 +84,8 @@ def item_element(node: Node, item: Any) -> str:
         keys[key] = value
     return "k:" + orjson.dumps(keys, option=orjson.OPT_SORT_KEYS).decode()
 
+
+_PLAIN = re.compile(r"[A-Za-z0-9_./:-]+").fullmatch  # text that JSON writes as it is
 
 # Key fields with a default that older OpenAPI data (v2) leaves out: ContainerPort, ServicePort, HostAlias …
 _WELL_KNOWN_DEFAULTS = {"protocol": "TCP"}
@@ -253,6 +261,7 @@ def canonical(fields: FieldSet) -> FieldSet:
 _RANK = {"f:": 1, "k:": 2, "v:": 3, "i:": 4}
 
 
+@lru_cache(maxsize=20_000)
 def sort_key(element: str) -> tuple[Any, ...]:
     rank = _RANK.get(element[:2], 0)
     if rank == 1:
