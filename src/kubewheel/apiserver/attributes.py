@@ -27,6 +27,7 @@ class RequestInfo:
     subresource: str = ""
     name: str = ""
     parts: tuple[str, ...] = ()  # from plural on
+    field_selector: str = ""  # of list, watch, deletecollection, as written: kubelets may list only what is theirs
 
 
 class Authenticator(Protocol):

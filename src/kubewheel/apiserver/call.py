@@ -6,7 +6,7 @@ A handler is `async def handle(call: Call) -> Response`; it raises StatusError t
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from kubewheel.api.resource import Object, Resource, Subresource
@@ -25,6 +25,7 @@ class Call:
     user: Identity
     resource: Resource
     sub: Subresource | None = None
+    warnings: list[str] = field(default_factory=list)
 
     @property
     def namespace(self) -> str:

@@ -22,6 +22,7 @@ from kubewheel.lib.supervise import Tasks
 
 log = logging.getLogger(__name__)
 
+Objects = list[Object]  # below, `list` is a method
 Key = tuple[str, str]  # (namespace or "", name)
 Handler = Callable[[Object | None, Object | None], None]  # (old, new): (None, x) added, (x, None) deleted
 
@@ -50,12 +51,12 @@ class Cache:
     def get(self, namespace: str | None, name: str) -> Object | None:
         return self._items.get((namespace or "", name))
 
-    def list(self, namespace: str | None = None) -> list[Object]:
+    def list(self, namespace: str | None = None) -> Objects:
         if namespace:
             return list(self._by_namespace.get(namespace, {}).values())
         return list(self._items.values())
 
-    def by_index(self, index: str, value: str) -> list[Object]:
+    def by_index(self, index: str, value: str) -> Objects:
         return list(self._indexes[index].get(value, {}).values())
 
     def __len__(self) -> int:

@@ -36,3 +36,4 @@ class Node:
     definition: str = ""  # "io.k8s.api.core.v1.PodSpec" on built-ins
     description: str = ""
     raw: dict[str, Any] | None = None  # CRDs: the schema as written (validations, formats, bounds)
+    compiled: Any = None  # the fast checker of decode.py, made on first use

@@ -1,0 +1,82 @@
+"""The admission plugins, in upstream's order, and which of them are on without a flag.
+
+One file per plugin; `chain.py` builds the chain of the chosen ones. In: nothing. Out: PLUGINS, DEFAULT_ON, ABSENT.
+"""
+
+from __future__ import annotations
+
+from kubewheel.apiserver.admission import (
+    always,
+    certificates,
+    default_ingress_class,
+    default_storage_class,
+    default_tolerations,
+    limit_ranger,
+    namespace_lifecycle,
+    node_restriction,
+    owner_references,
+    pod_security,
+    pod_toleration_restriction,
+    priority,
+    resize,
+    resource_quota,
+    runtime_class,
+    service_account,
+    storage_in_use,
+    taint_nodes,
+    webhook,
+)
+from kubewheel.apiserver.attributes import AdmissionPlugin
+
+PLUGINS: dict[str, type[AdmissionPlugin]] = {
+    "AlwaysAdmit": always.AlwaysAdmit,
+    "NamespaceAutoProvision": namespace_lifecycle.NamespaceAutoProvision,
+    "NamespaceLifecycle": namespace_lifecycle.NamespaceLifecycle,
+    "NamespaceExists": namespace_lifecycle.NamespaceExists,
+    "LimitRanger": limit_ranger.LimitRanger,
+    "ServiceAccount": service_account.ServiceAccount,
+    "NodeRestriction": node_restriction.NodeRestriction,
+    "TaintNodesByCondition": taint_nodes.TaintNodesByCondition,
+    "AlwaysPullImages": always.AlwaysPullImages,
+    "PodSecurity": pod_security.PodSecurity,
+    "Priority": priority.Priority,
+    "DefaultTolerationSeconds": default_tolerations.DefaultTolerationSeconds,
+    "PodTolerationRestriction": pod_toleration_restriction.PodTolerationRestriction,
+    "DefaultStorageClass": default_storage_class.DefaultStorageClass,
+    "StorageObjectInUseProtection": storage_in_use.StorageObjectInUseProtection,
+    "OwnerReferencesPermissionEnforcement": owner_references.OwnerReferencesPermissionEnforcement,
+    "PersistentVolumeClaimResize": resize.PersistentVolumeClaimResize,
+    "RuntimeClass": runtime_class.RuntimeClass,
+    "CertificateApproval": certificates.CertificateApproval,
+    "CertificateSigning": certificates.CertificateSigning,
+    "CertificateSubjectRestriction": certificates.CertificateSubjectRestriction,
+    "DefaultIngressClass": default_ingress_class.DefaultIngressClass,
+    # from here on the object is as it will be, but for what webhooks change
+    "MutatingAdmissionWebhook": webhook.MutatingAdmissionWebhook,
+    "ValidatingAdmissionWebhook": webhook.ValidatingAdmissionWebhook,
+    "ResourceQuota": resource_quota.ResourceQuota,  # last: nobody may refuse after quota has been taken
+    "AlwaysDeny": always.AlwaysDeny,
+}
+
+DEFAULT_ON = frozenset({
+    "NamespaceLifecycle", "LimitRanger", "ServiceAccount", "TaintNodesByCondition", "PodSecurity", "Priority",
+    "DefaultTolerationSeconds", "DefaultStorageClass", "StorageObjectInUseProtection", "PersistentVolumeClaimResize",
+    "RuntimeClass", "CertificateApproval", "CertificateSigning", "CertificateSubjectRestriction",
+    "DefaultIngressClass", "MutatingAdmissionWebhook", "ValidatingAdmissionWebhook", "ResourceQuota",
+    # not on by default upstream, but in every kubeadm cluster (and there --enable-admission-plugins' only entry)
+    "NodeRestriction",
+})
+
+# upstream's plugins that are not here: asking for them is refused by name
+ABSENT = {
+    "MutatingAdmissionPolicy": "it needs CEL",
+    "ValidatingAdmissionPolicy": "it needs CEL",
+    "EventRateLimit": "its configuration file is not read",
+    "ExtendedResourceToleration": "not written",
+    "ImagePolicyWebhook": "its configuration file is not read",
+    "LimitPodHardAntiAffinityTopology": "not written",
+    "PodNodeSelector": "not written",
+    "PodTopologyLabels": "not written",
+    "ClusterTrustBundleAttest": "the resource is not served",
+    "DenyServiceExternalIPs": "not written",
+}

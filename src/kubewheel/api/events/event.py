@@ -1,0 +1,57 @@
+"""events.k8s.io/v1 Event: the same objects as core/v1 events (the hub), with other field names.
+
+In: objects. Out: RESOURCE. Called by: catalog.py.
+"""
+
+from __future__ import annotations
+
+from kubewheel.api import codec, columns
+from kubewheel.api.core import event as core_event
+from kubewheel.api.resource import Object, Resource
+
+_NAMES = (("regarding", "involvedObject"), ("note", "message"), ("deprecatedSource", "source"),
+          ("deprecatedFirstTimestamp", "firstTimestamp"), ("deprecatedLastTimestamp", "lastTimestamp"),
+          ("deprecatedCount", "count"), ("reportingController", "reportingComponent"))
+
+
+def to_core(obj: Object) -> Object:
+    out = codec.copy(obj)
+    out["apiVersion"] = "v1"
+    for ours, core in _NAMES:
+        if ours in out:
+            out[core] = out.pop(ours)
+    series = out.get("series")
+    if series:
+        series.pop("state", None)
+    return out
+
+
+def from_core(obj: Object) -> Object:
+    out = codec.copy(obj)
+    out["apiVersion"] = "events.k8s.io/v1"
+    for ours, core in _NAMES:
+        if core in out:
+            out[ours] = out.pop(core)
+    return out
+
+
+def _on_hub(column: columns.Column) -> columns.Column:
+    """Cells are written for the hub's shape; descriptions too."""
+    return columns.Column(column.name, lambda obj, now: column.cell(to_core(obj), now), type=column.type,
+                          format=column.format, description=column.description, priority=column.priority)
+
+
+RESOURCE = Resource(
+    group="events.k8s.io",
+    kind="Event",
+    plural="events",
+    short_names=("ev",),
+    definition="io.k8s.api.events.v1.Event",
+    registry="events",
+    hub=core_event.RESOURCE.gvr,
+    to_hub=to_core,
+    from_hub=from_core,
+    has_generation=False,
+    columns=tuple(_on_hub(c) for c in core_event.RESOURCE.columns),
+    create_on_update=True,
+)

@@ -1,0 +1,187 @@
+"""Rules of ObjectMeta and of pieces many kinds share.
+
+In: metadata, selectors, maps. Out: FieldError lists. Called by: verbs/write.py (metadata of every write), resource files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from kubewheel.api import errors, intstr, names, quantity
+from kubewheel.api.errors import FieldError
+
+TOTAL_ANNOTATION_SIZE = 256 * 1024
+IMMUTABLE = "field is immutable"
+NEGATIVE = "must be greater than or equal to 0"
+
+
+def check(path: str, value: Any, messages: Iterable[str]) -> list[FieldError]:
+    return [errors.field_invalid(path, value, m) for m in messages]
+
+
+def validate_meta(meta: Mapping[str, Any], *, namespaced: bool, name_rule: str = "", path: str = "metadata",
+                  ) -> list[FieldError]:
+    out: list[FieldError] = []
+    rule: Callable[[str], list[str]] = names.RULES[name_rule]
+    generate, name = meta.get("generateName"), meta.get("name")
+    if generate:
+        # The generated tail is added later; a base may end in a dash.
+        base = generate.rstrip("-") + "x" if generate.endswith("-") and generate.strip("-") else generate
+        out += check(f"{path}.generateName", generate, rule(base))
+    if not name:
+        out.append(errors.field_required(f"{path}.name", "name or generateName is required"))
+    else:
+        out += check(f"{path}.name", name, rule(name))
+    namespace = meta.get("namespace")
+    if namespaced:
+        if not namespace:
+            out.append(errors.field_required(f"{path}.namespace"))
+        else:
+            out += check(f"{path}.namespace", namespace, names.label(namespace))
+    elif namespace:
+        out.append(errors.field_forbidden(f"{path}.namespace", "not allowed on this type"))
+    return out + _meta_rest(meta, path)
+
+
+def _meta_rest(meta: Mapping[str, Any], path: str) -> list[FieldError]:
+    out: list[FieldError] = []
+    if labels := meta.get("labels"):
+        out += validate_labels(labels, f"{path}.labels")
+    if annotations := meta.get("annotations"):
+        out += validate_annotations(annotations, f"{path}.annotations")
+    if owners := meta.get("ownerReferences"):
+        out += _owners(owners, f"{path}.ownerReferences")
+    for finalizer in meta.get("finalizers") or ():
+        out += check(f"{path}.finalizers", finalizer, names.qualified(finalizer))
+    finalizers = meta.get("finalizers") or ()
+    if "orphan" in finalizers and "foregroundDeletion" in finalizers:
+        out.append(errors.field_invalid(f"{path}.finalizers", list(finalizers),
+                                        "finalizer orphan and foregroundDeletion cannot be both set"))
+    return out
+
+
+def validate_meta_update(new: Mapping[str, Any], old: Mapping[str, Any], *, path: str = "metadata") -> list[FieldError]:
+    out: list[FieldError] = []
+    for field in ("name", "namespace", "uid", "creationTimestamp"):
+        if (new.get(field) or None) != (old.get(field) or None):
+            out.append(errors.field_invalid(f"{path}.{field}", new.get(field), IMMUTABLE))
+    if old.get("deletionTimestamp"):
+        had = old.get("finalizers") or ()
+        added = [f for f in new.get("finalizers") or () if f not in had]
+        if added:
+            texts = ", ".join(f'"{f}"' for f in sorted(added))
+            out.append(errors.field_forbidden(f"{path}.finalizers", (
+                "no new finalizers can be added if the object is being deleted, found new finalizers "
+                f"[]string{{{texts}}}")))
+    return out + _meta_rest(new, path)
+
+
+def validate_labels(labels: Mapping[str, Any], path: str) -> list[FieldError]:
+    out: list[FieldError] = []
+    for key, value in labels.items():
+        out += check(path, key, names.qualified(key))
+        out += check(path, value, names.label_value(value or ""))
+    return out
+
+
+def validate_annotations(annotations: Mapping[str, Any], path: str) -> list[FieldError]:
+    out: list[FieldError] = []
+    size = 0
+    for key, value in annotations.items():
+        out += check(path, key, names.qualified(key.lower()))
+        size += len(key.encode()) + len((value or "").encode())
+    if size > TOTAL_ANNOTATION_SIZE:
+        out.append(errors.field_too_long(path, TOTAL_ANNOTATION_SIZE))
+    return out
+
+
+def _owners(owners: list[Any], path: str) -> list[FieldError]:
+    out: list[FieldError] = []
+    controller = ""
+    for i, ref in enumerate(owners):
+        where = f"{path}[{i}]"
+        if not ref.get("apiVersion"):
+            out.append(errors.field_invalid(f"{where}.apiVersion", "", "version must not be empty"))
+        for field in ("kind", "name", "uid"):
+            if not ref.get(field):
+                out.append(errors.field_invalid(f"{where}.{field}", "", "must not be empty"))
+        if ref.get("apiVersion") == "v1" and ref.get("kind") == "Event":
+            out.append(errors.field_invalid(where, ref, "/v1, Kind=Event is disallowed from being an owner"))
+        if ref.get("controller"):
+            if controller:
+                out.append(errors.field_invalid(path, owners, (
+                    "Only one reference can have Controller set to true. Found \"true\" in references for "
+                    f"{controller} and {ref.get('name')}")))
+            else:
+                controller = ref.get("name", "")
+    return out
+
+
+# -- label selectors ----------------------------------------------------------------------------------------------
+def validate_selector(selector: Mapping[str, Any] | None, path: str) -> list[FieldError]:
+    """metav1.LabelSelector."""
+    if not selector:
+        return []
+    out: list[FieldError] = []
+    if pairs := selector.get("matchLabels"):
+        out += validate_labels(pairs, f"{path}.matchLabels")
+    for i, e in enumerate(selector.get("matchExpressions") or ()):
+        out += validate_requirement(e, f"{path}.matchExpressions[{i}]")
+    return out
+
+
+def validate_requirement(e: Mapping[str, Any], path: str) -> list[FieldError]:
+    out: list[FieldError] = []
+    operator, values = e.get("operator"), e.get("values")
+    if operator in ("In", "NotIn"):
+        if not values:
+            out.append(errors.field_required(f"{path}.values",
+                                             "must be specified when `operator` is 'In' or 'NotIn'"))
+    elif operator in ("Exists", "DoesNotExist"):
+        if values:
+            out.append(errors.field_forbidden(f"{path}.values",
+                                              "may not be specified when `operator` is 'Exists' or 'DoesNotExist'"))
+    else:
+        out.append(errors.field_invalid(f"{path}.operator", operator or "", "not a valid selector operator"))
+    out += check(f"{path}.key", e.get("key") or "", names.qualified(e.get("key") or ""))
+    for j, value in enumerate(values or ()):
+        out += check(f"{path}.values[{j}]", value, names.label_value(value))
+    return out
+
+
+# -- small things -------------------------------------------------------------------------------------------------
+def immutable(new: Any, old: Any, path: str) -> list[FieldError]:
+    return [] if new == old else [errors.field_invalid(path, new, IMMUTABLE)]
+
+
+def non_negative(value: Any, path: str) -> list[FieldError]:
+    return [errors.field_invalid(path, value, NEGATIVE)] if isinstance(value, int) and value < 0 else []
+
+
+def non_negative_or_percent(value: Any, path: str) -> list[FieldError]:
+    if isinstance(value, int):
+        return non_negative(value, path)
+    if isinstance(value, str) and not intstr.is_percent(value):
+        return [errors.field_invalid(path, value,
+                                     "a valid percent string must be a numeric string followed by an ending '%' "
+                                     "(e.g. '1%',  or '93%', regex used for validation is '[0-9]+%')")]
+    return []
+
+
+def at_most_100_percent(value: Any, path: str) -> list[FieldError]:
+    part = intstr.percent(value)
+    return [errors.field_invalid(path, value, "must not be greater than 100%")] if part and part > 100 else []
+
+
+def one_of(value: Any, allowed: Iterable[str], path: str, *, required: bool = True) -> list[FieldError]:
+    if not value:
+        return [errors.field_required(path)] if required else []
+    return [] if value in allowed else [errors.field_not_supported(path, value, allowed)]
+
+
+def validate_quantity(value: Any, path: str) -> list[FieldError]:
+    """A quantity that must not be negative."""
+    if not quantity.is_valid(value):
+        return [errors.field_invalid(path, value, quantity.FORMAT_ERROR)]
+    return [errors.field_invalid(path, value, NEGATIVE)] if quantity.nano(value) < 0 else []

@@ -1,0 +1,80 @@
+"""CertificateApproval, CertificateSigning, CertificateSubjectRestriction: who may approve and sign for which signer.
+
+In: writes to certificatesigningrequests. Out: 403.
+"""
+
+from __future__ import annotations
+
+import base64
+
+from cryptography import x509
+from cryptography.x509.oid import NameOID
+
+from kubewheel.api import errors
+from kubewheel.apiserver.attributes import AdmissionPlugin, Attributes, RequestInfo
+
+GROUP = "certificates.k8s.io"
+CLIENT_SIGNER = "kubernetes.io/kube-apiserver-client"
+
+
+def _is_request(attributes: Attributes) -> bool:
+    return attributes.resource.plural == "certificatesigningrequests" and attributes.resource.group == GROUP
+
+
+def _forbidden(attributes: Attributes, why: str) -> errors.StatusError:
+    return errors.forbidden(attributes.resource.plural, attributes.name, why, group=GROUP)
+
+
+class _SignerPlugin(AdmissionPlugin):
+    async def _check(self, attributes: Attributes, verb: str, signer: str) -> None:
+        """The verb on signers named `domain/path`, or on `domain/*`."""
+        domain = signer.split("/", 1)[0]
+        for name in (signer, f"{domain}/*"):
+            info = RequestInfo(True, "", verb, "apis", GROUP, "v1", "", "signers", "", name)
+            if (await self.context.authorizer.authorize(attributes.user, info)).verdict == "allow":
+                return
+        raise _forbidden(attributes, f'user not permitted to {verb} requests with signerName "{signer}"')
+
+
+class CertificateApproval(_SignerPlugin):
+    name = "CertificateApproval"
+
+    async def validate(self, attributes: Attributes) -> None:
+        if _is_request(attributes) and attributes.subresource == "approval" and attributes.old is not None:
+            await self._check(attributes, "approve", attributes.old["spec"].get("signerName", ""))
+
+
+class CertificateSigning(_SignerPlugin):
+    name = "CertificateSigning"
+
+    async def validate(self, attributes: Attributes) -> None:
+        if not _is_request(attributes) or attributes.subresource != "status" or attributes.old is None:
+            return
+        new, old = (attributes.obj or {}).get("status") or {}, attributes.old.get("status") or {}
+        if new.get("certificate") == old.get("certificate") and _failed(new) == _failed(old):
+            return
+        await self._check(attributes, "sign", attributes.old["spec"].get("signerName", ""))
+
+
+def _failed(status: dict[str, object]) -> bool:
+    conditions = status.get("conditions") or []
+    return any(c.get("type") == "Failed" for c in conditions)  # type: ignore[attr-defined]
+
+
+class CertificateSubjectRestriction(AdmissionPlugin):
+    name = "CertificateSubjectRestriction"
+
+    async def validate(self, attributes: Attributes) -> None:
+        if not _is_request(attributes) or attributes.operation != "CREATE" or attributes.subresource \
+                or attributes.obj is None:
+            return
+        spec = attributes.obj.get("spec") or {}
+        if spec.get("signerName") != CLIENT_SIGNER:
+            return
+        try:
+            request = x509.load_pem_x509_csr(base64.b64decode(spec.get("request") or ""))
+        except ValueError as e:
+            raise _forbidden(attributes, f"failed to parse CSR: {e}") from e
+        groups = [str(a.value) for a in request.subject.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)]
+        if "system:masters" in groups:
+            raise _forbidden(attributes, f'use of {CLIENT_SIGNER} signer with system:masters group is not allowed')

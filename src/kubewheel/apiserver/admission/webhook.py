@@ -1,0 +1,200 @@
+"""MutatingAdmissionWebhook and ValidatingAdmissionWebhook: users' own HTTP services have their say.
+
+In: Attributes. Out: the object patched, warnings, audit annotations; StatusError for a refusal or a webhook that does
+not answer (failurePolicy Fail). Mutating webhooks are called one after the other, by configuration name and place in
+it; those that ask for it (reinvocationPolicy IfNeeded) again if a later one changed the object. Validating ones at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import logging
+import uuid
+from typing import Any
+
+from kubewheel.api import codec, errors
+from kubewheel.api.resource import Object, Resource
+from kubewheel.apiserver import results
+from kubewheel.apiserver.admission import webhook_match
+from kubewheel.apiserver.admission.webhook_client import CallFailed, WebhookClient
+from kubewheel.apiserver.admission.webhook_match import Invocation
+from kubewheel.apiserver.attributes import AdmissionContext, AdmissionPlugin, Attributes
+
+log = logging.getLogger(__name__)
+
+DEFAULT_SECONDS = 10
+
+
+class _Webhooks(AdmissionPlugin):
+    """What both share: finding the hooks that match, calling one, reading its answer."""
+
+    configurations = ""
+
+    def __init__(self, context: AdmissionContext) -> None:
+        super().__init__(context)
+        self._http = WebhookClient(context.caches, context.client)
+
+    async def _matching(self, attributes: Attributes) -> list[tuple[str, Invocation]]:
+        """(configuration name, invocation) in the order of calling."""
+        if webhook_match.is_exempt(attributes):
+            return []
+        cache = self.context.caches.get(f"{self.configurations}.{webhook_match.GROUP}")
+        await cache.wait_synced()
+        configurations = sorted(cache.list(), key=lambda c: c["metadata"]["name"])
+        if not configurations:
+            return []
+        namespace = None
+        if attributes.namespace and attributes.resource.plural != "namespaces":
+            namespace = self.context.caches.get("namespaces").get(None, attributes.namespace) \
+                or await self.context.client.find("namespaces", attributes.namespace)
+        labels = webhook_match.namespace_labels(attributes, namespace)
+        versions = self._versions(attributes.resource)
+        out = []
+        for configuration in configurations:
+            for hook in configuration.get("webhooks") or ():
+                found = webhook_match.select(hook, attributes, versions, labels)
+                if found is not None:
+                    out.append((configuration["metadata"]["name"], found))
+        return out
+
+    def _versions(self, hub: Resource) -> list[Resource]:
+        """The hub first, then the other served versions of the same resource."""
+        registry = self.context.options["server"].registry
+        return [hub, *(r for r in registry.all() if (r.group, r.plural) == (hub.group, hub.plural) and r.gvr != hub.gvr)]
+
+    async def _ask(self, invocation: Invocation, attributes: Attributes) -> Object | None:
+        """The webhook's response; None where it could not be asked and failurePolicy says Ignore."""
+        hook = invocation.hook
+        if attributes.dry_run and hook.get("sideEffects") not in ("None", "NoneOnDryRun"):
+            raise errors.bad_request(f'admission webhook "{hook["name"]}" does not support dry run')
+        try:
+            if hook.get("matchConditions"):
+                raise CallFailed("matchConditions cannot be evaluated: CEL is not there")
+            return await self._http.call(hook["clientConfig"], self._review(invocation, attributes),
+                                         seconds=int(hook.get("timeoutSeconds") or DEFAULT_SECONDS))
+        except CallFailed as e:
+            if hook.get("failurePolicy", "Fail") == "Ignore":
+                log.warning("Failed calling webhook, failing open %s: %s", hook["name"], e)
+                return None
+            raise errors.internal(f'failed calling webhook "{hook["name"]}": {e}') from e
+
+    def _review(self, invocation: Invocation, attributes: Attributes) -> Object:
+        # an id of the review alone: it is matched with the answer and kept nowhere
+        uid = str(uuid.UUID(int=self.context.random.getrandbits(128), version=4))
+        resource = invocation.resource
+        connect = attributes.operation == "CONNECT"
+
+        def shown(obj: Object | None) -> Object | None:
+            if obj is None or connect or attributes.subresource in ("binding", "eviction", "token", "scale"):
+                return obj
+            return {"apiVersion": resource.api_version, "kind": resource.kind} | results.view(resource, obj)
+
+        return webhook_match.review(invocation, attributes, uid=uid, obj=shown(attributes.obj), old=shown(attributes.old),
+                                    request_resource=attributes.resource)
+
+    def _heed(self, hook: Object, response: Object, attributes: Attributes) -> None:
+        """Warnings and annotations; a refusal is raised."""
+        attributes.warnings.extend(str(w) for w in response.get("warnings") or ())
+        for key, value in (response.get("auditAnnotations") or {}).items():
+            attributes.annotations[f"{hook['name']}/{key}"] = value
+        if not response.get("allowed"):
+            raise refusal(hook["name"], response.get("status") or {})
+
+
+class MutatingAdmissionWebhook(_Webhooks):
+    name = "MutatingAdmissionWebhook"
+    configurations = "mutatingwebhookconfigurations"
+
+    async def mutate(self, attributes: Attributes) -> None:
+        matching = await self._matching(attributes)
+        if not matching:
+            return
+        again: list[Invocation] = []
+        for index, (_, invocation) in enumerate(matching):
+            if await self._call(invocation, attributes):
+                # whoever came before and wants to know of later changes is asked once more
+                again = [i for _, i in matching[:index] if i.hook.get("reinvocationPolicy") == "IfNeeded"]
+        for invocation in again:
+            await self._call(invocation, attributes)
+
+    async def _call(self, invocation: Invocation, attributes: Attributes) -> bool:
+        """Did it change the object?"""
+        hook = invocation.hook
+        response = await self._ask(invocation, attributes)
+        if response is None:
+            return False
+        self._heed(hook, response, attributes)
+        patch = response.get("patch")
+        if not patch:
+            return False
+        try:
+            if response.get("patchType") != "JSONPatch":
+                raise CallFailed(f'received invalid webhook response: unsupported patch type "{response.get("patchType", "")}"')
+            return self._patch(invocation, attributes, codec.loads(base64.b64decode(patch)))
+        except (CallFailed, ValueError) as e:
+            if hook.get("failurePolicy", "Fail") == "Ignore":
+                log.warning("Failed calling webhook, failing open %s: %s", hook["name"], e)
+                return False
+            raise errors.internal(f'failed calling webhook "{hook["name"]}": {e}') from e
+
+    def _patch(self, invocation: Invocation, attributes: Attributes, patch: Any) -> bool:
+        from kubewheel.api.merge import json_patch
+
+        if attributes.obj is None:
+            raise CallFailed(f'admission webhook "{invocation.hook["name"]}" attempted to modify the object, which is not '
+                             "supported for this operation")
+        resource, hub = invocation.resource, attributes.resource
+        before = attributes.obj
+        shown = {"apiVersion": resource.api_version, "kind": resource.kind} | codec.copy(results.view(resource, before))
+        try:
+            patched = json_patch.apply(shown, patch)
+        except json_patch.PatchError as e:
+            raise CallFailed(f"failed to apply the patch: {e}") from e
+        after = patched if resource is hub else results.to_hub(resource, hub, patched)
+        if after == before:
+            return False
+        # the private object is changed in place: whoever holds it sees the change
+        kept = dict(before)
+        before.clear()
+        before.update({k: after[k] for k in kept if k in after} | after)
+        hub.defaults(before)
+        return True
+
+
+class ValidatingAdmissionWebhook(_Webhooks):
+    name = "ValidatingAdmissionWebhook"
+    configurations = "validatingwebhookconfigurations"
+
+    async def validate(self, attributes: Attributes) -> None:
+        matching = await self._matching(attributes)
+        if not matching:
+            return
+        answers = await asyncio.gather(*(self._ask(i, attributes) for _, i in matching), return_exceptions=True)
+        problems: list[BaseException] = []
+        for (_, invocation), answer in zip(matching, answers, strict=True):
+            if isinstance(answer, BaseException):
+                problems.append(answer)
+            elif answer is not None:
+                try:
+                    self._heed(invocation.hook, answer, attributes)
+                except errors.StatusError as e:
+                    problems.append(e)
+        if problems:
+            raise problems[0]
+
+
+def refusal(name: str, status: Object) -> errors.StatusError:
+    """`admission webhook "x" denied the request: why`, with the code and reason the webhook gave."""
+    text = f'admission webhook "{name}" denied the request'
+    if status.get("message"):
+        text += f": {status['message']}"
+    elif status.get("reason"):
+        text += f": {status['reason']}"
+    else:
+        text += " without explanation"
+    code = int(status.get("code") or 0)
+    error = errors.status_error(max(code, 400), status.get("reason") or "", text)
+    if status.get("details"):
+        error.status["details"] = status["details"]
+    return error

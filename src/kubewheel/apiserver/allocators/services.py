@@ -1,0 +1,239 @@
+"""Cluster IPs, node ports and health-check node ports of Services.
+
+In: Services being written; at start, those stored. Out: spec.clusterIP(s), nodePort; StatusError 422 as upstream.
+Allocation is in memory under one loop and rebuilt from the stored Services at start, so nothing leaks over a crash.
+Source of the rules: the Service API page, KEP-3070 (static ranges), KEP-1881.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import TYPE_CHECKING
+
+from kubewheel.api import errors
+from kubewheel.api.resource import Object
+from kubewheel.apiserver.call import Call
+from kubewheel.apiserver.hooks import BaseHook
+
+if TYPE_CHECKING:
+    from kubewheel.apiserver.server import Server
+
+
+class Pool:
+    """Numbers of a range; automatic ones come from the upper part first (the lower band is for static use)."""
+
+    def __init__(self, first: int, size: int, *, static_band: int) -> None:
+        self.first, self.size = first, size
+        self.band = static_band
+        self.used: set[int] = set()
+
+    def take(self, number: int) -> bool:
+        if number in self.used:
+            return False
+        self.used.add(number)
+        return True
+
+    def contains(self, number: int) -> bool:
+        return self.first <= number < self.first + self.size
+
+    def free(self, number: int) -> None:
+        self.used.discard(number)
+
+    def any(self, rng) -> int | None:
+        if len(self.used) >= self.size:
+            return None
+        for low, count in ((self.first + self.band, self.size - self.band), (self.first, self.band)):
+            if count <= 0:
+                continue
+            start = rng.randrange(count)
+            for i in range(count):
+                number = low + (start + i) % count
+                if self.take(number):
+                    return number
+        return None
+
+
+def band_of(size: int) -> int:
+    """min(max(16, size/16), 256): how much of a range is kept for addresses that users choose (KEP-3070)."""
+    return min(max(16, size // 16), 256)
+
+
+class ServiceHook(BaseHook):
+    def __init__(self, server: Server) -> None:
+        self.server = server
+        network = ipaddress.ip_network(server.options.service_cluster_ip_range)
+        size = min(network.num_addresses - 2, 1 << 16)
+        self.network = network
+        self.ips = Pool(int(network.network_address) + 1, size, static_band=band_of(size))
+        low, high = server.options.service_node_port_range
+        self.ports = Pool(low, high - low + 1, static_band=min(max(16, (high - low + 1) // 32), 128))
+        self._loaded = False
+
+    def _load(self) -> None:
+        if self._loaded:
+            return
+        self._loaded = True
+        hub = self.server.registry.by_kind("", "Service")
+        assert hub is not None
+        for entry in self.server.watch_cache.resource(hub.registry).entries.values():
+            for ip in _ips(entry.obj):
+                self.ips.take(int(ipaddress.ip_address(ip)))
+            for port in _node_ports(entry.obj):
+                self.ports.take(port)
+
+    async def after_mutate(self, call: Call, obj: Object) -> None:
+        self._load()
+        self._allocate(call, obj, held_ips=set(), held_ports=set())
+
+    async def before_update(self, call: Call, new: Object, old: Object) -> None:
+        self._load()
+        if call.sub is not None:
+            return
+        spec, before = new.setdefault("spec", {}), old.get("spec") or {}
+        if spec.get("type") != "ExternalName" and before.get("type") != "ExternalName":
+            for field in ("clusterIP", "clusterIPs"):  # what a client leaves out stays
+                if not spec.get(field) and before.get(field):
+                    spec[field] = before[field]
+        _keep_ports(spec, before)
+        self._allocate(call, new, held_ips=set(_ips(old)), held_ports=set(_node_ports(old)))
+
+    async def after_update(self, call: Call, new: Object, old: Object) -> None:
+        for ip in set(_ips(old)) - set(_ips(new)):
+            self.ips.free(int(ipaddress.ip_address(ip)))
+        for port in set(_node_ports(old)) - set(_node_ports(new)):
+            self.ports.free(port)
+
+    async def after_delete(self, call: Call, obj: Object) -> None:
+        self._load()
+        for ip in _ips(obj):
+            self.ips.free(int(ipaddress.ip_address(ip)))
+        for port in _node_ports(obj):
+            self.ports.free(port)
+
+    async def release(self, call: Call, obj: Object) -> None:
+        for pool, number in call.request.attributes.pop("allocated", ()):
+            pool.free(number)
+
+    # -- choosing -------------------------------------------------------------------------------------------------
+    def _allocate(self, call: Call, obj: Object, *, held_ips: set[str], held_ports: set[int]) -> None:
+        spec = obj.get("spec") or {}
+        taken = call.request.attributes.setdefault("allocated", [])
+        name = obj["metadata"].get("name", "")
+        if spec.get("type") == "ExternalName":
+            for field in ("clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"):
+                spec.pop(field, None)
+        else:
+            self._address(spec, name, taken, held_ips)
+        if spec.get("type") in ("NodePort", "LoadBalancer"):
+            self._node_ports(spec, name, taken, held_ports)
+        else:
+            for port in spec.get("ports") or ():
+                port.pop("nodePort", None)
+            spec.pop("healthCheckNodePort", None)
+
+    def _address(self, spec: Object, name: str, taken: list, held: set[str]) -> None:
+        wanted = spec.get("clusterIP") or next(iter(spec.get("clusterIPs") or ()), "")
+        family = "IPv4" if self.network.version == 4 else "IPv6"
+        if wanted == "None":
+            pass
+        elif wanted:
+            self._take_address(wanted, name, taken, held)
+        else:
+            number = self.ips.any(self.server.random)
+            if number is None:
+                raise errors.internal(f"failed to allocate a serviceIP: range is full")
+            taken.append((self.ips, number))
+            wanted = str(ipaddress.ip_address(number))
+        spec["clusterIP"], spec["clusterIPs"] = wanted, [wanted]
+        spec.setdefault("ipFamilies", [family])
+        spec.setdefault("ipFamilyPolicy", "SingleStack")
+
+    def _take_address(self, wanted: str, name: str, taken: list, held: set[str]) -> None:
+        if wanted in held:
+            return
+        try:
+            number = int(ipaddress.ip_address(wanted))
+        except ValueError:
+            return  # validation says what is wrong with it
+        if not self.ips.contains(number):
+            raise errors.invalid("Service", name, [errors.field_invalid("spec.clusterIPs", [wanted], (
+                f"failed to allocate IP {wanted}: the provided IP ({wanted}) is not in the valid range. "
+                f"The range of valid IPs is {self.network}"))])
+        if not self.ips.take(number):
+            raise errors.invalid("Service", name, [errors.field_invalid("spec.clusterIPs", [wanted], (
+                f"failed to allocate IP {wanted}: provided IP is already allocated"))])
+        taken.append((self.ips, number))
+
+    def _node_ports(self, spec: Object, name: str, taken: list, held: set[int]) -> None:
+        if spec.get("type") == "LoadBalancer" and spec.get("allocateLoadBalancerNodePorts") is False:
+            wanted_ports = [p for p in spec.get("ports") or () if p.get("nodePort")]
+        else:
+            wanted_ports = spec.get("ports") or []
+        seen: dict[int, set[str]] = {}
+        for index, port in enumerate(wanted_ports):
+            number = port.get("nodePort")
+            protocol = port.get("protocol", "TCP")
+            if number:
+                if number not in held and number not in seen:
+                    self._take_port(number, f"spec.ports[{index}].nodePort", name, taken)
+            else:
+                # one number serves TCP and UDP of the same port
+                number = next((n for n, protocols in seen.items() if protocol not in protocols
+                               and any(p.get("nodePort") == n and p.get("port") == port.get("port") for p in wanted_ports)), None)
+                if number is None:
+                    number = self._any_port(taken)
+                port["nodePort"] = number
+            seen.setdefault(number, set()).add(protocol)
+        if spec.get("type") == "LoadBalancer" and spec.get("externalTrafficPolicy") == "Local":
+            wanted = spec.get("healthCheckNodePort")
+            if not wanted:
+                spec["healthCheckNodePort"] = self._any_port(taken)
+            elif wanted not in held:
+                self._take_port(wanted, "spec.healthCheckNodePort", name, taken)
+        else:
+            spec.pop("healthCheckNodePort", None)
+
+    def _any_port(self, taken: list) -> int:
+        number = self.ports.any(self.server.random)
+        if number is None:
+            raise errors.internal("failed to allocate a nodePort: range is full")
+        taken.append((self.ports, number))
+        return number
+
+    def _take_port(self, number: int, path: str, name: str, taken: list) -> None:
+        low, size = self.ports.first, self.ports.size
+        if not self.ports.contains(number):
+            raise errors.invalid("Service", name, [errors.field_invalid(
+                path, number, f"provided port is not in the valid range. The range of valid ports is {low}-{low + size - 1}")])
+        if not self.ports.take(number):
+            raise errors.invalid("Service", name, [errors.field_invalid(path, number, "provided port is already allocated")])
+        taken.append((self.ports, number))
+
+
+def _ips(service: Object) -> list[str]:
+    spec = service.get("spec") or {}
+    found = spec.get("clusterIPs") or ([spec["clusterIP"]] if spec.get("clusterIP") else [])
+    return [ip for ip in found if ip and ip != "None"]
+
+
+def _node_ports(service: Object) -> list[int]:
+    spec = service.get("spec") or {}
+    numbers = [p["nodePort"] for p in spec.get("ports") or () if p.get("nodePort")]
+    if spec.get("healthCheckNodePort"):
+        numbers.append(spec["healthCheckNodePort"])
+    return numbers
+
+
+def _keep_ports(spec: Object, before: Object) -> None:
+    """An update that leaves nodePort out keeps the number of the same port (upstream's patchAllocatedValues)."""
+    if spec.get("type") not in ("NodePort", "LoadBalancer") or before.get("type") not in ("NodePort", "LoadBalancer"):
+        return
+    known = {(p.get("protocol", "TCP"), p.get("port")): p["nodePort"] for p in before.get("ports") or () if p.get("nodePort")}
+    used = {p["nodePort"] for p in spec.get("ports") or () if p.get("nodePort")}
+    for port in spec.get("ports") or ():
+        number = known.get((port.get("protocol", "TCP"), port.get("port")))
+        if not port.get("nodePort") and number and number not in used:
+            port["nodePort"] = number
+            used.add(number)
+    if not spec.get("healthCheckNodePort") and before.get("healthCheckNodePort"):
+        spec["healthCheckNodePort"] = before["healthCheckNodePort"]

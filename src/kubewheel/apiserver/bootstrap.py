@@ -1,0 +1,132 @@
+"""What the API server makes of its own accord once it serves: system namespaces, policy, priority classes,
+the `kubernetes` Service and its endpoints. Each is a named post-start hook shown by /readyz.
+
+In: the server's loopback client. Out: objects, created or repaired. Called by: server.start.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
+
+from kubewheel.api import errors
+from kubewheel.api.resource import Object
+from kubewheel.apiserver.admission import priority
+from kubewheel.apiserver.authz import reconcile_policy
+from kubewheel.lib.supervise import Tasks
+
+if TYPE_CHECKING:
+    from kubewheel.apiserver.server import Server
+
+SYSTEM_NAMESPACES = ("kube-system", "kube-public", "kube-node-lease", "default")
+
+
+class Bootstrap:
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._tasks = Tasks("bootstrap")
+        self._hooks: tuple[tuple[str, Callable[[], Awaitable[None]]], ...] = (
+            ("start-system-namespaces-controller", self._namespaces),
+            ("rbac/bootstrap-roles", self._roles),
+            ("scheduling/bootstrap-system-priority-classes", self._priorities),
+            ("bootstrap-controller", self._kubernetes_service),
+        )
+        self.progress = {name: False for name, _ in self._hooks}
+
+    async def start(self) -> None:
+        await self._namespaces()
+        self._tasks.spawn("hooks", self._run())
+        self._tasks.spawn("events", self._expire_events())
+
+    async def aclose(self) -> None:
+        await self._tasks.aclose()
+
+    async def wait_ready(self) -> None:
+        while not all(self.progress.values()):
+            await asyncio.sleep(0.01)
+
+    async def _run(self) -> None:
+        for name, hook in self._hooks:
+            while not self.progress[name]:
+                try:
+                    await hook()
+                    self.progress[name] = True
+                except errors.StatusError as e:
+                    if e.code not in (409, 429, 503, 504):
+                        raise
+                    await asyncio.sleep(0.5)
+
+    async def _namespaces(self) -> None:
+        for name in SYSTEM_NAMESPACES:
+            if await self._server.client.find("namespaces", name) is None:
+                await self._create("namespaces", {"metadata": {"name": name}})
+
+    async def _roles(self) -> None:
+        await reconcile_policy.reconcile(self._server.client)
+
+    async def _priorities(self) -> None:
+        await priority.ensure_system_classes(self._server.client)
+
+    async def _kubernetes_service(self) -> None:
+        options = self._server.options
+        if not options.publish_kubernetes_service:
+            return
+        address = str(ipaddress.ip_network(options.service_cluster_ip_range)[1])
+        client = self._server.client
+        if await client.find("services", "kubernetes", namespace="default") is None:
+            await self._create("services", {
+                "metadata": {"name": "kubernetes", "namespace": "default",
+                             "labels": {"component": "apiserver", "provider": "kubernetes"}},
+                "spec": {"clusterIP": address, "type": "ClusterIP", "sessionAffinity": "None", "ports": [
+                    {"name": "https", "port": options.kubernetes_service_port, "protocol": "TCP",
+                     "targetPort": options.secure_port}]}})
+        await self._publish("endpoints", {
+            "apiVersion": "v1", "kind": "Endpoints",
+            "metadata": {"name": "kubernetes", "namespace": "default",
+                         "labels": {"endpointslice.kubernetes.io/skip-mirror": "true"}},
+            "subsets": [{"addresses": [{"ip": options.advertise_address}],
+                         "ports": [{"name": "https", "port": options.secure_port, "protocol": "TCP"}]}]}, ("subsets",))
+        await self._publish("endpointslices.discovery.k8s.io", {
+            "apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice",
+            "metadata": {"name": "kubernetes", "namespace": "default",
+                         "labels": {"kubernetes.io/service-name": "kubernetes"}},
+            "addressType": "IPv4", "endpoints": [{"addresses": [options.advertise_address], "conditions": {"ready": True}}],
+            "ports": [{"name": "https", "port": options.secure_port, "protocol": "TCP"}]}, ("endpoints", "ports"))
+
+    async def _publish(self, resource: str, obj: Object, fields: tuple[str, ...]) -> None:
+        meta = obj["metadata"]
+        live = await self._server.client.find(resource, meta["name"], namespace=meta["namespace"])
+        if live is None:
+            await self._create(resource, obj)
+        elif any(live.get(f) != obj[f] for f in fields):
+            await self._server.client.update(resource, {**live, **{f: obj[f] for f in fields}})
+
+    async def _create(self, resource: str, obj: Object) -> None:
+        try:
+            await self._server.client.create(resource, obj)
+        except errors.StatusError as e:
+            if e.code != 409:
+                raise
+
+    async def _expire_events(self) -> None:
+        """Events live --event-ttl (one hour upstream, by etcd leases; here by age of the last write)."""
+        from kubewheel.lib import clock as clocks
+        from kubewheel.storage import store as stores
+
+        server = self._server
+        while True:
+            await asyncio.sleep(min(60.0, server.options.event_ttl / 4))
+            oldest = server.clock.now() - server.options.event_ttl
+            hub = server.registry.by_kind("", "Event")
+            if hub is None:
+                continue
+            for entry in list(server.watch_cache.resource(hub.registry).entries.values()):
+                obj = entry.obj
+                stamp = obj.get("lastTimestamp") or obj.get("eventTime") or obj["metadata"].get("creationTimestamp")
+                if stamp and clocks.parse_time(stamp) < oldest:
+                    try:
+                        await server.store.delete(entry.key, expected=entry.revision)
+                    except stores.Conflict:
+                        continue  # written again meanwhile: it lives on

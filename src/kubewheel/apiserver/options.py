@@ -1,0 +1,37 @@
+"""What the API server is told at start: upstream's flags, by name.
+
+In: cli or testing. Out: one value. Called by: server and what it assembles.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(slots=True, kw_only=True)
+class Options:
+    advertise_address: str = "127.0.0.1"
+    bind_address: str = "0.0.0.0"
+    secure_port: int = 6443
+    service_cluster_ip_range: str = "10.96.0.0/16"
+    service_node_port_range: tuple[int, int] = (30000, 32767)
+    kubernetes_service_port: int = 443
+    authorization_mode: tuple[str, ...] = ("Node", "RBAC")
+    enable_admission_plugins: tuple[str, ...] = ()
+    disable_admission_plugins: tuple[str, ...] = ()
+    anonymous_auth: bool = True
+    client_ca: bytes = b""  # PEM; client certificates are checked against it
+    requestheader_client_ca: bytes = b""
+    requestheader_allowed_names: tuple[str, ...] = ("front-proxy-client",)
+    service_account_key: bytes = b""  # PEM private key that signs tokens; b"" makes a fresh one (tests)
+    service_account_issuer: str = "https://kubernetes.default.svc.cluster.local"
+    api_audiences: tuple[str, ...] = ()
+    token_auth_file: str = ""
+    kubelet_client_certificate: str = ""  # files
+    kubelet_client_key: str = ""
+    kubelet_certificate_authority: str = ""
+    kubelet_preferred_address_types: tuple[str, ...] = ("InternalIP", "Hostname", "ExternalIP")
+    proxy_client_certificate: str = ""
+    proxy_client_key: str = ""
+    event_ttl: float = 3600.0
+    publish_kubernetes_service: bool = True

@@ -1,0 +1,149 @@
+"""The API server as one value: what it holds, how it starts, where a request is dispatched.
+
+In: a Store, Options, clock and chance. Out: `handler` (the chain) for http.py and for in-process clients.
+Called by: run, testing.
+"""
+
+from __future__ import annotations
+
+import random
+
+from kubewheel.api import catalog, errors
+from kubewheel.api.resource import Gvr, Resource
+from kubewheel.apiserver import endpoints, hooks, identity, subresources
+from kubewheel.apiserver.admission import chain as admission_chain
+from kubewheel.apiserver.attributes import AdmissionContext, RequestInfo
+from kubewheel.apiserver.bootstrap import Bootstrap
+from kubewheel.apiserver.call import Call
+from kubewheel.apiserver.chain import Chain
+from kubewheel.apiserver.extension.crd import controller as crds
+from kubewheel.apiserver.options import Options
+from kubewheel.apiserver.registry import Registry
+from kubewheel.apiserver.streams import kubelet
+from kubewheel.apiserver.verbs import create, delete, get, patch, update, watch
+from kubewheel.apiserver.verbs import list as listing
+from kubewheel.apiserver.watch_cache import WatchCache
+from kubewheel.client.cache import Caches
+from kubewheel.client.client import Client
+from kubewheel.client.inprocess import InProcess
+from kubewheel.client.transport import Identity, Request, Response
+from kubewheel.lib import clock as clocks
+from kubewheel.lib.supervise import Tasks
+from kubewheel.storage.store import Store
+
+LOOPBACK = Identity("system:apiserver", groups=("system:masters", "system:authenticated"))
+
+
+class Server:
+    def __init__(self, store: Store, *, clock: clocks.Clock, rng: random.Random, options: Options) -> None:
+        self.store = store
+        self.clock = clock
+        self.random = rng
+        self.options = options
+        self.registry = Registry(catalog.RESOURCES)
+        self.watch_cache = WatchCache(store)
+        self.chain = Chain(self)
+        self.client = self.client_for(LOOPBACK)
+        self.caches = Caches(self.client, rng=rng)
+        self.tasks = Tasks("apiserver")
+        self.hooks = hooks.Hooks(self)
+        self.kubelets = kubelet.Connector(options)
+        self.authorizer = identity.authorization(self)
+        self.authenticator = identity.authentication(self)
+        self.admission = admission_chain.build(options, AdmissionContext(
+            client=self.client, caches=self.caches, clock=clock, random=rng, authorizer=self.authorizer,
+            options={"server": self}))
+        self.endpoints = endpoints.Endpoints(self)
+        self.bootstrap = Bootstrap(self)
+        self.crds = crds.Controller(self)
+
+    async def start(self) -> None:
+        """Returns when requests can be served; post-start work goes on in the background."""
+        await self.watch_cache.start()
+        for resource in self.registry.all():
+            if not resource.not_stored:
+                self.watch_cache.resource(self.registry.hub_of(resource).registry)
+        await self.crds.start()
+        await self.bootstrap.start()
+
+    async def aclose(self) -> None:
+        await self.crds.aclose()
+        await self.bootstrap.aclose()
+        await self.caches.aclose()
+        await self.tasks.aclose()
+        await self.watch_cache.aclose()
+        await self.kubelets.aclose()
+
+    def client_for(self, user: Identity, *, user_agent: str = "kubewheel") -> Client:
+        return Client(InProcess(self.chain, user, user_agent=user_agent))
+
+    # -- dispatch -------------------------------------------------------------------------------------------------
+    async def dispatch(self, request: Request, info: RequestInfo, user: Identity) -> Response:
+        if not info.is_resource:
+            return await self.endpoints.handle(request, user)
+        resource = self.registry.lookup(Gvr(info.group, info.version, info.plural))
+        if resource is None or (info.namespace and not resource.namespaced and info.plural != "namespaces"):
+            return await self.endpoints.unknown(request, info, user)
+        call = Call(self, request, info, user, resource)
+        response = await self._run(call)
+        response.warnings.extend(call.warnings)
+        return response
+
+    async def _run(self, call: Call) -> Response:
+        info = call.info
+        if info.plural == "namespaces" and not info.group:
+            info.namespace = info.name if not call.resource.namespaced else info.namespace
+        if info.subresource:
+            return await self._subresource(call)
+        handler = subresources.HANDLERS.get((call.resource.qualified, ""))
+        if handler is not None:  # reviews and bindings: kinds that are answered, not stored
+            if call.request.method != "POST":
+                raise not_allowed(call.resource)
+            return await handler(call)
+        return await self._verb(call)
+
+    async def _subresource(self, call: Call) -> Response:
+        info, resource = call.info, call.resource
+        sub = resource.subresource(info.subresource)
+        if sub is None:
+            raise errors.page_not_found()
+        call.sub = sub
+        if len(info.parts) > 3 and sub.name != "proxy":
+            raise errors.page_not_found()
+        handler = subresources.HANDLERS.get((resource.qualified, sub.name)) or subresources.HANDLERS.get(("*", sub.name))
+        if handler is not None:
+            return await handler(call)
+        if call.request.method in ("GET", "HEAD"):
+            return await get.handle(call)
+        if call.request.method == "PUT":
+            return await update.handle(call)
+        if call.request.method == "PATCH":
+            return await patch.handle(call)
+        raise not_allowed(resource)
+
+    async def _verb(self, call: Call) -> Response:
+        info, resource, method = call.info, call.resource, call.request.method
+        verb = info.verb
+        if verb == "update" and not info.name or (verb == "create" and info.name) or verb == "patch" and not info.name:
+            raise not_allowed(resource)
+        if resource.namespaced and not info.namespace and verb not in ("list", "watch"):
+            raise not_allowed(resource)
+        if verb not in resource.verbs:
+            raise not_allowed(resource)
+        if method in ("GET", "HEAD"):
+            if verb == "get":
+                return await get.handle(call)
+            return await (watch.handle(call) if verb == "watch" else listing.handle(call))
+        if method == "POST":
+            return await create.handle(call)
+        if method == "PUT":
+            return await update.handle(call)
+        if method == "PATCH":
+            return await patch.handle(call)
+        if method == "DELETE":
+            return await (delete.handle(call) if verb == "delete" else delete.collection(call))
+        raise not_allowed(resource)
+
+
+def not_allowed(resource: Resource) -> errors.StatusError:
+    return errors.status_error(405, "MethodNotAllowed", "the server does not allow this method on the requested resource")

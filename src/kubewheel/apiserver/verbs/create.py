@@ -1,0 +1,15 @@
+"""POST to a collection."""
+
+from __future__ import annotations
+
+from kubewheel.apiserver import results
+from kubewheel.apiserver.call import Call
+from kubewheel.apiserver.verbs import write
+from kubewheel.client.transport import Response
+
+
+async def handle(call: Call) -> Response:
+    obj = write.decode(call)
+    write.check_address(call, obj)
+    stored = await write.create(call, obj)
+    return call.answer(results.view(call.resource, stored), status=201)

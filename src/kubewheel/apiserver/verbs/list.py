@@ -1,0 +1,199 @@
+"""LIST: entries out of the watch cache, or of the store where a revision is asked for.
+
+Source of the rules: the API concepts page (resourceVersion semantics, limit and continue).
+"""
+
+from __future__ import annotations
+
+import base64
+from typing import NamedTuple
+
+from kubewheel.api import codec, errors, selectors
+from kubewheel.api.resource import Resource
+from kubewheel.apiserver.call import Call
+from kubewheel.apiserver.results import Listing
+from kubewheel.apiserver.verbs import keys
+from kubewheel.apiserver.watch_cache import Entry, Filter, selector_filter
+from kubewheel.client.transport import Response
+from kubewheel.storage import store as stores
+
+EXPIRED = ("The provided continue parameter is too old to display a consistent list result. You can start a new list "
+           "without the continue parameter, or use the continue token in this response to retrieve the remainder of "
+           "the results. Continuing with the provided token results in an inconsistent list - objects that were "
+           "created, modified, or deleted between the time the first chunk was returned and now may show up in the list.")
+
+
+class Wanted(NamedTuple):
+    prefix: str
+    matches: Filter | None
+    exact: str  # the one name a field selector allows, or ""
+
+
+def wanted(call: Call) -> Wanted:
+    """Prefix and predicate out of namespace and selectors. 400 on selectors that are none."""
+    hub = call.server.registry.hub_of(call.resource)
+    label = selectors.parse_label(call.request.first("labelSelector"))
+    fields = selectors.parse_field(call.request.first("fieldSelector"))
+    exact = ""
+    for term in fields.terms:
+        if term.path == "metadata.name" and term.op == "=":
+            exact = term.value
+    accessors = field_accessors(call.resource, fields, call.info.namespace)
+    return Wanted(keys.prefix(hub, call.namespace),
+                  selector_filter(label.matches if label.requirements else None, accessors), exact)
+
+
+def field_accessors(resource: Resource, fields: selectors.FieldSelector, namespace: str):
+    if not fields.terms:
+        return None
+    tests = []
+    for term in fields.terms:
+        if term.path == "metadata.name":
+            read = _name
+        elif term.path == "metadata.namespace" and resource.namespaced:
+            read = _namespace
+        elif term.path in resource.selectable:
+            read = resource.selectable[term.path]
+        else:
+            raise errors.bad_request(
+                f'Unable to find "{resource.group}/{resource.version}, Resource={resource.plural}" that match label '
+                f'selector "", field selector "{fields}": field label not supported: {term.path}')
+        tests.append((read, term.op != "!=", term.value))
+
+    def matches(obj) -> bool:
+        return all((read(obj) == value) is equal for read, equal, value in tests)
+
+    return matches
+
+
+def _name(obj) -> str:
+    return obj["metadata"]["name"]
+
+
+def _namespace(obj) -> str:
+    return obj["metadata"].get("namespace", "")
+
+
+def number(text: str, what: str = "resourceVersion") -> int:
+    if not text.isdigit():
+        raise errors.status_error(400, "BadRequest", f'invalid resource version "{text}": strconv.ParseUint: parsing "{text}": invalid syntax')
+    return int(text)
+
+
+async def handle(call: Call) -> Response:
+    query = call.request
+    want = wanted(call)
+    limit_text = query.first("limit")
+    limit = int(limit_text) if limit_text.lstrip("-").isdigit() else 0
+    token, version, match = query.first("continue"), query.first("resourceVersion"), query.first("resourceVersionMatch")
+    _check_versions(token, version, match)
+    if token:
+        return Response(obj=await _continued(call, want, limit, token))
+    if match == "Exact" or (version not in ("", "0") and limit and match == ""):
+        return Response(obj=await _page(call, want, limit, revision=number(version), start=""))
+    cache = await cache_at(call, version)
+    entries = cache.under(want.prefix)
+    if want.exact:
+        entries = [e for e in entries if e.key.endswith("/" + want.exact)]
+    if want.matches is not None:
+        entries = [e for e in entries if want.matches(e)]
+    listing = Listing(call.resource, entries, call.server.watch_cache.revision)
+    if limit > 0 and len(entries) > limit:
+        listing.entries = entries[:limit]
+        listing.continue_ = _token(listing.revision, entries[limit - 1].key, want.prefix)
+        if want.matches is None:
+            listing.remaining = len(entries) - limit
+    return Response(obj=listing)
+
+
+def _check_versions(token: str, version: str, match: str) -> None:
+    def refuse(field: str, body: errors.FieldError) -> errors.StatusError:
+        return errors.invalid("ListOptions", "", [body], group="meta.k8s.io")
+
+    if match and match not in ("Exact", "NotOlderThan"):
+        raise refuse("", errors.field_not_supported("resourceVersionMatch", match, ("Exact", "NotOlderThan", "")))
+    if match and not version:
+        raise refuse("", errors.field_forbidden("resourceVersionMatch", "resourceVersionMatch is forbidden unless resourceVersion is provided"))
+    if match and token:
+        raise refuse("", errors.field_forbidden("resourceVersionMatch", "resourceVersionMatch is forbidden when continue is provided"))
+    if match == "Exact" and version == "0":
+        raise refuse("", errors.field_forbidden("resourceVersionMatch", 'resourceVersionMatch "exact" is forbidden for resourceVersion "0"'))
+    if token and version not in ("", "0"):
+        raise errors.bad_request("specifying resource version is not allowed when using continue")
+
+
+async def cache_at(call: Call, version: str):
+    """The resource's cache, at least as new as asked: "" is everything committed, "0" whatever is there."""
+    server = call.server
+    hub = server.registry.hub_of(call.resource)
+    if version == "":
+        await server.watch_cache.fresh()
+    elif version != "0":
+        wanted_revision = number(version)
+        if not await server.watch_cache.reach(wanted_revision, timeout=3.0):
+            raise too_large(wanted_revision, server.watch_cache.revision)
+    return server.watch_cache.resource(hub.registry)
+
+
+def too_large(wanted_revision: int, current: int) -> errors.StatusError:
+    message = f"Too large resource version: {wanted_revision}, current: {current}"
+    return errors.status_error(504, "Timeout", message, retry_after=1,
+                               causes=[{"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}])
+
+
+async def _continued(call: Call, want: Wanted, limit: int, token: str) -> Listing:
+    try:
+        decoded = codec.loads(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
+        revision, start = int(decoded["rv"]), str(decoded["start"]).removesuffix("\0")
+    except (ValueError, KeyError, TypeError) as e:
+        raise errors.bad_request(f"continue key is not valid: {e}") from e
+    if revision == -1:
+        revision = 0
+    try:
+        return await _page(call, want, limit, revision=revision, start=want.prefix + start)
+    except stores.Compacted as e:
+        fresh = _encode(-1, start)
+        error = errors.gone(EXPIRED)
+        error.status["metadata"] = {"continue": fresh}
+        raise error from e
+
+
+async def _page(call: Call, want: Wanted, limit: int, *, revision: int, start: str) -> Listing:
+    """A consistent snapshot out of the store; with selectors, pages are read until `limit` match."""
+    found: list[Entry] = []
+    while True:
+        try:
+            page = await call.server.store.range(want.prefix, revision=revision, limit=limit, start_after=start)
+        except stores.Compacted as e:
+            if start:
+                raise
+            raise errors.gone(f"The resourceVersion for the provided list is too old.") from e
+        except stores.FutureRevision as e:
+            raise too_large(revision, e.current) from e
+        revision = revision or page.revision
+        entries = [Entry(i.key, i.revision, codec.splice(i.value, i.revision)) for i in page.items]
+        if want.matches is not None:
+            entries = [e for e in entries if want.matches(e)]
+        for entry in entries:
+            found.append(entry)
+            if limit and len(found) == limit:
+                break
+        if not page.more or (limit and len(found) >= limit):
+            break
+        start = page.items[-1].key
+    listing = Listing(call.resource, found, revision)
+    last = found[-1].key if found else ""
+    if limit and len(found) >= limit and (page.more or last != page.items[-1].key):
+        listing.continue_ = _token(revision, last, want.prefix)
+        if want.matches is None:
+            listing.remaining = page.remaining
+    return listing
+
+
+def _token(revision: int, key: str, prefix: str) -> str:
+    return _encode(revision, key.removeprefix(prefix))
+
+
+def _encode(revision: int, start: str) -> str:
+    raw = codec.dumps({"v": "meta.k8s.io/v1", "rv": revision, "start": start + "\0"})
+    return base64.urlsafe_b64encode(raw).decode().rstrip("=")

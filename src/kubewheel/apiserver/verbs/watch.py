@@ -1,0 +1,62 @@
+"""WATCH: from a revision, or the present state first; render.py turns the stream into bytes or dicts.
+
+Source of the rules: the API concepts page (watch, bookmarks, sendInitialEvents), KEP-3157.
+"""
+
+from __future__ import annotations
+
+from kubewheel.api import errors
+from kubewheel.apiserver.call import Call
+from kubewheel.apiserver.results import Stream
+from kubewheel.apiserver.verbs import list as listing
+from kubewheel.client.transport import Response
+from kubewheel.storage import store as stores
+
+MIN_TIMEOUT = 1800.0  # --min-request-timeout: 30 to 60 minutes where the client names none
+
+
+async def handle(call: Call) -> Response:
+    request = call.request
+    want = listing.wanted(call)
+    matches = want.matches
+    if call.name and matches is None:  # watch of one object by name
+        suffix = "/" + call.name
+        matches = lambda entry: entry.key.endswith(suffix)  # noqa: E731
+    version = request.first("resourceVersion")
+    initial = request.first("sendInitialEvents")
+    _check(request.first("resourceVersionMatch"), initial, request.first("allowWatchBookmarks"))
+    cache = await listing.cache_at(call, version)
+    stream = Stream(call.resource, cache, None, deadline=_deadline(call))  # type: ignore[arg-type]
+    stream.bookmarks = request.first("allowWatchBookmarks") in ("true", "1")
+    if initial == "true" or (initial != "false" and version in ("", "0")):
+        # No await from here on: the snapshot and the subscription are one moment.
+        stream.initial_revision = after = call.server.watch_cache.revision
+        entries = cache.under(want.prefix)
+        stream.initial = [e for e in entries if matches(e)] if matches is not None else entries
+        stream.marker = initial == "true" and stream.bookmarks
+    else:
+        after = call.server.watch_cache.revision if version in ("", "0") else listing.number(version)
+    try:
+        stream.watcher = cache.watch(want.prefix, after=after, matches=matches)
+    except stores.Compacted as e:
+        raise errors.gone(f"too old resource version: {after} ({e.oldest})") from e
+    return Response(obj=stream)
+
+
+def _check(match: str, initial: str, bookmarks: str) -> None:
+    findings = []
+    if initial and match != "NotOlderThan":
+        findings.append(errors.field_forbidden(
+            "resourceVersionMatch", "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"))
+    if match and not initial:
+        findings.append(errors.field_forbidden(
+            "resourceVersionMatch", "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided"))
+    if findings:
+        raise errors.invalid("ListOptions", "", findings, group="meta.k8s.io")
+
+
+def _deadline(call: Call) -> float:
+    text = call.request.first("timeoutSeconds")
+    if text.isdigit() and int(text) > 0:
+        return float(text)
+    return MIN_TIMEOUT * (1 + call.server.random.random())

@@ -1,0 +1,302 @@
+"""What is stored, kept as bytes beside a lazily decoded dict, and fanned out to watchers.
+
+In: the store's watch of /registry/ (one task, one order). Out: entries, lists, watchers.
+Called by: verbs (get, list, watch), server.
+
+Invariants:
+- `revision` of the whole cache only grows; when it is r, every write up to r is visible in every ResourceCache.
+- An Entry never changes; its dict is shared and read-only.
+- A CacheEvent's wire form is made once, however many watch.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from bisect import bisect_left, bisect_right, insort
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from kubewheel.api import codec
+from kubewheel.api.resource import Object
+from kubewheel.lib.supervise import Tasks
+from kubewheel.storage import store as stores
+
+ROOT = "/registry/"
+HISTORY = 20_000  # events kept per resource for watches that resume
+MAX_BEHIND = 50_000  # events a watcher may lag before it is ended
+
+
+class Entry:
+    """One object at one revision."""
+
+    __slots__ = ("key", "revision", "data", "_obj")
+
+    def __init__(self, key: str, revision: int, data: bytes) -> None:
+        self.key = key
+        self.revision = revision
+        self.data = data  # JSON with resourceVersion inside
+        self._obj: Object | None = None
+
+    @property
+    def obj(self) -> Object:
+        if self._obj is None:
+            self._obj = codec.loads(self.data)
+        return self._obj
+
+
+class CacheEvent:
+    """One write. `new` is None for a deletion; then `old` carries the deletion's revision when shown."""
+
+    __slots__ = ("key", "revision", "old", "new", "_wire", "_gone")
+
+    def __init__(self, key: str, revision: int, old: Entry | None, new: Entry | None) -> None:
+        self.key = key
+        self.revision = revision
+        self.old = old
+        self.new = new
+        self._wire: dict[str, bytes] = {}
+        self._gone: Entry | None = None
+
+    def gone(self) -> Entry:
+        """The last state of the object with this event's revision (what DELETED shows)."""
+        if self._gone is None:
+            assert self.old is not None
+            self._gone = _restamp(self.old, self.revision)
+        return self._gone
+
+    def wire(self, kind: str, entry: Entry) -> bytes:
+        line = self._wire.get(kind)
+        if line is None:
+            line = self._wire[kind] = b'{"type":"%s","object":%s}\n' % (kind.encode(), entry.data)
+        return line
+
+
+def _restamp(entry: Entry, revision: int) -> Entry:
+    head = b'{"metadata":{"resourceVersion":"%d"' % entry.revision
+    if entry.data.startswith(head):
+        return Entry(entry.key, revision, b'{"metadata":{"resourceVersion":"%d"' % revision + entry.data[len(head):])
+    obj = dict(entry.obj, metadata=dict(entry.obj["metadata"], resourceVersion=str(revision)))
+    return Entry(entry.key, revision, codec.dumps(obj))
+
+
+Filter = Callable[[Entry], bool]
+
+
+class Watcher:
+    """One open watch: `await batch()` gives [(type, entry, event)], [] when nothing came within the timeout."""
+
+    def __init__(self, cache: ResourceCache, prefix: str, matches: Filter | None) -> None:
+        self._cache = cache
+        self._prefix = prefix
+        self._matches = matches
+        self._waiting: list[CacheEvent] = []
+        self._wake = asyncio.Event()
+        self.closed = False
+        self.overrun = False
+
+    def offer(self, event: CacheEvent) -> None:
+        if event.key.startswith(self._prefix):
+            self._waiting.append(event)
+            if len(self._waiting) > MAX_BEHIND:
+                self.overrun = self.closed = True
+            self._wake.set()
+
+    async def batch(self, timeout: float | None) -> list[tuple[str, Entry, CacheEvent]]:
+        if not self._waiting and not self.closed:
+            try:
+                async with asyncio.timeout(timeout):
+                    await self._wake.wait()
+            except TimeoutError:
+                return []
+        self._wake.clear()
+        events, self._waiting = self._waiting, []
+        return [seen for event in events if (seen := self._see(event)) is not None]
+
+    def _see(self, event: CacheEvent) -> tuple[str, Entry, CacheEvent] | None:
+        matches = self._matches
+        was = event.old is not None and (matches is None or matches(event.old))
+        now = event.new is not None and (matches is None or matches(event.new))
+        if now:
+            assert event.new is not None
+            return ("MODIFIED" if was else "ADDED"), event.new, event
+        return ("DELETED", event.gone(), event) if was else None
+
+    def close(self) -> None:
+        self.closed = True
+        self._cache.watchers.discard(self)
+        self._wake.set()
+
+
+class ResourceCache:
+    """All objects below one registry path, e.g. /registry/pods/."""
+
+    def __init__(self, prefix: str, *, since: int) -> None:
+        self.prefix = prefix
+        self.entries: dict[str, Entry] = {}
+        self.keys: list[str] = []
+        self.since = since  # watches may start after this revision
+        self.history: deque[CacheEvent] = deque()
+        self.watchers: set[Watcher] = set()
+
+    def load(self, items: list[Entry]) -> None:
+        for entry in items:
+            self.entries[entry.key] = entry
+        self.keys = sorted(self.entries)
+
+    def apply(self, event: stores.StoreEvent) -> None:
+        old = self.entries.get(event.key)
+        new = None
+        if event.value is None:
+            if old is None:
+                return
+            del self.entries[event.key]
+            del self.keys[bisect_left(self.keys, event.key)]
+        else:
+            new = Entry(event.key, event.revision, codec.splice(event.value, event.revision))
+            if old is None:
+                insort(self.keys, event.key)
+            self.entries[event.key] = new
+        change = CacheEvent(event.key, event.revision, old, new)
+        self.history.append(change)
+        if len(self.history) > HISTORY:
+            self.since = self.history.popleft().revision
+        for watcher in self.watchers:
+            watcher.offer(change)
+
+    def under(self, prefix: str) -> list[Entry]:
+        """Entries whose key begins with `prefix`, in key order."""
+        keys = self.keys
+        if prefix == self.prefix:
+            return [self.entries[k] for k in keys]
+        low = bisect_left(keys, prefix)
+        high = bisect_right(keys, prefix + "\U0010ffff", lo=low)
+        return [self.entries[k] for k in keys[low:high]]
+
+    def watch(self, prefix: str, *, after: int, matches: Filter | None) -> Watcher:
+        """Raises Compacted if `after` is older than what is kept. No await between look-up and subscription."""
+        if after < self.since:
+            raise stores.Compacted(self.since)
+        watcher = Watcher(self, prefix, matches)
+        for event in self._history_after(after):
+            watcher.offer(event)
+        self.watchers.add(watcher)
+        return watcher
+
+    def _history_after(self, after: int) -> list[CacheEvent]:
+        out: list[CacheEvent] = []
+        for event in reversed(self.history):
+            if event.revision <= after:
+                break
+            out.append(event)
+        out.reverse()
+        return out
+
+
+class WatchCache:
+    def __init__(self, store: stores.Store) -> None:
+        self.store = store
+        self.revision = 0
+        self._loaded: dict[str, list[Entry]] = {}  # by first path part, what no ResourceCache took yet
+        self._caches: dict[str, ResourceCache] = {}
+        self._progress: list[tuple[int, asyncio.Future[None]]] = []
+        self._tasks = Tasks("watch-cache")
+
+    async def start(self) -> None:
+        page = await self.store.range(ROOT)
+        self.revision = page.revision
+        groups: dict[str, list[Entry]] = {}
+        for item in page.items:
+            entry = Entry(item.key, item.revision, codec.splice(item.value, item.revision))
+            groups.setdefault(self._registry_of(item.key), []).append(entry)
+        self._loaded = groups
+        self._tasks.spawn("follow", self._follow())
+
+    async def aclose(self) -> None:
+        for cache in self._caches.values():
+            for watcher in list(cache.watchers):
+                watcher.close()
+        await self._tasks.aclose()
+
+    def resource(self, registry: str) -> ResourceCache:
+        """The cache of /registry/<registry>/; made on first use from what was loaded or seen since."""
+        prefix = f"{ROOT}{registry}/"
+        cache = self._caches.get(prefix)
+        if cache is None:
+            cache = self._caches[prefix] = ResourceCache(prefix, since=self.revision)
+            for root in list(self._loaded):
+                if f"{ROOT}{root}/".startswith(prefix) or prefix.startswith(f"{ROOT}{root}/"):
+                    entries = self._loaded[root]
+                    cache.load([e for e in entries if e.key.startswith(prefix)] + list(cache.entries.values()))
+                    self._loaded[root] = [e for e in entries if not e.key.startswith(prefix)]
+        return cache
+
+    async def fresh(self) -> None:
+        """Returns when everything committed before the call is visible here."""
+        await self.reach(self.store.revision())
+
+    async def reach(self, revision: int, *, timeout: float | None = None) -> bool:
+        if self.revision >= revision:
+            return True
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._progress.append((revision, future))
+        try:
+            async with asyncio.timeout(timeout):
+                await future
+        except TimeoutError:
+            return False
+        return True
+
+    async def _follow(self) -> None:
+        async for batch in self.store.watch(ROOT, after=self.revision):
+            for event in batch:
+                cache = self._cache_of(event.key)
+                if cache is not None:
+                    cache.apply(event)
+                else:
+                    self._remember(event)
+            self.revision = batch[-1].revision
+            if self._progress:
+                self._wake()
+
+    def _wake(self) -> None:
+        waiting, self._progress = self._progress, []
+        for revision, future in waiting:
+            if revision > self.revision:
+                self._progress.append((revision, future))
+            elif not future.done():
+                future.set_result(None)
+
+    def _cache_of(self, key: str) -> ResourceCache | None:
+        # Registry paths are one or two parts: /registry/pods/…, /registry/services/specs/…, /registry/<group>/<plural>/…
+        first = key.find("/", len(ROOT))
+        cache = self._caches.get(key[: first + 1])
+        if cache is not None:
+            return cache
+        second = key.find("/", first + 1)
+        return self._caches.get(key[: second + 1])
+
+    def _registry_of(self, key: str) -> str:
+        return key[len(ROOT):].split("/", 1)[0]
+
+    def _remember(self, event: stores.StoreEvent) -> None:
+        """A write below a path that nobody serves yet (a CRD's leftovers): kept for the cache made later."""
+        entries = self._loaded.setdefault(self._registry_of(event.key), [])
+        entries[:] = [e for e in entries if e.key != event.key]
+        if event.value is not None:
+            entries.append(Entry(event.key, event.revision, codec.splice(event.value, event.revision)))
+
+
+def selector_filter(label: Callable[[dict[str, str]], bool] | None,
+                    fields: Callable[[Any], bool] | None) -> Filter | None:
+    """One predicate on entries out of a label selector and a field selector; None where both are empty."""
+    if label is None and fields is None:
+        return None
+
+    def matches(entry: Entry) -> bool:
+        obj = entry.obj
+        if label is not None and not label(obj["metadata"].get("labels") or {}):
+            return False
+        return fields is None or fields(obj)
+
+    return matches

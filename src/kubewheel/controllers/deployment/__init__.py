@@ -1,0 +1,1 @@
+"""Deployments: plan.py, revisions.py and status.py decide, controller.py carries out."""

@@ -1,0 +1,31 @@
+"""secret: the keys of a Secret as files, in memory only."""
+
+from __future__ import annotations
+
+import asyncio
+
+from kubewheel.kubelet.runtime.env import secret_bytes
+from kubewheel.kubelet.volumes import atomic, keys
+from kubewheel.kubelet.volumes.volume import MountError, Object, Request
+
+SOURCE = "secret"
+DIRECTORY = "kubernetes.io~secret"
+READ_ONLY = True
+REFRESHED = True
+
+
+async def mount(request: Request) -> str:
+    files = await payload(request, request.source, request.source.get("defaultMode", 0o644))
+    await asyncio.to_thread(keys.write, request, files, in_memory=True)
+    return request.directory
+
+
+async def payload(request: Request, source: Object, mode: int) -> atomic.Payload:
+    name = source.get("secretName") or source.get("name", "")
+    obj = await request.fetch("secrets", name, request.namespace)
+    if obj is None:
+        if source.get("optional"):
+            return {}
+        raise MountError(f'secret "{name}" not found')
+    data = {k: secret_bytes(v) for k, v in (obj.get("data") or {}).items()}
+    return keys.select(data, source, mode, what="references non-existent secret key")

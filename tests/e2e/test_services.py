@@ -1,0 +1,88 @@
+"""Services, load spreading, cluster DNS."""
+
+import subprocess
+import urllib.request
+
+from tests.e2e.conftest import SLEEP, pod, web
+
+
+def get(url, timeout=5):
+    with urllib.request.urlopen(url, timeout=timeout) as answer:
+        return answer.read().decode().strip()
+
+
+def test_cluster_ip_and_node_port(kubectl):
+    kubectl.apply(web("web", 2), pod("client", *SLEEP))
+    kubectl("rollout", "status", "deployment/web", "--timeout=60s")
+    kubectl("expose", "deployment/web", "--port=80", "--target-port=8080", "--type=NodePort")
+    service = kubectl.json("get", "service", "web")["spec"]
+    node = kubectl.json("get", "nodes")["items"][0]["status"]["addresses"][0]["address"]
+    kubectl.until(lambda: reachable(f"http://{service['clusterIP']}/"), what="the cluster IP answers from the host")
+    seen = {get(f"http://{service['clusterIP']}/") for _ in range(40)}
+    assert len(seen) == 2, seen
+    assert get(f"http://{node}:{service['ports'][0]['nodePort']}/") in seen
+    kubectl.ready("client")
+    inside = kubectl("exec", "client", "--", "sh", "-c", "for i in $(seq 20); do wget -qO- -T 5 http://web/; done").split()
+    assert set(inside) == seen
+
+
+def reachable(url):
+    try:
+        return bool(get(url, 2))
+    except OSError:
+        return False
+
+
+def test_a_deleted_pod_gets_no_traffic(kubectl):
+    kubectl.apply(web("web", 2))
+    kubectl("rollout", "status", "deployment/web", "--timeout=60s")
+    kubectl("expose", "deployment/web", "--port=80", "--target-port=8080")
+    address = kubectl.json("get", "service", "web")["spec"]["clusterIP"]
+    kubectl.until(lambda: reachable(f"http://{address}/"), what="the service answers")
+    victim = kubectl.json("get", "pods", "-l", "app=web")["items"][0]["metadata"]["name"]
+    kubectl("delete", "pod", victim)
+    assert all(get(f"http://{address}/") != victim for _ in range(30))
+
+
+def test_service_without_endpoints_refuses(kubectl):
+    kubectl("create", "service", "clusterip", "none", "--tcp=80:80")
+    address = kubectl.json("get", "service", "none")["spec"]["clusterIP"]
+
+    def refused():
+        try:
+            get(f"http://{address}/", 3)
+        except OSError as e:
+            return "refused" in str(e)
+
+    kubectl.until(refused, what="the connection is refused")
+
+
+def test_dns(kubectl):
+    kubectl.apply(web("web", 2), pod("client", *SLEEP))
+    kubectl("expose", "deployment/web", "--port=80", "--target-port=8080")
+    kubectl("create", "service", "clusterip", "heads", "--clusterip=None", "--tcp=80:8080")
+    kubectl("set", "selector", "service/heads", "app=web")
+    kubectl("rollout", "status", "deployment/web", "--timeout=60s")
+    kubectl.ready("client")
+    address = kubectl.json("get", "service", "web")["spec"]["clusterIP"]
+    for name in ("web", f"web.{kubectl.namespace}", f"web.{kubectl.namespace}.svc.cluster.local"):
+        out = kubectl("exec", "client", "--", "nslookup", "-type=a", name if "svc" in name else f"web.{kubectl.namespace}.svc.cluster.local")
+        assert address in out, out
+        assert kubectl("exec", "client", "--", "wget", "-qO-", "-T", "5", f"http://{name}/").startswith("web-")
+    ips = {p["status"]["podIP"] for p in kubectl.json("get", "pods", "-l", "app=web")["items"]}
+    out = kubectl("exec", "client", "--", "nslookup", "-type=a", f"heads.{kubectl.namespace}.svc.cluster.local")
+    assert all(ip in out for ip in ips), out
+    assert "ndots:5" in kubectl("exec", "client", "--", "cat", "/etc/resolv.conf")
+
+
+def test_dns_runs_as_a_deployment(kubectl):
+    system = kubectl.within("kube-system")
+    assert system.json("get", "service", "kube-dns")["spec"]["clusterIP"] == "10.96.0.10"
+    assert "k8s-app=kube-dns" in system("get", "pods", "--show-labels")
+
+
+def test_nothing_leaves_the_machine(kubectl):
+    """Unused pod and service addresses are dropped here, not sent to the default route."""
+    for address in ("10.244.200.200", "10.96.200.200"):
+        route = subprocess.run(["ip", "route", "get", address], capture_output=True, text=True)
+        assert "via" not in route.stdout, route.stdout
