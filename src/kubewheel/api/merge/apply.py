@@ -1,7 +1,7 @@
 """Server-side apply: what a manager says it wants is merged in, what it no longer says is taken out.
 
-In: the node of the kind, the live object, the applied configuration. Out: the merged object with managedFields.
-Raises: StatusError (409 with every conflict, 400, 500 for what the schema cannot hold).
+In: the node of the kind, the live object, the applied configuration. Out: the merged object.
+StatusError: 409 with every conflict, 400, 500 for what the schema cannot hold.
 Called by: apiserver's patch verb. The semantics are structured-merge-diff's.
 """
 
@@ -96,7 +96,7 @@ def _check(node: Node, value: Any) -> None:
     """Members the schema does not know and containers of the wrong kind. FieldsError."""
     if value is None:
         return
-    if node.type == "object" and not isinstance(value, dict) or node.type == "map" and not isinstance(value, dict):
+    if node.type in ("object", "map") and not isinstance(value, dict):
         raise FieldsError(f": expected map, got {_shown(value)}")
     if node.type == "list" and not isinstance(value, list):
         raise FieldsError(f": expected list, got {_shown(value)}")
@@ -142,7 +142,9 @@ def merge(node: Node, live: Object, applied: Object) -> Object:
     for name, value in applied.items():
         if value is None:
             out.pop(name, None)
-        else:
+        elif not isinstance(value, (dict, list)):
+            out[name] = value
+        elif out.get(name) != value:
             out[name] = _merge_value(fields.child(node, name), out.get(name), value)
     return out
 
@@ -183,7 +185,7 @@ def _merge_items(node: Node, live: dict[str, Any], applied: dict[str, Any]) -> l
         element = right[at_right]
         item = applied[element]
         if element in live:
-            item = _merge_value(below, live[element], item) if node.list_type == "map" else item
+            item = item if item == live[element] else _merge_value(below, live[element], item)
             at_shared += 1
             if at_left < len(left) and left[at_left] == element:
                 at_left += 1
@@ -200,7 +202,7 @@ def _prune_map(node: Node, value: Object, last: FieldSet, keep: FieldSet) -> Obj
     out = value
     for element, below_last in last.items():
         name = element[2:]
-        if not element.startswith("f:") or name not in value:
+        if not element.startswith("f:") or name not in value or keep.get(element) == below_last:
             continue
         below = fields.child(node, name)
         # A struct field with anything owned below it counts as owned itself; a map key or list item does not.
@@ -235,9 +237,8 @@ def _prune_value(node: Node, value: Any, last: FieldSet, keep: FieldSet) -> Any:
     below = fields.items_node(node)
     out: list[Any] = []
     for element, item in found.items():
-        below_last = last.get(element)
-        if below_last is not None:
-            below_keep = keep.get(element)
+        below_last, below_keep = last.get(element), keep.get(element)
+        if below_last is not None and below_keep != below_last:
             kept = below_keep is not None and fields.is_member(below_keep)
             if fields.is_member(below_last) and not kept:
                 continue

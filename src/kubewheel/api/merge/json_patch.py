@@ -1,5 +1,6 @@
 """JSON patch (RFC 6902), with the leniencies and words of the library upstream uses (evanphx/json-patch):
-negative array indexes count from the end, a missing member tests equal to null, removing what is absent fails.
+negative array indexes count from the end, a missing member tests equal to null, removing what is
+absent fails.
 
 In: a document and a list of operations. Out: a new document. Raises: PatchError.
 Called by: apiserver's patch verb, mutating webhooks.

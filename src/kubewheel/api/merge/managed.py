@@ -3,8 +3,8 @@
 In: the node of the kind, the object before and after a write, and who wrote. Out: the new list of entries.
 Called by: apiserver's create, update and patch verbs (`updated`), apply.py (the rest).
 
-The rules are those of upstream's field manager: the writer owns what it changed; what disappeared belongs to
-nobody; an entry that loses nothing stays as it is, time included, so that a write without effect has none here.
+The rules are upstream's field manager's: the writer owns what it changed; what disappeared belongs to
+nobody; an entry that loses nothing stays as it is, time included, so a write without effect has none here.
 """
 
 from __future__ import annotations
@@ -25,20 +25,20 @@ ANCIENT = "ancient-changes"
 # Never owned: upstream's stripMeta.
 _STRIPPED = frozenset(("apiVersion", "kind"))
 _STRIPPED_META = frozenset((
-    "name", "namespace", "creationTimestamp", "selfLink", "uid", "clusterName", "generation", "managedFields",
-    "resourceVersion",
+    "name", "namespace", "creationTimestamp", "selfLink", "uid", "clusterName", "generation",
+    "managedFields", "resourceVersion",
 ))
-# Structs that upstream's types hold by value: an empty one is there before anything is set in it, so filling it
-# does not make the container itself a member. OpenAPI v3 marks them with `default: {}`; v2 data does not.
+# Structs that upstream's types hold by value: an empty one is there before anything is set in it, so filling
+# it does not make the container itself a member. OpenAPI v3 marks them with `default: {}`; v2 data does not.
 _BY_VALUE = frozenset(("metadata", "spec", "status", "template", "strategy", "updateStrategy", "jobTemplate"))
 _ABSENT: Any = object()
 
 
 def updated(
-    node: Node, old: Object | None, new: Object, *, manager: str, operation: str = "Update", subresource: str = "",
-    api_version: str, now: float,
+    node: Node, old: Object | None, new: Object, *, manager: str, operation: str = "Update",
+    subresource: str = "", api_version: str, now: float,
 ) -> list[Entry]:
-    """The managedFields of `new` after a create (`old` None), update or patch by `manager` at `now` (epoch)."""
+    """The managedFields of `new` after a create (`old` None), update or patch at `now` (epoch)."""
     live = _entries(old) if old is not None else []
     given = (new.get("metadata") or {}).get("managedFields")
     if given == [{}]:
@@ -85,8 +85,8 @@ def _entries(obj: Object) -> list[Entry]:
 
 def _entry(manager: str, operation: str, api_version: str, subresource: str) -> Entry:
     entry: Entry = {
-        "manager": manager, "operation": operation, "apiVersion": api_version, "time": "", "fieldsType": "FieldsV1",
-        "fieldsV1": LEAF,
+        "manager": manager, "operation": operation, "apiVersion": api_version, "time": "",
+        "fieldsType": "FieldsV1", "fieldsV1": LEAF,
     }
     if subresource:
         entry["subresource"] = subresource

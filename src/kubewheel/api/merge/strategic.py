@@ -3,7 +3,7 @@
 In: the node of the kind, a document, a patch. Out: a new document sharing untouched parts. PatchError.
 Called by: apiserver's patch verb, mutating policies. The rules are the API conventions' and those of the
 design "preserve order in strategic merge patch":
-`$patch: replace|merge|delete` in a map or as a list element, `$retainKeys`, `$deleteFromPrimitiveList/<field>`,
+`$patch: replace|merge|delete` in a map or a list element, `$retainKeys`, `$deleteFromPrimitiveList/<field>`,
 `$setElementOrder/<field>`; a null deletes.
 """
 
