@@ -72,7 +72,7 @@ def ruleset(network: Network) -> str:
 add table ip {network.table}
 delete table ip {network.table}
 table ip {network.table} {{
-  chain masquerade {{
+  chain leaving {{
     type nat hook postrouting priority srcnat + 10; policy accept;
     ip saddr {network.pod_cidr} ip daddr != {cluster} oifname != {home} masquerade
   }}

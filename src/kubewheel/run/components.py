@@ -12,11 +12,12 @@ import random
 import signal
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from kubewheel.lib import clock as clocks
-from kubewheel.lib import tls
+from kubewheel.lib import supervise, tls
 from kubewheel.run import certificates, kubeconfigs
 from kubewheel.run.settings import Settings
 
@@ -132,10 +133,10 @@ async def http_client(kubeconfig: Path, agent: str) -> AsyncIterator[tuple[Any, 
 async def node(settings: Settings) -> None:
     """Network, kubelet and proxy: one loop."""
     await _wait_for_file(settings.kubeconfig_dir / "kubelet.conf")
-    async with asyncio.TaskGroup() as group:
-        group.create_task(network(settings), name="network")
-        group.create_task(kubelet(settings), name="kubelet")
-        group.create_task(proxy(settings), name="proxy")
+    parts = (("network", network), ("kubelet", kubelet), ("proxy", proxy))
+    async with asyncio.TaskGroup() as group:  # one that crashes is started again; the others go on
+        for name, part in parts:
+            group.create_task(supervise.keep_running(name, partial(part, settings)), name=name)
 
 
 async def network(settings: Settings) -> None:
