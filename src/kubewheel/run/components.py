@@ -135,6 +135,15 @@ async def node(settings: Settings) -> None:
     async with asyncio.TaskGroup() as group:
         group.create_task(kubelet(settings), name="kubelet")
         group.create_task(proxy(settings), name="proxy")
+        if not settings.container_runtime_endpoint:  # another runtime brings its own CNI configuration
+            group.create_task(pod_network(settings), name="pod-network")
+
+
+async def pod_network(settings: Settings) -> None:
+    from kubewheel.run import node_network
+
+    async with http_client(settings.kubeconfig_dir / "kubelet.conf", "kubelet") as (_, caches):
+        await node_network.run(settings, caches)
 
 
 async def kubelet(settings: Settings) -> None:
