@@ -14,7 +14,7 @@ def child(tmp_path: Path, *argv: str) -> supervisor.Child:
 async def until(condition):
     async with asyncio.timeout(5):
         while not (value := condition()):
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(0.01)  # noqa: ASYNC110 - polls another process
         return value
 
 

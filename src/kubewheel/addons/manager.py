@@ -40,4 +40,4 @@ async def wait_available(client: Client, objects: Iterable[dict[str, Any]]) -> N
             continue
         meta = obj["metadata"]
         while not is_available(await client.get("deployments.apps", meta["name"], namespace=meta["namespace"])):
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(0.1)  # noqa: ASYNC110 - the condition is on the server

@@ -1,4 +1,4 @@
-"""Upstream's main flags of each component, one table each, with upstream's names and defaults. Called by: cli/components."""
+"""Upstream's main flags of each component, one table each, with upstream's names and defaults."""
 
 from __future__ import annotations
 

@@ -18,7 +18,8 @@ log = logging.getLogger(__name__)
 
 def network_of(settings: Settings, pod_cidr: str) -> cni.Network:
     return cni.Network(pod_cidr=pod_cidr, cluster_cidr=settings.pod_cidr, service_cidr=settings.service_cidr,
-                       conf_dir=containerd.cni_conf_dir(settings), ipam_dir=settings.run_dir / "cni" / "networks", mtu=cni.uplink_mtu())
+                       conf_dir=containerd.cni_conf_dir(settings),
+                       ipam_dir=settings.run_dir / "cni" / "networks", mtu=cni.uplink_mtu())
 
 
 async def run(settings: Settings, caches: Caches) -> None:

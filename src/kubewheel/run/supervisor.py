@@ -205,7 +205,7 @@ async def supervise(settings: Settings, wanted: Sequence[Child]) -> None:
     tasks = [asyncio.create_task(keeper.keep(), name=keeper.child.name) for keeper in keepers]
     tasks.append(asyncio.create_task(_rotate_all(logs), name="logs"))
     waiting = asyncio.create_task(asked.get())
-    await asyncio.wait([waiting, *tasks], return_when=asyncio.FIRST_COMPLETED)  # type: ignore[type-var]
+    await asyncio.wait([waiting, *tasks], return_when=asyncio.FIRST_COMPLETED)
     for task in tasks:
         task.cancel()
     results = await asyncio.gather(*tasks, return_exceptions=True)
