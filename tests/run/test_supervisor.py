@@ -13,8 +13,8 @@ def child(tmp_path: Path, *argv: str) -> supervisor.Child:
 
 async def until(condition):
     async with asyncio.timeout(5):
-        while not (value := condition()):
-            await asyncio.sleep(0.01)  # noqa: ASYNC110 - polls another process
+        while not (value := condition()):  # noqa: ASYNC110 - polls another process
+            await asyncio.sleep(0.01)
         return value
 
 
