@@ -15,6 +15,7 @@ from kubewheel.api.admissionregistration import (
     validatingadmissionpolicybinding,
     validatingwebhookconfiguration,
 )
+from kubewheel.api.apiextensions import customresourcedefinition
 from kubewheel.api.apiregistration import apiservice
 from kubewheel.api.apps import controllerrevision, daemonset, deployment, replicaset, statefulset
 from kubewheel.api.authentication import selfsubjectreview, tokenreview
@@ -133,6 +134,7 @@ RESOURCES: tuple[Resource, ...] = (
     validatingadmissionpolicy.RESOURCE,
     validatingadmissionpolicybinding.RESOURCE,
     validatingwebhookconfiguration.RESOURCE,
+    customresourcedefinition.RESOURCE,
     priorityclass.RESOURCE,
     lease.RESOURCE,
     runtimeclass.RESOURCE,
@@ -167,7 +169,7 @@ def lookup(gvr: Gvr) -> Resource | None:
 
 
 def gvr(name: str) -> Gvr:
-    """The preferred version of "pods" or "deployments.apps". KeyError for what is not built in (use a Gvr)."""
+    """The preferred version of "pods" or "deployments.apps". KeyError for what is not built in."""
     return _preferred()[name]
 
 

@@ -152,7 +152,7 @@ class Resource:
 
     @property
     def list_kind(self) -> str:
-        return self.kind + "List"
+        return getattr(self.custom, "list_kind", "") or self.kind + "List"
 
     @property
     def qualified(self) -> str:

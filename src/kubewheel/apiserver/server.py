@@ -12,15 +12,16 @@ from kubewheel.api import catalog, errors
 from kubewheel.api.resource import Gvr, Resource
 from kubewheel.apiserver import endpoints, hooks, identity, subresources
 from kubewheel.apiserver.admission import chain as admission_chain
-from kubewheel.apiserver.interim import crds
 from kubewheel.apiserver.attributes import AdmissionContext, RequestInfo
 from kubewheel.apiserver.bootstrap import Bootstrap
 from kubewheel.apiserver.call import Call
 from kubewheel.apiserver.chain import Chain
+from kubewheel.apiserver.extension.crd import controller as crds
 from kubewheel.apiserver.options import Options
 from kubewheel.apiserver.registry import Registry
 from kubewheel.apiserver.streams import kubelet
-from kubewheel.apiserver.verbs import create, delete, get, list as listing, patch, update, watch
+from kubewheel.apiserver.verbs import create, delete, get, patch, update, watch
+from kubewheel.apiserver.verbs import list as listing
 from kubewheel.apiserver.watch_cache import WatchCache
 from kubewheel.client.cache import Caches
 from kubewheel.client.client import Client

@@ -1,0 +1,86 @@
+"""Every controller of the controller manager, in the order they are started.
+
+In: nothing. Out: CONTROLLERS, `select`. Called by: run, testing. reconcile/runner.py runs them.
+"""
+
+from __future__ import annotations
+
+from kubewheel.controllers import (
+    clusterrole_aggregation,
+    cronjob,
+    daemonset,
+    disruption,
+    endpoints,
+    endpointslice,
+    garbagecollector,
+    job,
+    namespace,
+    node_ipam,
+    node_lifecycle,
+    podgc,
+    replicaset,
+    replication,
+    root_ca_publisher,
+    serviceaccount,
+    statefulset,
+    taint_eviction,
+    ttl,
+    ttl_after_finished,
+)
+from kubewheel.controllers.deployment import controller as deployment
+from kubewheel.reconcile.controller import Controller
+
+CONTROLLERS: tuple[Controller, ...] = (
+    # What a namespace needs before a pod can be made in it.
+    serviceaccount.CONTROLLER,
+    root_ca_publisher.CONTROLLER,
+    # Workloads, from the outer to the inner owner.
+    deployment.CONTROLLER,
+    replicaset.CONTROLLER,
+    replication.CONTROLLER,
+    daemonset.CONTROLLER,
+    statefulset.CONTROLLER,
+    cronjob.CONTROLLER,
+    job.CONTROLLER,
+    ttl_after_finished.CONTROLLER,
+    # Services.
+    endpoints.CONTROLLER,
+    endpointslice.CONTROLLER,
+    # Cleaning up.
+    garbagecollector.CONTROLLER,
+    namespace.CONTROLLER,
+    podgc.CONTROLLER,
+    # Nodes.
+    node_ipam.CONTROLLER,
+    node_lifecycle.CONTROLLER,
+    taint_eviction.CONTROLLER,
+    ttl.CONTROLLER,
+    # Policies.
+    disruption.CONTROLLER,
+    clusterrole_aggregation.CONTROLLER,
+)
+
+
+class UnknownController(ValueError):
+    """A name in --controllers is not one of ours."""
+
+
+def select(flag: str) -> tuple[Controller, ...]:
+    """`*,-x,foo`: what is named, not what is named with "-", and by `*` all that are on by default."""
+    items = [i for i in flag.split(",") if i]
+    known = {c.name for c in CONTROLLERS}
+    for item in items:
+        if item != "*" and item.removeprefix("-") not in known:
+            raise UnknownController(f'"{item.removeprefix("-")}" is not in the list of known controllers')
+    return tuple(c for c in CONTROLLERS if _is_enabled(c, items))
+
+
+def _is_enabled(controller: Controller, items: list[str]) -> bool:
+    star = False
+    for item in items:
+        if item == controller.name:
+            return True
+        if item == f"-{controller.name}":
+            return False
+        star = star or item == "*"
+    return star and controller.default_on

@@ -1,6 +1,6 @@
 """Every namespace has the ConfigMap kube-root-ca.crt, so that pods can check the API server's certificate.
 
-In: namespaces, configmaps, the flag root-ca-file. Out: config maps.
+In: namespaces, configmaps, the root CA (flag root-ca-file). Out: config maps.
 """
 
 from __future__ import annotations
@@ -50,6 +50,6 @@ def _changed(old: Object | None, new: Object | None, context: Context) -> Iterab
 
 CONTROLLER = Controller(
     name="root-ca-certificate-publisher-controller", reconcile=reconcile,
-    setup=lambda context: settings.pem(context, "root-ca-file"),
+    setup=lambda context: settings.pem(context, "root-ca"),
     watches=(Watch("namespaces", own_key), Watch("configmaps", _changed)),
     rules=(rule("", "configmaps", "create update"), rule("", "namespaces configmaps", READ), events()))

@@ -37,10 +37,10 @@ def duration(value: Any) -> float:
 
 
 def pem(context: Context, name: str) -> str:
-    """The text behind a file flag; the text itself may be given where there are no files (tests). "" without one."""
-    value = get(context, name, "")
-    if isinstance(value, bytes):
-        value = value.decode()
-    if not value or str(value).lstrip().startswith("-----BEGIN"):
-        return str(value)
-    return Path(value).read_text()
+    """The PEM text of `name` (handed over as it is, by an assembly without files), or of the file that the flag
+    `<name>-file` names. "" without one."""
+    value = context.options.get(name)
+    if value:
+        return value.decode() if isinstance(value, bytes) else str(value)
+    path = get(context, name + "-file", "")
+    return Path(path).read_text() if path else ""

@@ -59,9 +59,9 @@ class Cgroups:
         return done
 
     def remove_all(self) -> bool:
-        """The whole kubepods tree (the node is being taken down)."""
+        """The whole kubepods tree (the node is being taken down), and --cgroup-root where it is not the root."""
         done = True
-        for directory in self._directories(f"{self.base}/kubepods"):
+        for directory in self._directories(self.base or "/kubepods"):
             done = self._remove_tree(directory) and done
         return done
 

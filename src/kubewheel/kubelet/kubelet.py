@@ -175,7 +175,7 @@ class Kubelet:
         uid = pod["metadata"]["uid"]
         others = [w.pod for w in self.workers.values()
                   if w.uid != uid and w.is_admitted and not w.is_stopped]
-        return admission.refusal(pod, others, None, self.deps.node.allocatable, self.options)
+        return admission.refusal(pod, others, self.node_status.node, self.deps.node.allocatable, self.options)
 
     # -- housekeeping -------------------------------------------------------------------------------------------
     async def _housekeep(self) -> None:

@@ -134,6 +134,7 @@ class NodeStatus:
         self.runtime_version = ""
         self.synced = asyncio.Event()  # the first status is written
         self._reported = -1e9
+        self.node: Object | None = None  # as the API server has it
         self._last: Object = {}
         self._runtime_seen = 0.0
         self._runtime_error = ""
@@ -286,6 +287,7 @@ class NodeStatus:
             node = await self._client.create("nodes", self.node_object())
         elif not self._last:
             node = await self._reconcile_labels(node)
+        self.node = node
         old = node.get("status") or {}
         fresh = await self.status(old)
         loop_time = asyncio.get_running_loop().time()
@@ -293,8 +295,8 @@ class NodeStatus:
         if same and loop_time - self._reported < self._options.node_status_report_frequency:
             return
         patch = {k: v for k, v in fresh.items() if old.get(k) != v}
-        if "addresses" in patch:
-            patch["addresses"] = [*patch["addresses"], {"$patch": "replace"}]
+        if any(address not in fresh["addresses"] for address in old.get("addresses") or ()):
+            patch["addresses"] = [*fresh["addresses"], {"$patch": "replace"}]
         await self._client.patch("nodes", name, {"status": patch}, subresource="status", type=STRATEGIC_PATCH)
         self._last = fresh
         self._reported = loop_time

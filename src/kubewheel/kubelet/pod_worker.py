@@ -57,6 +57,9 @@ class PodWorker:
     # -- from outside -------------------------------------------------------------------------------------------
     def update(self, pod: Object) -> None:
         before = killing.grace_of(self.pod)
+        if pod["metadata"].get("labels") != self.pod["metadata"].get("labels") or (
+                pod["metadata"].get("annotations") != self.pod["metadata"].get("annotations")):
+            self._refreshed = float("-inf")  # downward API files show them: no waiting for the next round
         self.pod = pod
         if self.stage == "terminating" and killing.grace_of(pod) < before:
             self._changed_grace.set()
@@ -315,7 +318,10 @@ class PodWorker:
             network_ready=bool(observed.sandbox and observed.sandbox.ready and (
                 observed.sandbox.ips or observed.sandbox.host_network)),
             allocated=self._resize.allocated, resize=self._resize.condition, disruption=self._disruption)
-        self.status = statuses.pod_status(pod, observed, known)
+        if self._failed is not None and not self._admitted:
+            self.status = statuses.rejected(self.pod, self._failed)
+        else:
+            self.status = statuses.pod_status(pod, observed, known)
         deps.statuses.set(self.pod, self.status)
 
     def _base_status(self) -> Object:

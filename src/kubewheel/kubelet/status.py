@@ -85,6 +85,15 @@ def pod_status(pod: Object, observed: Observed, known: Known) -> Object:
     return out
 
 
+def rejected(pod: Object, failed: tuple[str, str]) -> Object:
+    """A pod this node never took on: no containers, no conditions of ours."""
+    old = pod.get("status") or {}
+    out = {k: old[k] for k in ("conditions", "startTime", "qosClass") if k in old}
+    return {"phase": "Failed", "reason": failed[0], "message": failed[1], "qosClass": qos_class(pod),
+            **({"observedGeneration": pod["metadata"]["generation"]} if pod["metadata"].get("generation") else {}),
+            **out}
+
+
 def _final_phase(regular: list[Object], inits: list[Object], phase: str) -> str:
     """Every container has ended for good: those the runtime never had, or lost, count as failed."""
     lost = {"exitCode": 137, "reason": "ContainerStatusUnknown", "startedAt": None, "finishedAt": None,

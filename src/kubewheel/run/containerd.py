@@ -92,6 +92,7 @@ disabled_plugins = ["io.containerd.internal.v1.opt", "io.containerd.snapshotter.
   restrict_oom_score_adj = {"false" if can_lower_oom_score() else "true"}
   enable_unprivileged_ports = true
   enable_unprivileged_icmp = true
+  restrict_oom_score_adj = {"false" if may_lower_oom_score() else "true"}
   [plugins."io.containerd.grpc.v1.cri".cni]
     bin_dir = "{cni_bin_dir()}"
     conf_dir = "{cni_conf_dir(settings)}"
@@ -107,6 +108,15 @@ disabled_plugins = ["io.containerd.internal.v1.opt", "io.containerd.snapshotter.
         SystemdCgroup = false
         Root = "{state}/runc"
 """
+
+
+def may_lower_oom_score() -> bool:
+    """Whether we hold CAP_SYS_RESOURCE. Without it (a container, a sandboxed VM) runc cannot give the pause process its
+    -998, and no sandbox would start: containerd is then told to leave scores where they are."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("CapEff:"):
+            return bool(int(line.split()[1], 16) >> 24 & 1)
+    return False
 
 
 def prepare(settings: Settings) -> None:

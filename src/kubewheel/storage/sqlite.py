@@ -3,10 +3,10 @@
 In: the Store contract. Out: the same; an answered write survives kill -9 and power loss (synchronous=FULL).
 Called by: run, apiserver through the contract.
 
-How it works: the loop decides a write against the newest *accepted* state (committed plus in flight), gives it
-its revision and hands it to the writer thread. The thread puts all that waits into one transaction (group
-commit) and tells the loop, which applies the events to the in-memory index, feeds watchers and answers the callers. So
-readers and watchers only ever see what is on disk.
+How it works: the loop decides a write against the newest *accepted* state (committed plus in flight), gives
+it its revision and hands it to the writer thread. The thread puts all that waits into one transaction (group
+commit) and tells the loop, which applies the events to the in-memory index, feeds watchers and answers the
+callers. So readers and watchers only ever see what is on disk.
 
 The file holds one table, the log: a row per write, with the revision of the write it replaces. A row is
 current while no other names it as `previous`. Compaction at r deletes the rows replaced at or below r, and
@@ -41,6 +41,7 @@ from kubewheel.storage.store import (
 log = logging.getLogger(__name__)
 
 SCHEMA_VERSION = 1
+_BATCH = 500  # writes per transaction: applying one must not hold the loop for long
 _COMPACT_CHUNK = 2000  # revisions per transaction, so that writes never wait long behind a compaction
 
 
@@ -287,6 +288,8 @@ class SqliteStore:
         writes: list[_Write] = []
         while isinstance(item, _Write):
             writes.append(item)
+            if len(writes) == _BATCH:
+                return writes, None
             try:
                 item = self._work.get_nowait()
             except queue.Empty:

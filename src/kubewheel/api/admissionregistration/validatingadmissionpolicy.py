@@ -6,6 +6,7 @@ In: objects. Out: RESOURCE. Called by: catalog.py.
 from __future__ import annotations
 
 from kubewheel.api import subresources
+from kubewheel.api.admissionregistration import policies
 from kubewheel.api.resource import Resource
 
 RESOURCE = Resource(
@@ -19,4 +20,8 @@ RESOURCE = Resource(
     subresources=(subresources.status("ValidatingAdmissionPolicy"),),
     prepare_create=subresources.drop_status,
     unconditional_update=False,
+    defaults=policies.policy_defaults,
+    validate=policies.validate_policy,
+    validate_update=lambda new, old: policies.validate_policy(new),
+    columns=policies.policy_columns("Validations", "validations"),
 )

@@ -5,6 +5,7 @@ In: objects. Out: RESOURCE. Called by: catalog.py.
 
 from __future__ import annotations
 
+from kubewheel.api.admissionregistration import policies
 from kubewheel.api.resource import Resource
 
 RESOURCE = Resource(
@@ -16,4 +17,8 @@ RESOURCE = Resource(
     definition="io.k8s.api.admissionregistration.v1.ValidatingAdmissionPolicyBinding",
     registry="validatingadmissionpolicybindings",
     unconditional_update=False,
+    defaults=policies.binding_defaults,
+    validate=policies.validate_binding,
+    validate_update=lambda new, old: policies.validate_binding(new),
+    columns=policies.BINDING_COLUMNS,
 )

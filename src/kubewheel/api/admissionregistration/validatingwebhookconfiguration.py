@@ -5,6 +5,7 @@ In: objects. Out: RESOURCE. Called by: catalog.py.
 
 from __future__ import annotations
 
+from kubewheel.api.admissionregistration import webhooks
 from kubewheel.api.resource import Resource
 
 RESOURCE = Resource(
@@ -16,4 +17,8 @@ RESOURCE = Resource(
     definition="io.k8s.api.admissionregistration.v1.ValidatingWebhookConfiguration",
     registry="validatingwebhookconfigurations",
     unconditional_update=False,
+    defaults=lambda obj: webhooks.defaults(obj, mutating=False),
+    validate=lambda obj: webhooks.validate(obj, mutating=False),
+    validate_update=lambda new, old: webhooks.validate(new, mutating=False),
+    columns=webhooks.COLUMNS,
 )

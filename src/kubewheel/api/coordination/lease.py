@@ -5,7 +5,21 @@ In: objects. Out: RESOURCE. Called by: catalog.py.
 
 from __future__ import annotations
 
-from kubewheel.api.resource import Resource
+from kubewheel.api import columns, errors
+from kubewheel.api.resource import Column, Object, Resource
+
+
+def validate(obj: Object) -> list[errors.FieldError]:
+    spec = obj.get("spec") or {}
+    out: list[errors.FieldError] = []
+    if (seconds := spec.get("leaseDurationSeconds")) is not None and seconds <= 0:
+        out.append(errors.field_invalid("spec.leaseDurationSeconds", seconds, "must be greater than 0"))
+    if (turns := spec.get("leaseTransitions")) is not None and turns < 0:
+        out.append(errors.field_invalid("spec.leaseTransitions", turns, "must be greater than or equal to 0"))
+    if spec.get("holderIdentity") == "":
+        out.append(errors.field_invalid("spec.holderIdentity", "", "must not be empty"))
+    return out
+
 
 RESOURCE = Resource(
     group="coordination.k8s.io",
@@ -16,4 +30,8 @@ RESOURCE = Resource(
     has_generation=False,
     create_on_update=True,
     unconditional_update=False,
+    validate=validate,
+    validate_update=lambda new, old: validate(new),
+    columns=(columns.NAME, Column("Holder", columns.at("spec", "holderIdentity"), description=".spec.holderIdentity"),
+             columns.AGE),
 )

@@ -39,7 +39,8 @@ def validate(obj: Object) -> list[errors.FieldError]:
 
 
 def _cell(obj: Object, now: float) -> str:
-    found, more = [], 0
+    found: list[str] = []
+    more = 0
     for subset in obj.get("subsets") or ():
         addresses = [a.get("ip", "") for a in subset.get("addresses") or ()]
         ports = subset.get("ports") or ()
@@ -65,6 +66,7 @@ RESOURCE = Resource(
     defaults=defaults,
     validate=validate,
     validate_update=lambda new, old: validate(new),
+    warnings=lambda obj: [DEPRECATED],
     columns=(columns.NAME, Column("Endpoints", _cell, description=".subsets"), columns.AGE),
     create_on_update=True,
 )

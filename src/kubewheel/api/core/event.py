@@ -5,7 +5,66 @@ In: objects. Out: RESOURCE. Called by: catalog.py.
 
 from __future__ import annotations
 
-from kubewheel.api.resource import Resource
+from kubewheel.api import columns, errors, validation
+from kubewheel.api.columns import dig
+from kubewheel.api.resource import Column, Object, Resource
+
+
+def defaults(obj: Object) -> None:
+    if obj.get("source") is None:
+        obj["source"] = {}
+
+
+def validate(obj: Object) -> list[errors.FieldError]:
+    out: list[errors.FieldError] = []
+    namespace, involved = obj["metadata"].get("namespace") or "", obj.get("involvedObject") or {}
+    about = involved.get("namespace") or ""
+    if not about and namespace not in ("default", "kube-system"):
+        out.append(errors.field_invalid("involvedObject.namespace", about, "does not match event.namespace"))
+    elif about and about != namespace:
+        out.append(errors.field_invalid("involvedObject.namespace", about, "does not match event.namespace"))
+    if obj.get("eventTime"):  # of the new API: these are asked for
+        for field in ("reportingComponent", "action", "reason"):
+            if not obj.get(field):
+                name = "reportingController" if field == "reportingComponent" else field
+                out.append(errors.field_required(name))
+        if not obj.get("reportingInstance"):
+            out.append(errors.field_required("reportingInstance"))
+        if len((obj.get("message") or "").encode()) > 1024:
+            out.append(errors.field_invalid("message", "", "can have at most 1024 bytes"))
+        out += validation.one_of(obj.get("type"), ("Normal", "Warning"), "type")
+    return out
+
+
+def _last_seen(obj: Object, now: float) -> str:
+    stamp = dig(obj, "series", "lastObservedTime") or obj.get("lastTimestamp") or obj.get("eventTime")
+    return columns.since(stamp, now)
+
+
+def _first_seen(obj: Object, now: float) -> str:
+    return columns.since(obj.get("firstTimestamp") or obj.get("eventTime"), now)
+
+
+def _object(obj: Object, now: float) -> str:
+    about = obj.get("involvedObject") or {}
+    kind, name = (about.get("kind") or "").lower(), about.get("name") or ""
+    return f"{kind}/{name}" if kind else name
+
+
+def _source(obj: Object, now: float) -> str:
+    source = obj.get("source") or {}
+    component = source.get("component") or obj.get("reportingComponent") or ""
+    host = source.get("host") or obj.get("reportingInstance") or ""
+    return f"{component}, {host}" if host else component
+
+
+def _count(obj: Object, now: float) -> int:
+    return dig(obj, "series", "count") or obj.get("count") or 1
+
+
+def _about(field: str):
+    return lambda obj: dig(obj, "involvedObject", field) or ""
+
 
 RESOURCE = Resource(
     kind="Event",
@@ -15,4 +74,29 @@ RESOURCE = Resource(
     registry="events",
     has_generation=False,
     create_on_update=True,
+    defaults=defaults,
+    validate=validate,
+    validate_update=lambda new, old: validate(new),
+    columns=(
+        Column("Last Seen", _last_seen, description=".lastTimestamp"),
+        Column("Type", columns.at("type"), description=".type"),
+        Column("Reason", columns.at("reason"), description=".reason"),
+        Column("Object", _object, description=".involvedObject"),
+        Column("Subobject", columns.at("involvedObject", "fieldPath"), priority=1,
+               description=".involvedObject.fieldPath"),
+        Column("Source", _source, priority=1, description=".source"),
+        Column("Message", lambda obj, now: (obj.get("message") or "").strip(), description=".message"),
+        Column("First Seen", _first_seen, priority=1, description=".firstTimestamp"),
+        Column("Count", _count, priority=1, description=".count"),
+        Column("Name", lambda obj, now: obj["metadata"].get("name", ""), format="name", priority=1,
+               description=".metadata.name"),
+    ),
+    selectable={
+        **{f"involvedObject.{f}": _about(f)
+           for f in ("kind", "namespace", "name", "uid", "apiVersion", "resourceVersion", "fieldPath")},
+        "reason": lambda obj: obj.get("reason") or "",
+        "reportingComponent": lambda obj: obj.get("reportingComponent") or "",
+        "source": lambda obj: dig(obj, "source", "component") or obj.get("reportingComponent") or "",
+        "type": lambda obj: obj.get("type") or "",
+    },
 )

@@ -127,7 +127,7 @@ def _addresses(spec: Object, kind: str | None) -> list[FieldError]:
     out: list[FieldError] = []
     if kind == "ExternalName":
         return out
-    addresses, families = spec.get("clusterIPs") or (), spec.get("ipFamilies") or ()
+    addresses, families = spec.get("clusterIPs") or [], spec.get("ipFamilies") or []
     for i, address in enumerate(addresses):
         if address == "None" and i == 0:
             if len(addresses) > 1:

@@ -5,6 +5,7 @@ In: objects. Out: RESOURCE. Called by: catalog.py.
 
 from __future__ import annotations
 
+from kubewheel.api import columns
 from kubewheel.api.resource import Resource
 
 RESOURCE = Resource(
@@ -14,4 +15,5 @@ RESOURCE = Resource(
     namespaced=False,
     definition="io.k8s.api.resource.v1.DeviceClass",
     registry="deviceclasses",
+    columns=(columns.NAME, columns.AGE),
 )

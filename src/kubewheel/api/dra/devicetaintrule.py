@@ -5,7 +5,7 @@ In: objects. Out: RESOURCE. Called by: catalog.py.
 
 from __future__ import annotations
 
-from kubewheel.api import subresources
+from kubewheel.api import columns, subresources
 from kubewheel.api.resource import Resource
 
 RESOURCE = Resource(
@@ -17,4 +17,5 @@ RESOURCE = Resource(
     registry="devicetaintrules",
     subresources=(subresources.status("DeviceTaintRule"),),
     prepare_create=subresources.drop_status,
+    columns=(columns.NAME, columns.AGE),
 )

@@ -25,6 +25,25 @@ RAW_EXTENSION = "io.k8s.apimachinery.pkg.runtime.RawExtension"
 DOUBLE, FLOAT, INT64, UINT64, INT32, BOOL, STRING, MESSAGE, BYTES, UINT32 = 1, 2, 3, 4, 5, 8, 9, 11, 12, 13
 
 
+# Go writes its plain (non-pointer) fields even when they are zero, so a zero on the wire means "not set" — but for
+# pointer fields, where it was set on purpose. These are the pointers.
+POINTERS = frozenset("""
+replicas minReplicas revisionHistoryLimit progressDeadlineSeconds terminationGracePeriodSeconds activeDeadlineSeconds
+runAsUser runAsGroup fsGroup backoffLimit backoffLimitPerIndex maxFailedIndexes parallelism completions
+ttlSecondsAfterFinished startingDeadlineSeconds successfulJobsHistoryLimit failedJobsHistoryLimit tolerationSeconds
+deletionGracePeriodSeconds gracePeriodSeconds defaultMode mode expirationSeconds partition priority leaseTransitions
+leaseDurationSeconds minDomains averageUtilization stabilizationWindowSeconds limitBytes tailLines sinceSeconds
+timeoutSeconds automountServiceAccountToken allowPrivilegeEscalation runAsNonRoot readOnlyRootFilesystem privileged
+enableServiceLinks immutable optional hostUsers shareProcessNamespace setHostnameAsFQDN allocateLoadBalancerNodePorts
+suspend controller blockOwnerDeletion ready serving terminating orphanDependents allowVolumeExpansion attachRequired
+podInfoOnMount storageCapacity requiresRepublish seLinuxMount started manualSelector storageClassName ingressClassName
+volumeAttributesClassName timeZone apiGroup allowed denied exitCode availableReplicas currentHealthy desiredHealthy
+disruptionsAllowed expectedPods restartCount value data currentNumberScheduled numberMisscheduled
+desiredNumberScheduled numberReady currentReplicas desiredReplicas attached podPidsLimit
+""".split())
+NOT_POINTERS = frozenset({("io.k8s.api.core.v1.Probe", "timeoutSeconds"), ("io.k8s.api.core.v1.EnvVar", "value")})
+
+
 class ProtobufError(ValueError):
     """The bytes are no message of the kind they claim."""
 
@@ -149,7 +168,7 @@ def _message(definition: str, data: bytes) -> Any:
             out.setdefault(field.name, {})[key] = value
             continue
         value = _value(field, raw)
-        if value is None:
+        if value is None or not value and not field.repeated and field.type != MESSAGE and not _is_pointer(definition, field):
             continue
         if field.inline:
             out.update(value)
@@ -158,6 +177,10 @@ def _message(definition: str, data: bytes) -> Any:
         else:
             out[field.name] = value
     return out
+
+
+def _is_pointer(definition: str, field: Field) -> bool:
+    return field.name in POINTERS and (definition, field.name) not in NOT_POINTERS
 
 
 def _entry(kind: str, data: bytes) -> tuple[str, Any]:

@@ -5,6 +5,8 @@ In: objects. Out: RESOURCE. Called by: catalog.py.
 
 from __future__ import annotations
 
+from kubewheel.api import columns
+from kubewheel.api.rbac import rules
 from kubewheel.api.resource import Resource
 
 RESOURCE = Resource(
@@ -17,4 +19,7 @@ RESOURCE = Resource(
     has_generation=False,
     name_rule="path-segment",
     create_on_update=True,
+    validate=lambda obj: rules.policy_rules(obj.get("rules"), namespaced=False),
+    validate_update=lambda new, old: rules.policy_rules(new.get("rules"), namespaced=False),
+    columns=(columns.NAME, rules.CREATED),
 )

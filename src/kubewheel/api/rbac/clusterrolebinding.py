@@ -5,6 +5,7 @@ In: objects. Out: RESOURCE. Called by: catalog.py.
 
 from __future__ import annotations
 
+from kubewheel.api.rbac import rules
 from kubewheel.api.resource import Resource
 
 RESOURCE = Resource(
@@ -17,4 +18,8 @@ RESOURCE = Resource(
     has_generation=False,
     name_rule="path-segment",
     create_on_update=True,
+    defaults=rules.binding_defaults,
+    validate=lambda obj: rules.binding(obj, namespaced=False),
+    validate_update=lambda new, old: rules.binding_update(new, old, namespaced=False),
+    columns=rules.BINDING_COLUMNS,
 )

@@ -5,6 +5,8 @@ In: objects. Out: RESOURCE. Called by: catalog.py.
 
 from __future__ import annotations
 
+from kubewheel.api import columns
+from kubewheel.api.rbac import rules
 from kubewheel.api.resource import Resource
 
 RESOURCE = Resource(
@@ -16,4 +18,7 @@ RESOURCE = Resource(
     has_generation=False,
     name_rule="path-segment",
     create_on_update=True,
+    validate=lambda obj: rules.policy_rules(obj.get("rules"), namespaced=True),
+    validate_update=lambda new, old: rules.policy_rules(new.get("rules"), namespaced=True),
+    columns=(columns.NAME, rules.CREATED),
 )

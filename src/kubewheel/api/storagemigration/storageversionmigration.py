@@ -5,8 +5,8 @@ In: objects. Out: RESOURCE. Called by: catalog.py.
 
 from __future__ import annotations
 
-from kubewheel.api import subresources
-from kubewheel.api.resource import Resource
+from kubewheel.api import columns, subresources, validation
+from kubewheel.api.resource import Column, Resource
 
 RESOURCE = Resource(
     group="storagemigration.k8s.io",
@@ -19,4 +19,7 @@ RESOURCE = Resource(
     has_generation=False,
     prepare_create=subresources.drop_status,
     unconditional_update=False,
+    validate_update=lambda new, old: validation.immutable(new.get("spec"), old.get("spec"), "spec"),
+    columns=(columns.NAME, Column("Resource", columns.at("spec", "resource", "resource"), description=".spec.resource"),
+             columns.AGE),
 )

@@ -27,6 +27,7 @@ def document(resources: Sequence[Resource], path: str, *, aggregated: bool = Fal
              server_address: str = "") -> tuple[bytes, str, str] | None:
     """(body, ETag, content type) of `/api`, `/api/v1`, `/apis`, `/apis/<g>`, `/apis/<g>/<v>`; None for others."""
     parts = path.strip("/").split("/")
+    resources = [r for r in resources if r.verbs]  # a custom storage version may be stored and not served
     if aggregated and path in ("/api", "/apis"):
         return _done(_aggregated([r for r in resources if bool(r.group) == (path == "/apis")]), AGGREGATED)
     made: Object | None = None

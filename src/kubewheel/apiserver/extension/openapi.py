@@ -25,7 +25,7 @@ Answer = tuple[int, dict[str, str], bytes]
 class Documents:
     def __init__(self, resources: Sequence[Resource]) -> None:
         self._by_version: dict[str, list[Resource]] = {}
-        for r in resources:
+        for r in (r for r in resources if r.verbs):
             path = f"apis/{r.group}/{r.version}" if r.group else f"api/{r.version}"
             self._by_version.setdefault(path, []).append(r)
         self._hashes = {path: _hash(found) for path, found in self._by_version.items()}

@@ -36,10 +36,7 @@ def name_of(resource: Resource) -> str:
 
 
 def list_name_of(resource: Resource) -> str:
-    name = name_of(resource) + "List"
-    if resource.custom is not None:
-        name = name_of(resource).rpartition(".")[0] + "." + resource.list_kind
-    return name
+    return name_of(resource).rpartition(".")[0] + "." + resource.list_kind
 
 
 def v3(resources: Sequence[Resource]) -> dict[str, Object]:

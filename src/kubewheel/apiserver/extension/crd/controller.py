@@ -1,0 +1,171 @@
+"""What brings CustomResourceDefinitions to life inside the API server.
+
+In: the server's own cache of customresourcedefinitions. Out: Resources added to and removed from the registry;
+conditions, acceptedNames and storedVersions written back; instances deleted with their definition.
+Called by: apiserver/server.py (start, aclose). Keys (names), never events; one worker, so names are judged in turn.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING
+
+from kubewheel.api import codec, errors
+from kubewheel.api.apiextensions import customresourcedefinition as definitions
+from kubewheel.api.resource import Gvr, Object
+from kubewheel.apiserver.extension.crd import resource as custom
+from kubewheel.apiserver.extension.crd import status
+from kubewheel.lib import clock as clocks
+from kubewheel.lib.supervise import Tasks
+
+if TYPE_CHECKING:
+    from kubewheel.apiserver.server import Server
+
+log = logging.getLogger(__name__)
+GVR = definitions.RESOURCE.gvr
+_FIRST_DELAY, _LAST_DELAY = 0.05, 30.0
+
+
+class Controller:
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._tasks = Tasks("crds")
+        self._wanted: dict[str, None] = {}  # names to look at, in order
+        self._wake = asyncio.Event()
+        self._delays: dict[str, float] = {}
+        self._served: dict[str, tuple[Object, list[Gvr]]] = {}  # by CRD: what it was made from, what it made
+
+    async def start(self) -> None:
+        """Returns when the definitions that are there already are served."""
+        self._server.watch_cache.resource(definitions.RESOURCE.registry)
+        cache = self._server.caches.get(GVR)
+        cache.subscribe(self._changed)
+        await cache.wait_synced()
+        for crd in cache.list():
+            if definitions.is_true(crd, "Established"):
+                self._register(crd)
+        self._tasks.spawn("worker", self._work())
+
+    async def aclose(self) -> None:
+        await self._tasks.aclose()
+
+    def _changed(self, old: Object | None, new: Object | None) -> None:
+        changed = new or old
+        assert changed is not None
+        self._enqueue(changed["metadata"]["name"])
+
+    def _enqueue(self, name: str) -> None:
+        self._wanted[name] = None
+        self._wake.set()
+
+    async def _work(self) -> None:
+        while True:
+            await self._wake.wait()
+            while self._wanted:
+                name = next(iter(self._wanted))
+                del self._wanted[name]
+                try:
+                    again = await self._reconcile(name)
+                    self._delays.pop(name, None)
+                except errors.StatusError as e:
+                    if e.code not in (404, 409):
+                        log.warning("customresourcedefinition %s: %s", name, e)
+                    again = self._back_off(name)
+                except Exception:  # noqa: BLE001 - one bad definition must not stop the others
+                    log.exception("customresourcedefinition %s", name)
+                    again = self._back_off(name)
+                if again is not None:
+                    asyncio.get_running_loop().call_later(again, self._enqueue, name)
+            self._wake.clear()
+
+    def _back_off(self, name: str) -> float:
+        delay = self._delays[name] = min(self._delays.get(name, _FIRST_DELAY / 2) * 2, _LAST_DELAY)
+        return delay
+
+    # -- one definition -------------------------------------------------------------------------------------------
+    async def _reconcile(self, name: str) -> float | None:
+        crd = self._server.caches.get(GVR).get(None, name)
+        if crd is None:
+            await self._unregister(name)
+            # Names it held are free now: whoever was refused them looks again.
+            for other in self._server.caches.get(GVR).list():
+                if not definitions.is_true(other, "NamesAccepted"):
+                    self._enqueue(other["metadata"]["name"])
+            return None
+        if crd["metadata"].get("deletionTimestamp"):
+            return await self._finalize(crd)
+        others = [c for c in self._server.caches.get(GVR).list() if c["metadata"]["name"] != name]
+        wanted = status.wanted(crd, others, now=clocks.rfc3339(self._server.clock.now()))
+        # Served before it is told: who sees Established finds the resource there.
+        if status.is_established(wanted):
+            self._register(crd)
+        if wanted != crd.get("status"):
+            updated = codec.copy(crd)
+            updated["status"] = wanted
+            await self._server.client.update_status(GVR, updated)
+        return None
+
+    def _register(self, crd: Object) -> None:
+        name = crd["metadata"]["name"]
+        known = self._served.get(name)
+        if known is not None and known[0] == crd["spec"]:
+            return
+        made = custom.resources(crd)
+        for gone in set(known[1] if known else ()) - {r.gvr for r in made}:
+            self._server.registry.remove(gone)
+        for resource in made:
+            self._server.watch_cache.resource(resource.registry)
+            self._server.registry.add(resource)
+        self._served[name] = (crd["spec"], [r.gvr for r in made])
+
+    async def _unregister(self, name: str) -> None:
+        for gvr in self._served.pop(name, ({}, []))[1]:
+            self._server.registry.remove(gvr)
+            await self._server.caches.stop(gvr)
+
+    # -- deletion -------------------------------------------------------------------------------------------------
+    async def _finalize(self, crd: Object) -> float | None:
+        """Deletes the instances, then lets the definition go. Seconds to look again while some are left."""
+        name = crd["metadata"]["name"]
+        if definitions.FINALIZER not in (crd["metadata"].get("finalizers") or ()):
+            return None
+        now = clocks.rfc3339(self._server.clock.now())
+        if not definitions.is_true(crd, "Terminating"):
+            crd = await self._tell(crd, status.terminating(
+                crd, "True", "InstanceDeletionInProgress", "CustomResource deletion is in progress", now))
+        if definitions.is_true(crd, "Established"):
+            self._register(crd)
+        left = await self._delete_instances(name)
+        if left:
+            return 0.5
+        crd = await self._tell(crd, status.terminating(
+            crd, "False", "InstanceDeletionCompleted", "removed all instances", now))
+        updated = codec.copy(crd)
+        updated["metadata"]["finalizers"] = [f for f in updated["metadata"]["finalizers"] if f != definitions.FINALIZER]
+        await self._server.client.update(GVR, updated)
+        return None
+
+    async def _tell(self, crd: Object, wanted: Object) -> Object:
+        if wanted == crd.get("status"):
+            return crd
+        updated = codec.copy(crd)
+        updated["status"] = wanted
+        return await self._server.client.update_status(GVR, updated)
+
+    async def _delete_instances(self, name: str) -> int:
+        """How many are still there after each was told to go."""
+        gvrs = [g for g in self._served.get(name, ({}, []))[1]
+                if (r := self._server.registry.lookup(g)) is not None and r.verbs]
+        if not gvrs:
+            return 0
+        for item in (await self._server.client.list(gvrs[0]))["items"]:
+            meta = item["metadata"]
+            if meta.get("deletionTimestamp"):
+                continue
+            try:
+                await self._server.client.delete(gvrs[0], meta["name"], namespace=meta.get("namespace"))
+            except errors.StatusError as e:
+                if e.code != 404:
+                    raise
+        return len((await self._server.client.list(gvrs[0]))["items"])

@@ -1,0 +1,164 @@
+"""A CustomResourceDefinition's version becomes a Resource: from there on it is served by the same code as a Pod.
+
+In: the CRD object. Out: Resource values. Called by: controller.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from kubewheel.api import codec, columns, errors, schema, subresources
+from kubewheel.api.errors import FieldError
+from kubewheel.api.resource import (
+    ALL_VERBS,
+    Column,
+    Gvr,
+    Object,
+    PrepareContext,
+    Resource,
+    ScalePaths,
+    Subresource,
+)
+from kubewheel.apiserver.extension.crd import jsonpath, structural, validate
+
+JsonPath = Callable[[Any], list[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Custom:
+    """What only custom resources have. Found in `Resource.custom`."""
+
+    crd: str  # its name
+    storage: str  # the version objects are stored in
+    served: bool = True
+    conversion: Object = field(default_factory=lambda: {"strategy": "None"})
+    list_kind: str = ""
+
+
+def resources(crd: Object) -> list[Resource]:
+    """One per served version, and the storage version even where it is not served (verbs are empty then)."""
+    return [_resource(crd, v) for v in crd["spec"]["versions"] if v.get("served") or v.get("storage")]
+
+
+def _resource(crd: Object, version: Object) -> Resource:
+    spec, names = crd["spec"], (crd.get("status") or {}).get("acceptedNames") or {}
+    if not names.get("plural"):
+        names = spec["names"]
+    group, plural, kind = spec["group"], names["plural"], names["kind"]
+    storage = next(v["name"] for v in spec["versions"] if v.get("storage"))
+    declared = (version.get("schema") or {}).get("openAPIV3Schema") or {"type": "object", **structural.ANY}
+    node = structural.root(codec.copy(declared))
+    subs = version.get("subresources") or {}
+    has_status = "status" in subs
+
+    def defaults(obj: Object) -> None:
+        schema.apply_defaults(node, obj)
+
+    def check(obj: Object) -> list[FieldError]:
+        return validate.findings(node, obj)
+
+    def check_update(obj: Object, old: Object) -> list[FieldError]:
+        return validate.findings(node, obj, old=old)
+
+    def prepare_create(obj: Object, context: PrepareContext) -> None:
+        if has_status:
+            obj.pop("status", None)
+
+    convert = _refusing(kind, group) if (spec.get("conversion") or {}).get("strategy") == "Webhook" else None
+    return Resource(
+        to_hub=convert, from_hub=convert,
+        group=group, version=version["name"], kind=kind, plural=plural, singular=names.get("singular", ""),
+        namespaced=spec["scope"] == "Namespaced", short_names=tuple(names.get("shortNames") or ()),
+        categories=tuple(names.get("categories") or ()), verbs=ALL_VERBS if version.get("served") else (),
+        schema_node=node, registry=f"{group}/{plural}", hub=Gvr(group, storage, plural),
+        subresources=_subresources(kind, subs, check_update), scale=_scale(subs.get("scale")),
+        has_generation=True, defaults=defaults, prepare_create=prepare_create, validate=check,
+        validate_update=check_update, columns=_columns(version), selectable=_selectable(version),
+        unconditional_update=False,
+        custom=Custom(crd=crd["metadata"]["name"], storage=storage, served=bool(version.get("served")),
+                      conversion=spec.get("conversion") or {"strategy": "None"},
+                      list_kind=names.get("listKind") or kind + "List"))
+
+
+def _refusing(kind: str, group: str) -> Callable[[Object], Object]:
+    """Conversion webhooks are not called: objects of another version than the stored one are refused, not falsified."""
+
+    def convert(obj: Object) -> Object:
+        raise errors.internal(f"conversion webhook for {group}, Kind={kind} failed: "
+                              "webhook conversion is not supported")
+
+    return convert
+
+
+def _subresources(kind: str, subs: Object, check: Callable[[Object, Object], list[FieldError]]
+                  ) -> tuple[Subresource, ...]:
+    out: list[Subresource] = []
+    if "status" in subs:
+        out.append(subresources.status(kind, validate=check))
+    if "scale" in subs:
+        out.append(Subresource("scale", "Scale", group="autoscaling", version="v1",
+                               owns=(jsonpath.names(subs["scale"]["specReplicasPath"]),)))
+    return tuple(out)
+
+
+def _scale(scale: Object | None) -> ScalePaths | None:
+    if scale is None:
+        return None
+    return ScalePaths(
+        spec_replicas=jsonpath.names(scale["specReplicasPath"]),
+        status_replicas=jsonpath.names(scale["statusReplicasPath"]),
+        selector=jsonpath.names(scale.get("labelSelectorPath") or ""), selector_is_string=True)
+
+
+# -- columns and fields -------------------------------------------------------------------------------------------
+def _columns(version: Object) -> tuple[Column, ...]:
+    declared = version.get("additionalPrinterColumns")
+    if not declared:
+        return (columns.NAME, columns.AGE)
+    return (columns.NAME, *(_column(c) for c in declared))
+
+
+def _column(declared: Object) -> Column:
+    return Column(
+        declared["name"], _cell(declared["type"], jsonpath.compile(declared["jsonPath"])), type=declared["type"],
+        format=declared.get("format", ""), priority=declared.get("priority", 0), description=declared.get("description")
+        or f"Custom resource definition column (in JSONPath format): {declared['jsonPath']}")
+
+
+def _cell(kind: str, find: JsonPath) -> Callable[[Object, float], Any]:
+    def cell(obj: Object, now: float) -> Any:
+        found = find(obj)
+        if not found or found[0] is None:
+            return None
+        value = found[0]
+        if kind == "date":
+            try:
+                return columns.since(str(value), now)
+            except ValueError:
+                return "<invalid>"
+        if kind == "string":
+            return ",".join(map(_text, found)) if len(found) > 1 else _text(value)
+        wanted = {"integer": (int, float), "number": (int, float), "boolean": (bool,)}[kind]
+        if not isinstance(value, wanted) or (isinstance(value, bool) and kind != "boolean"):
+            return None
+        return int(value) if kind == "integer" else value
+
+    return cell
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else codec.dumps(value).decode()
+
+
+def _selectable(version: Object) -> dict[str, Callable[[Object], str]]:
+    def reader(find: JsonPath) -> Callable[[Object], str]:
+        def read(obj: Object) -> str:
+            found = find(obj)
+            return _text(found[0]) if found and found[0] is not None else ""
+
+        return read
+
+    return {s["jsonPath"].lstrip("."): reader(jsonpath.compile(s["jsonPath"]))
+            for s in version.get("selectableFields") or ()}

@@ -1,0 +1,96 @@
+"""What a CustomResourceDefinition's status should say. Pure.
+
+In: the definition, the others, the time. Out: the status dict. Called by: controller.py.
+Reasons and messages are upstream's naming, establishing and finalizing controllers'.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from kubewheel.api import codec
+from kubewheel.api.apiextensions import customresourcedefinition as definitions
+from kubewheel.api.resource import Object
+
+
+def wanted(crd: Object, others: Iterable[Object], *, now: str) -> Object:
+    status = codec.copy(crd.get("status") or {})
+    spec = crd["spec"]
+    names, conflict = _accepted(spec, status.get("acceptedNames") or {},
+                                [o for o in others if o["spec"]["group"] == spec["group"]])
+    status["acceptedNames"] = names
+    stored = status.setdefault("storedVersions", [])
+    stored += [v["name"] for v in spec["versions"] if v.get("storage") and v["name"] not in stored]
+    status.setdefault("conditions", [])
+    if conflict:
+        _set(status, "NamesAccepted", "False", *conflict, now)
+        if not is_established(status):
+            _set(status, "Established", "False", "NotAccepted", "not all names are accepted", now)
+    else:
+        _set(status, "NamesAccepted", "True", "NoConflicts", "no conflicts found", now)
+        if not is_established(status):
+            _set(status, "Established", "True", "InitialNamesAccepted", "the initial names have been accepted", now)
+    if definitions.APPROVAL in (crd["metadata"].get("annotations") or {}):
+        url = crd["metadata"]["annotations"][definitions.APPROVAL]
+        if url.startswith("https://"):
+            _set(status, "KubernetesAPIApprovalPolicyConformant", "True", "ApprovedAnnotation",
+                 f"approved in {url}", now)
+    return status
+
+
+def is_established(status: Object) -> bool:
+    return definitions.is_true({"status": status}, "Established")
+
+
+def terminating(crd: Object, value: str, reason: str, message: str, now: str) -> Object:
+    status = codec.copy(crd.get("status") or {})
+    status.setdefault("conditions", [])
+    _set(status, "Terminating", value, reason, message, now)
+    return status
+
+
+def _set(status: Object, type_: str, value: str, reason: str, message: str, now: str) -> None:
+    made = {"lastTransitionTime": now, "message": message, "reason": reason, "status": value, "type": type_}
+    for i, condition in enumerate(status["conditions"]):
+        if condition["type"] == type_:
+            if condition["status"] == value:
+                made["lastTransitionTime"] = condition.get("lastTransitionTime", now)
+            status["conditions"][i] = made
+            return
+    status["conditions"].append(made)
+
+
+def _accepted(spec: Object, before: Object, others: list[Object]) -> tuple[Object, tuple[str, str] | None]:
+    """(the accepted names, (reason, message) of the last conflict or None). A name in use keeps what was accepted."""
+    taken: set[str] = set()
+    kinds: set[str] = set()
+    for other in others:
+        names = (other.get("status") or {}).get("acceptedNames") or {}
+        taken |= {n for n in (names.get("plural"), names.get("singular"), *(names.get("shortNames") or ())) if n}
+        kinds |= {n for n in (names.get("kind"), names.get("listKind")) if n}
+    requested, out = spec["names"], codec.copy(before)
+    conflict: tuple[str, str] | None = None
+    for field, used, reason in (("plural", taken, "PluralConflict"), ("singular", taken, "SingularConflict"),
+                                ("kind", kinds, "KindConflict"), ("listKind", kinds, "ListKindConflict")):
+        value = requested.get(field, "")
+        if value in used and before.get(field) != value:
+            conflict = (reason, f'"{value}" is already in use')
+            out.setdefault(field, "")
+        elif value:
+            out[field] = value
+    short: list[Any] = requested.get("shortNames") or []
+    clash = [s for s in short if s in taken]
+    if clash and before.get("shortNames") != short:
+        conflict = ("ShortNamesConflict", ", ".join(f'"{s}" is already in use' for s in clash))
+    else:
+        _replace(out, "shortNames", short)
+    _replace(out, "categories", requested.get("categories") or [])
+    return out, conflict
+
+
+def _replace(out: Object, field: str, values: list[Any]) -> None:
+    if values:
+        out[field] = codec.copy(values)
+    else:
+        out.pop(field, None)
