@@ -130,20 +130,33 @@ async def http_client(kubeconfig: Path, agent: str) -> AsyncIterator[tuple[Any, 
 
 
 async def node(settings: Settings) -> None:
-    """Kubelet and proxy: one loop."""
+    """Network, kubelet and proxy: one loop."""
     await _wait_for_file(settings.kubeconfig_dir / "kubelet.conf")
     async with asyncio.TaskGroup() as group:
+        group.create_task(network(settings), name="network")
         group.create_task(kubelet(settings), name="kubelet")
         group.create_task(proxy(settings), name="proxy")
-        if not settings.container_runtime_endpoint:  # another runtime brings its own CNI configuration
-            group.create_task(pod_network(settings), name="pod-network")
 
 
-async def pod_network(settings: Settings) -> None:
-    from kubewheel.run import node_network
+async def network(settings: Settings) -> None:
+    """The node's bridge and CNI configuration, as soon as its pod range is known."""
+    from kubewheel.network import cni
+    from kubewheel.run import containerd
 
-    async with http_client(settings.kubeconfig_dir / "kubelet.conf", "kubelet") as (_, caches):
-        await node_network.run(settings, caches)
+    known: asyncio.Queue[str] = asyncio.Queue()
+    async with http_client(settings.kubeconfig_dir / "kubelet.conf", "kubewheel-network") as (_, caches):
+        nodes = caches.get("nodes", field_selector=f"metadata.name={settings.node_name}")
+        nodes.subscribe(lambda old, new: known.put_nowait((new or {}).get("spec", {}).get("podCIDR", "")))
+        current = ""
+        while True:
+            pod_cidr = await known.get()
+            if pod_cidr and pod_cidr != current:
+                await asyncio.to_thread(cni.ensure, cni.Network(
+                    pod_cidr=pod_cidr, cluster_cidr=settings.pod_cidr, service_cidr=settings.service_cidr,
+                    conf_dir=containerd.cni_conf_dir(settings), ipam_dir=settings.run_dir / "cni" / "networks",
+                    mtu=cni.uplink_mtu()))
+                current = pod_cidr
+                log.info("the pods of this node have addresses of %s", pod_cidr)
 
 
 async def kubelet(settings: Settings) -> None:

@@ -52,17 +52,6 @@ def argv(settings: Settings) -> tuple[str, ...]:
     return ("containerd", "--config", str(config_path(settings)))
 
 
-def can_lower_oom_score(path: Path = Path("/proc/self/oom_score_adj")) -> bool:
-    """False inside a sandbox or user namespace, where runc would fail to give a pod's pause its -998."""
-    before = path.read_text()
-    try:
-        path.write_text("-998")
-    except OSError:
-        return False
-    path.write_text(before)
-    return True
-
-
 def render_config(settings: Settings) -> str:
     """config.toml, version 2."""
     state = state_dir(settings)
@@ -89,7 +78,6 @@ disabled_plugins = ["io.containerd.internal.v1.opt", "io.containerd.snapshotter.
   max_container_log_line_size = 16384
   netns_mounts_under_state_dir = true
   tolerate_missing_hugetlb_controller = true
-  restrict_oom_score_adj = {"false" if can_lower_oom_score() else "true"}
   enable_unprivileged_ports = true
   enable_unprivileged_icmp = true
   restrict_oom_score_adj = {"false" if may_lower_oom_score() else "true"}
