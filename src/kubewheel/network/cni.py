@@ -128,6 +128,15 @@ def remove(network: Network) -> None:
     _nft(f"add table ip {network.table}\ndelete table ip {network.table}\n")
 
 
+def uplink_mtu(default: int = LINK_MTU) -> int:
+    """The MTU of the default route's link, so that what pods send fits without being cut."""
+    for route in routes():
+        words = route.split()
+        if words[0] == "default" and "dev" in words:
+            return int(Path(f"/sys/class/net/{words[words.index('dev') + 1]}/mtu").read_text())
+    return default
+
+
 def routes() -> list[str]:
     return _ip("route", "show").splitlines()
 
