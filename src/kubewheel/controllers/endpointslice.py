@@ -84,7 +84,8 @@ def pack(
     *,
     limit: int = 100,
 ) -> Changes:
-    """`wanted` is (ports, endpoint) pairs. Existing slices are kept and filled; few writes rather than full slices."""
+    """`wanted` is (ports, endpoint) pairs. Existing slices are kept and filled; few writes rather than
+    full slices."""
     groups: dict[bytes, tuple[list[Object], dict[str, Object]]] = {}
     for ports, endpoint in wanted:
         groups.setdefault(objects.canonical(ports), (ports, {}))[1][endpoint["targetRef"]["uid"]] = endpoint
