@@ -130,7 +130,7 @@ def _pack_group(
         kept.append((one, stay))
     # What is new goes first where something is written anyway, fullest first.
     rest = list(left.values())
-    for one, stay in sorted(kept, key=lambda k: (k[1] == (k[0].get("endpoints") or []), -len(k[1]))):
+    for _, stay in sorted(kept, key=lambda k: (k[1] == (k[0].get("endpoints") or []), -len(k[1]))):
         if rest and len(stay) < limit:
             room = limit - len(stay)
             stay += rest[:room]
