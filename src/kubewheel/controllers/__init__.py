@@ -84,3 +84,23 @@ def _is_enabled(controller: Controller, items: list[str]) -> bool:
             return False
         star = star or item == "*"
     return star and controller.default_on
+
+
+# Upstream's service accounts (kube-system) where they are not called like the controller; RBAC goes by them.
+ACCOUNTS = {
+    "serviceaccount-controller": "service-account-controller",
+    "root-ca-certificate-publisher-controller": "root-ca-cert-publisher",
+    "replicationcontroller-controller": "replication-controller",
+    "daemonset-controller": "daemon-set-controller",
+    "endpoints-controller": "endpoint-controller",
+    "garbage-collector-controller": "generic-garbage-collector",
+    "pod-garbage-collector-controller": "pod-garbage-collector",
+    "node-ipam-controller": "node-controller",
+    "node-lifecycle-controller": "node-controller",
+    "taint-eviction-controller": "node-controller",
+}
+
+
+def account(controller: Controller) -> str:
+    """The service account in kube-system whose identity the controller's client carries."""
+    return ACCOUNTS.get(controller.name, controller.name)

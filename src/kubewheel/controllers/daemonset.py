@@ -1,6 +1,7 @@
 """One pod of a DaemonSet on every node that fits; rolling updates with maxUnavailable and maxSurge.
 
-In: daemonsets, pods, nodes, controllerrevisions. Out: pods, revisions, status. `plan_nodes` and `plan_update` are pure.
+In: daemonsets, pods, nodes, controllerrevisions. Out: pods, revisions, status. `plan_nodes` and
+`plan_update` are pure.
 """
 
 from __future__ import annotations
@@ -37,7 +38,8 @@ def by_node(owned: Sequence[Object]) -> dict[str, list[Object]]:
 def plan_nodes(
     ds: Object, nodes: Sequence[Object], placed: Mapping[str, list[Object]], hash_: str, now: float
 ) -> Plan:
-    """Missing pods are made, surplus and failed ones deleted, and those on nodes where they no longer belong."""
+    """Missing pods are made, surplus and failed ones deleted, and those on nodes where they no longer
+    belong."""
     plan = Plan()
     surge = surge_of(ds, len(nodes)) > 0
     names = set()
@@ -109,7 +111,8 @@ def unavailable_of(ds: Object, desired: int) -> int:
 def plan_update(
     ds: Object, nodes: Sequence[Object], placed: Mapping[str, list[Object]], hash_: str, now: float
 ) -> Plan:
-    """One step of a rolling update: old pods that serve nobody first, then as many as maxUnavailable (or maxSurge) lets."""
+    """One step of a rolling update: old pods that serve nobody first, then as many as maxUnavailable (or
+    maxSurge) lets."""
     wanted = [n["metadata"]["name"] for n in nodes if daemon_nodes.should_run(ds, n)[0]]
     surge, may_fail = surge_of(ds, len(wanted)), unavailable_of(ds, len(wanted))
     min_ready = ds["spec"].get("minReadySeconds", 0)

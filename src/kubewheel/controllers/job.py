@@ -1,7 +1,9 @@
 """Jobs: pods until enough of them have succeeded.
 
-In: jobs, pods. Out: pods, finalizers off counted pods, job status and conditions. Decisions: job_plan.py, job_indexes.py.
-A pod is counted exactly once: it goes to status.uncountedTerminatedPods, then its finalizer is removed, then it is in
+In: jobs, pods. Out: pods, finalizers off counted pods, job status and conditions. Decisions: job_plan.py,
+job_indexes.py.
+A pod is counted exactly once: it goes to status.uncountedTerminatedPods, then its finalizer is removed,
+then it is in
 the numbers (upstream's job tracking); a crash between any two steps counts neither twice nor never.
 """
 
@@ -100,7 +102,8 @@ async def _remove_finalizer(context: Context, key: str, pod: Object) -> None:
     if not plan.has_finalizer(pod):
         return
     meta = pod["metadata"]
-    # With the resource version: a lost race is raised, so that a pod is never counted with its finalizer still on.
+    # With the resource version: a lost race is raised, so that a pod is never counted with its finalizer
+    # still on.
     patch = {
         "metadata": {
             "uid": meta["uid"],

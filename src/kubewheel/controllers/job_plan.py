@@ -60,7 +60,8 @@ def index_of(pod: Object) -> int:
 
 
 def has_failed(job: Object, pod: Object) -> bool:
-    """With a failure policy (or podReplacementPolicy Failed) a terminating pod is judged only when it has ended."""
+    """With a failure policy (or podReplacementPolicy Failed) a terminating pod is judged only when it has
+    ended."""
     if objects.phase(pod) == "Failed":
         return True
     return (
@@ -123,7 +124,8 @@ def plan(job: Object, owned: Sequence[Object], now: float) -> Plan:
 
 
 def _count(job: Object, owned: Sequence[Object], todo: Plan, status: Object) -> tuple[str, str, str] | None:
-    """Ended pods that still carry the finalizer are counted now. Says why the Job fails, if a pod decides that."""
+    """Ended pods that still carry the finalizer are counted now. Says why the Job fails, if a pod decides
+    that."""
     uncounted = status.get("uncountedTerminatedPods") or {}
     pending = {k: set(uncounted.get(k) or ()) for k in ("succeeded", "failed")}
     todo.succeeded_indexes = job_indexes.parse(status.get("completedIndexes", ""))

@@ -1,4 +1,5 @@
-"""Watches over nodes: a silent kubelet makes conditions Unknown, conditions make taints, taints send pods away.
+"""Watches over nodes: a silent kubelet makes conditions Unknown, conditions make taints, taints send pods
+away.
 
 In: nodes, leases of kube-node-lease, pods. Out: node conditions and taints, pods marked not ready.
 `taints_for` and `silent_conditions` are pure. Silence is measured by our own loop, never by comparing clocks.

@@ -1,7 +1,8 @@
 """The next step of a StatefulSet. Pure.
 
 In: StatefulSet and Pod dicts, the two revisions' names. Out: pods to make, delete, fix; the status.
-Called by: statefulset. Rules: one at a time and in order unless podManagementPolicy is Parallel; nothing is done about
+Called by: statefulset. Rules: one at a time and in order unless podManagementPolicy is Parallel; nothing
+is done about
 pod N+1 while a pod before it is not ready; rolling updates go down from the highest ordinal to the partition.
 """
 
@@ -94,7 +95,8 @@ def plan(s: Object, owned: Sequence[Object], current: str, update: str, now: flo
         ):
             todo.fix.append(pod)
         if ordered and (objects.is_terminating(pod) or not objects.is_available(pod, min_ready, now)):
-            # A broken old revision must not block its own repair (upstream waits here too for pods that may get ready).
+            # A broken old revision must not block its own repair (upstream waits here too for pods that
+            # may get ready).
             return todo
     condemned = sorted((n for n in by_ordinal if n not in wanted), reverse=True)
     if condemned:

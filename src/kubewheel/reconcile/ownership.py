@@ -1,7 +1,8 @@
 """Who owns what: controller references, adopting orphans, releasing strays.
 
 In: an owner, candidates from a cache. Out: what the owner owns, after the patches that make it true.
-Called by: controllers. Rules: upstream's ControllerRefManager (at most one controller; adopt only with a fresh look
+Called by: controllers. Rules: upstream's ControllerRefManager (at most one controller; adopt only with a
+fresh look
 at the owner's uid; never adopt for or into something that is being deleted).
 """
 

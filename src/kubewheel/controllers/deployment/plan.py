@@ -69,7 +69,8 @@ def new_set_size(d: Object, sets: Iterable[Object], current: int) -> int:
 
 
 def rolling(d: Object, new: Object, old: Sequence[Object]) -> Sizes:
-    """One step of a rolling update: first the new set grows, only when it is as big as may be do old ones shrink."""
+    """One step of a rolling update: first the new set grows, only when it is as big as may be do old ones
+    shrink."""
     if size(new) != size(d):
         wanted = size(d) if size(new) > size(d) else new_set_size(d, [new, *old], size(new))
         if wanted != size(new):

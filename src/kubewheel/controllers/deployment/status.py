@@ -1,6 +1,7 @@
 """A Deployment's status and conditions, as `kubectl rollout status` reads them. Pure.
 
-In: Deployment, its ReplicaSets, now. Out: status dict, seconds until the progress deadline must be looked at again.
+In: Deployment, its ReplicaSets, now. Out: status dict, seconds until the progress deadline must be looked
+at again.
 Called by: deployment/controller.
 """
 
