@@ -6,19 +6,25 @@ In: nothing. Out: CONTROLLERS, `select`. Called by: run, testing. reconcile/runn
 from __future__ import annotations
 
 from kubewheel.controllers import (
+    clusterrole_aggregation,
     cronjob,
     daemonset,
+    disruption,
     endpoints,
     endpointslice,
     garbagecollector,
     job,
     namespace,
+    node_ipam,
+    node_lifecycle,
     podgc,
     replicaset,
     replication,
     root_ca_publisher,
     serviceaccount,
     statefulset,
+    taint_eviction,
+    ttl,
     ttl_after_finished,
 )
 from kubewheel.controllers.deployment import controller as deployment
@@ -44,6 +50,14 @@ CONTROLLERS: tuple[Controller, ...] = (
     garbagecollector.CONTROLLER,
     namespace.CONTROLLER,
     podgc.CONTROLLER,
+    # Nodes.
+    node_ipam.CONTROLLER,
+    node_lifecycle.CONTROLLER,
+    taint_eviction.CONTROLLER,
+    ttl.CONTROLLER,
+    # Policies.
+    disruption.CONTROLLER,
+    clusterrole_aggregation.CONTROLLER,
 )
 
 

@@ -17,14 +17,14 @@ from kubewheel.client.client import MERGE_PATCH
 from kubewheel.controllers.gc_graph import FOREGROUND, ORPHAN, Graph, Node
 from kubewheel.controllers.rules import events, rule
 from kubewheel.reconcile import discovery
-from kubewheel.reconcile.controller import Context, Controller, Watch
+from kubewheel.reconcile.controller import Context, Controller
 from kubewheel.reconcile.pods import all_of
 
 log = logging.getLogger(__name__)
 
 RESYNC = 30.0
 IGNORED = frozenset((("", "events"), ("events.k8s.io", "events")))
-CRDS = "customresourcedefinitions.apiextensions.k8s.io"
+CRDS = ("apiextensions.k8s.io", "customresourcedefinitions")
 
 
 @dataclass(slots=True)
@@ -66,6 +66,8 @@ async def sync_monitors(context: Context) -> None:
         if gvr not in state.watched:
             state.watched.add(gvr)
             context.caches.get(gvr).subscribe(_observer(state.graph, resource))
+            if (gvr.group, gvr.plural) == CRDS:
+                context.caches.get(gvr).subscribe(lambda old, new: state.changed.set())
     failed_groups = {v.split("/")[0] for v in found.failed}
     for gvr in [g for g in state.watched if g not in wanted and g.group not in failed_groups]:
         state.watched.discard(gvr)
@@ -237,12 +239,6 @@ async def _delete(context: Context, node: Node, live: Object, policy: str) -> No
             raise
 
 
-def _crd(old: Object | None, new: Object | None, context: Context) -> Iterable[str]:
-    context.state.changed.set()
-    return ()
-
-
 CONTROLLER = Controller(
     name="garbage-collector-controller", reconcile=reconcile, run=run, setup=setup, workers=20,
-    watches=(Watch(CRDS, _crd),),
     rules=(rule("*", "*", "get list watch patch update delete"), events()))
