@@ -11,8 +11,8 @@ from collections.abc import Iterable, Sequence
 from kubewheel.api import codec, errors
 from kubewheel.api.resource import Object
 from kubewheel.controllers import daemon_nodes
-from kubewheel.controllers.rules import READ, events, rule
 from kubewheel.controllers.node_lifecycle import node_of
+from kubewheel.controllers.rules import READ, events, rule
 from kubewheel.reconcile import objects
 from kubewheel.reconcile.controller import Context, Controller, Watch, own_key, split_key
 
