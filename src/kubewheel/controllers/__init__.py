@@ -20,6 +20,7 @@ from kubewheel.controllers import (
     podgc,
     replicaset,
     replication,
+    resourcequota,
     root_ca_publisher,
     serviceaccount,
     statefulset,
@@ -58,6 +59,7 @@ CONTROLLERS: tuple[Controller, ...] = (
     # Policies.
     disruption.CONTROLLER,
     clusterrole_aggregation.CONTROLLER,
+    resourcequota.CONTROLLER,
 )
 
 
