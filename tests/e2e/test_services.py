@@ -3,7 +3,7 @@
 import subprocess
 import urllib.request
 
-from tests.e2e.conftest import SLEEP, pod, web
+from tests.e2e.support import SLEEP, pod, web
 
 
 def get(url, timeout=5):

@@ -4,7 +4,7 @@ import subprocess
 import time
 import urllib.request
 
-from tests.e2e.conftest import IMAGE, SLEEP, pod, web
+from tests.e2e.support import IMAGE, SLEEP, pod, web
 
 
 def test_logs(kubectl):

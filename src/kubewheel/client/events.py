@@ -41,6 +41,7 @@ class Recorder:
         self._queue: asyncio.Queue[tuple[Object, str, str, str]] = asyncio.Queue(maxsize=10_000)
         self._tasks = Tasks(f"events-{component}")
         self._writer: asyncio.Task[object] | None = None
+        self._last_nanos = 0
 
     def event(self, obj: Object, type: str, reason: str, message: str, *, field_path: str = "") -> None:
         """`obj` is the object or an ObjectReference-like dict with kind, apiVersion, metadata.
@@ -83,7 +84,9 @@ class Recorder:
             except errors.StatusError as e:
                 if e.code != 404:
                     raise
-        name = f"{ref['name']}.{int(now * 1e9):x}"
+        # Two events in one tick (virtual time has many) still need two names.
+        self._last_nanos = max(int(now * 1e9), self._last_nanos + 1)
+        name = f"{ref['name']}.{self._last_nanos:x}"
         stamp = clocks.rfc3339(now)
         await self._client.create("events", {
             "apiVersion": "v1", "kind": "Event", "metadata": {"name": name, "namespace": namespace},

@@ -6,19 +6,26 @@ In: nothing. Out: CONTROLLERS, `select`. Called by: run, testing. reconcile/runn
 from __future__ import annotations
 
 from kubewheel.controllers import (
+    clusterrole_aggregation,
     cronjob,
     daemonset,
+    disruption,
     endpoints,
     endpointslice,
     garbagecollector,
     job,
     namespace,
+    node_ipam,
+    node_lifecycle,
     podgc,
     replicaset,
     replication,
+    resourcequota,
     root_ca_publisher,
     serviceaccount,
     statefulset,
+    taint_eviction,
+    ttl,
     ttl_after_finished,
 )
 from kubewheel.controllers.deployment import controller as deployment
@@ -44,6 +51,15 @@ CONTROLLERS: tuple[Controller, ...] = (
     garbagecollector.CONTROLLER,
     namespace.CONTROLLER,
     podgc.CONTROLLER,
+    # Nodes.
+    node_ipam.CONTROLLER,
+    node_lifecycle.CONTROLLER,
+    taint_eviction.CONTROLLER,
+    ttl.CONTROLLER,
+    # Policies.
+    disruption.CONTROLLER,
+    clusterrole_aggregation.CONTROLLER,
+    resourcequota.CONTROLLER,
 )
 
 
@@ -70,3 +86,23 @@ def _is_enabled(controller: Controller, items: list[str]) -> bool:
             return False
         star = star or item == "*"
     return star and controller.default_on
+
+
+# Upstream's service accounts (kube-system) where they are not called like the controller; RBAC goes by them.
+ACCOUNTS = {
+    "serviceaccount-controller": "service-account-controller",
+    "root-ca-certificate-publisher-controller": "root-ca-cert-publisher",
+    "replicationcontroller-controller": "replication-controller",
+    "daemonset-controller": "daemon-set-controller",
+    "endpoints-controller": "endpoint-controller",
+    "garbage-collector-controller": "generic-garbage-collector",
+    "pod-garbage-collector-controller": "pod-garbage-collector",
+    "node-ipam-controller": "node-controller",
+    "node-lifecycle-controller": "node-controller",
+    "taint-eviction-controller": "node-controller",
+}
+
+
+def account(controller: Controller) -> str:
+    """The service account in kube-system whose identity the controller's client carries."""
+    return ACCOUNTS.get(controller.name, controller.name)

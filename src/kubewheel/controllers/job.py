@@ -1,7 +1,9 @@
 """Jobs: pods until enough of them have succeeded.
 
-In: jobs, pods. Out: pods, finalizers off counted pods, job status and conditions. Decisions: job_plan.py, job_indexes.py.
-A pod is counted exactly once: it goes to status.uncountedTerminatedPods, then its finalizer is removed, then it is in
+In: jobs, pods. Out: pods, finalizers off counted pods, job status and conditions. Decisions: job_plan.py,
+job_indexes.py.
+A pod is counted exactly once: it goes to status.uncountedTerminatedPods, then its finalizer is removed,
+then it is in
 the numbers (upstream's job tracking); a crash between any two steps counts neither twice nor never.
 """
 
@@ -11,7 +13,7 @@ from collections.abc import Sequence
 
 from kubewheel.api import errors
 from kubewheel.api.resource import Object
-from kubewheel.client.client import STRATEGIC_PATCH
+from kubewheel.client.client import MERGE_PATCH
 from kubewheel.controllers import job_plan as plan
 from kubewheel.controllers.rules import READ, events, rule
 from kubewheel.reconcile import objects, ownership, pods
@@ -28,7 +30,9 @@ async def reconcile(context: Context, key: str) -> float | None:
     if cached is None:
         expectations.forget(key)
         return None
-    if not expectations.satisfied(key, context.cache("pods")) or not expectations.satisfied("job/" + key, context.cache(JOBS)):
+    if not expectations.satisfied(key, context.cache("pods")) or not expectations.satisfied(
+        "job/" + key, context.cache(JOBS)
+    ):
         return 1.0
     job = objects.with_kind(cached, "batch/v1", "Job")
     if job["spec"].get("managedBy", plan.CONTROLLER_NAME) != plan.CONTROLLER_NAME:
@@ -39,9 +43,17 @@ async def reconcile(context: Context, key: str) -> float | None:
                 await _remove_finalizer(context, key, pod)
         return None
     owned = await ownership.claim(
-        context.client, context.cache("pods"), job, owner_resource=JOBS, api_version="batch/v1", kind="Job",
-        resource="pods", selects=lambda p: objects.matches(job["spec"]["selector"], objects.labels_of(p)),
-        adopt_finalizers=(plan.FINALIZER,), release_finalizers=(plan.FINALIZER,))
+        context.client,
+        context.cache("pods"),
+        job,
+        owner_resource=JOBS,
+        api_version="batch/v1",
+        kind="Job",
+        resource="pods",
+        selects=lambda p: objects.matches(job["spec"]["selector"], objects.labels_of(p)),
+        adopt_finalizers=(plan.FINALIZER,),
+        release_finalizers=(plan.FINALIZER,),
+    )
     return await _sync(context, key, job, owned)
 
 
@@ -90,11 +102,21 @@ async def _remove_finalizer(context: Context, key: str, pod: Object) -> None:
     if not plan.has_finalizer(pod):
         return
     meta = pod["metadata"]
-    patch = {"metadata": {"uid": meta["uid"], "$deleteFromPrimitiveList/finalizers": [plan.FINALIZER]}}
+    # With the resource version: a lost race is raised, so that a pod is never counted with its finalizer
+    # still on.
+    patch = {
+        "metadata": {
+            "uid": meta["uid"],
+            "resourceVersion": meta["resourceVersion"],
+            "finalizers": [f for f in meta["finalizers"] if f != plan.FINALIZER],
+        }
+    }
     try:
-        answer = await context.client.patch("pods", meta["name"], patch, namespace=meta["namespace"], type=STRATEGIC_PATCH)
+        answer = await context.client.patch(
+            "pods", meta["name"], patch, namespace=meta["namespace"], type=MERGE_PATCH
+        )
     except errors.StatusError as e:
-        if e.code not in (404, 409):
+        if e.code != 404:
             raise
         return
     if "deletionTimestamp" not in meta:
@@ -115,8 +137,10 @@ def _pod(job: Object, index: int | None, failures: int) -> Object:
         meta["annotations"][plan.INDEX_FAILURES] = str(failures)
     meta["generateName"] = f"{job['metadata']['name']}-{index}-"
     spec["hostname"] = f"{job['metadata']['name']}-{index}"
-    env = {"name": "JOB_COMPLETION_INDEX",
-           "valueFrom": {"fieldRef": {"fieldPath": f"metadata.annotations['{plan.INDEX}']"}}}
+    env = {
+        "name": "JOB_COMPLETION_INDEX",
+        "valueFrom": {"fieldRef": {"fieldPath": f"metadata.annotations['{plan.INDEX}']"}},
+    }
     for container in (*spec.get("containers", ()), *(spec.get("initContainers") or ())):
         if not any(e["name"] == env["name"] for e in container.get("env") or ()):
             container["env"] = [*(container.get("env") or ()), env]
@@ -133,8 +157,15 @@ def setup(context: Context) -> Expectations:
 
 
 CONTROLLER = Controller(
-    name="job-controller", reconcile=reconcile, setup=setup,
+    name="job-controller",
+    reconcile=reconcile,
+    setup=setup,
     watches=(Watch(JOBS, own_key), Watch("pods", pods.keys_of_owner_or_orphan(JOBS, "Job", _selects))),
-    rules=(rule("batch", "jobs", READ + " update patch"), rule("batch", "jobs/status", "update"),
-           rule("batch", "jobs/finalizers", "update"), rule("", "pods", "list watch create delete patch"), events()))
-
+    rules=(
+        rule("batch", "jobs", READ + " update patch"),
+        rule("batch", "jobs/status", "update"),
+        rule("batch", "jobs/finalizers", "update"),
+        rule("", "pods", "list watch create delete patch"),
+        events(),
+    ),
+)

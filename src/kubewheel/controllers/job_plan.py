@@ -24,7 +24,9 @@ BURST = 500
 
 @dataclass(slots=True)
 class Plan:
-    create: list[tuple[int | None, int]] = field(default_factory=list)  # (index, failures of the index so far)
+    create: list[tuple[int | None, int]] = field(
+        default_factory=list
+    )  # (index, failures of the index so far)
     delete: list[Object] = field(default_factory=list)
     counted: list[Object] = field(default_factory=list)  # pods whose finalizer goes in this pass
     status: Object = field(default_factory=dict)  # written before the finalizers go
@@ -42,7 +44,10 @@ def is_indexed(job: Object) -> bool:
 
 
 def is_finished(job: Object) -> bool:
-    return objects.condition_status(job, "Complete") == "True" or objects.condition_status(job, "Failed") == "True"
+    return (
+        objects.condition_status(job, "Complete") == "True"
+        or objects.condition_status(job, "Failed") == "True"
+    )
 
 
 def has_finalizer(pod: Object) -> bool:
@@ -55,11 +60,16 @@ def index_of(pod: Object) -> int:
 
 
 def has_failed(job: Object, pod: Object) -> bool:
-    """With a failure policy (or podReplacementPolicy Failed) a terminating pod is judged only when it has ended."""
+    """With a failure policy (or podReplacementPolicy Failed) a terminating pod is judged only when it has
+    ended."""
     if objects.phase(pod) == "Failed":
         return True
-    return (objects.is_terminating(pod) and objects.phase(pod) != "Succeeded" and not waits_for_end(job)
-            and not objects.is_finished(pod))
+    return (
+        objects.is_terminating(pod)
+        and objects.phase(pod) != "Succeeded"
+        and not waits_for_end(job)
+        and not objects.is_finished(pod)
+    )
 
 
 def waits_for_end(job: Object) -> bool:
@@ -74,13 +84,19 @@ def plan(job: Object, owned: Sequence[Object], now: float) -> Plan:
         status["startTime"] = clocks.rfc3339(now)
     verdict = _count(job, owned, todo, status)
     active = [p for p in owned if objects.is_active(p) and index_of(p) not in todo.failed_indexes]
-    strays = [p for p in owned if objects.is_active(p) and index_of(p) in todo.failed_indexes and is_indexed(job)]
+    strays = [
+        p for p in owned if objects.is_active(p) and index_of(p) in todo.failed_indexes and is_indexed(job)
+    ]
     if verdict is None:
         verdict = _verdict(job, status, active, todo, conditions, now)
     for target in ("FailureTarget", "SuccessCriteriaMet"):
         held = next((c for c in conditions if c["type"] == target and c["status"] == "True"), None)
         if held is not None:
-            verdict = ("Failed" if target == "FailureTarget" else "Complete", held.get("reason", ""), held.get("message", ""))
+            verdict = (
+                "Failed" if target == "FailureTarget" else "Complete",
+                held.get("reason", ""),
+                held.get("message", ""),
+            )
     if verdict is not None:
         conditions = _interim(conditions, verdict, now)
         todo.delete = [p for p in owned if objects.is_active(p)]
@@ -108,7 +124,8 @@ def plan(job: Object, owned: Sequence[Object], now: float) -> Plan:
 
 
 def _count(job: Object, owned: Sequence[Object], todo: Plan, status: Object) -> tuple[str, str, str] | None:
-    """Ended pods that still carry the finalizer are counted now. Says why the Job fails, if a pod decides that."""
+    """Ended pods that still carry the finalizer are counted now. Says why the Job fails, if a pod decides
+    that."""
     uncounted = status.get("uncountedTerminatedPods") or {}
     pending = {k: set(uncounted.get(k) or ()) for k in ("succeeded", "failed")}
     todo.succeeded_indexes = job_indexes.parse(status.get("completedIndexes", ""))
@@ -123,7 +140,10 @@ def _count(job: Object, owned: Sequence[Object], todo: Plan, status: Object) -> 
         if objects.phase(pod) == "Succeeded":
             todo.counted.append(pod)
             if is_indexed(job):
-                if 0 <= index_of(pod) < job["spec"].get("completions", 0) and index_of(pod) not in todo.failed_indexes:
+                if (
+                    0 <= index_of(pod) < job["spec"].get("completions", 0)
+                    and index_of(pod) not in todo.failed_indexes
+                ):
                     todo.succeeded_indexes.add(index_of(pod))
             else:
                 fresh_succeeded.add(uid)
@@ -153,8 +173,9 @@ def _index_failures(pod: Object) -> int:
     return int(text) if text.isdecimal() else 0
 
 
-def _verdict(job: Object, status: Object, active: Sequence[Object], todo: Plan, conditions: list[Object],
-             now: float) -> tuple[str, str, str] | None:
+def _verdict(
+    job: Object, status: Object, active: Sequence[Object], todo: Plan, conditions: list[Object], now: float
+) -> tuple[str, str, str] | None:
     spec = job["spec"]
     deadline = spec.get("activeDeadlineSeconds")
     if deadline is not None and not spec.get("suspend") and status.get("startTime"):
@@ -184,9 +205,16 @@ def _indexed_verdict(job: Object, todo: Plan, per_index: bool) -> tuple[str, str
     if message:
         return "Complete", "SuccessPolicy", message
     completions = job["spec"].get("completions", 0)
-    if per_index and job["spec"].get("maxFailedIndexes") is not None \
-            and len(todo.failed_indexes) > job["spec"]["maxFailedIndexes"]:
-        return "Failed", "MaxFailedIndexesExceeded", "Job has exceeded the specified maximal number of failed indexes"
+    if (
+        per_index
+        and job["spec"].get("maxFailedIndexes") is not None
+        and len(todo.failed_indexes) > job["spec"]["maxFailedIndexes"]
+    ):
+        return (
+            "Failed",
+            "MaxFailedIndexesExceeded",
+            "Job has exceeded the specified maximal number of failed indexes",
+        )
     if len(todo.succeeded_indexes) >= completions:
         return "Complete", "CompletionsReached", "Reached expected number of succeeded pods"
     if per_index and len(todo.succeeded_indexes) + len(todo.failed_indexes) >= completions:
@@ -211,7 +239,10 @@ def _interim(conditions: list[Object], verdict: tuple[str, str, str], now: float
     type_ = "FailureTarget" if verdict[0] == "Failed" else "SuccessCriteriaMet"
     if any(c["type"] == type_ and c["status"] == "True" for c in conditions):
         return conditions
-    return [*conditions, _stamped({"type": type_, "status": "True", "reason": verdict[1], "message": verdict[2]}, now)]
+    return [
+        *conditions,
+        _stamped({"type": type_, "status": "True", "reason": verdict[1], "message": verdict[2]}, now),
+    ]
 
 
 def _stamped(c: Object, now: float) -> Object:
@@ -219,16 +250,29 @@ def _stamped(c: Object, now: float) -> Object:
 
 
 def _suspended(conditions: list[Object], on: bool, now: float) -> list[Object]:
-    c = _stamped({"type": "Suspended", "status": "True" if on else "False", "reason": "JobSuspended" if on else "JobResumed",
-                  "message": "Job suspended" if on else "Job resumed"}, now)
+    c = _stamped(
+        {
+            "type": "Suspended",
+            "status": "True" if on else "False",
+            "reason": "JobSuspended" if on else "JobResumed",
+            "message": "Job suspended" if on else "Job resumed",
+        },
+        now,
+    )
     return [*objects.without_condition(conditions, "Suspended"), c]
 
 
-def _manage(job: Object, owned: Sequence[Object], active: Sequence[Object], status: Object, todo: Plan, now: float) -> None:
+def _manage(
+    job: Object, owned: Sequence[Object], active: Sequence[Object], status: Object, todo: Plan, now: float
+) -> None:
     """How many pods should be active, and which to make or end."""
     spec = job["spec"]
     parallelism = spec.get("parallelism", 1)
-    ending = [p for p in owned if objects.is_terminating(p) and not objects.is_finished(p)] if waits_for_end(job) else []
+    ending = (
+        [p for p in owned if objects.is_terminating(p) and not objects.is_finished(p)]
+        if waits_for_end(job)
+        else []
+    )
     if is_indexed(job):
         done = todo.succeeded_indexes | todo.failed_indexes
         left = spec.get("completions", 0) - len(done)
@@ -242,7 +286,9 @@ def _manage(job: Object, owned: Sequence[Object], active: Sequence[Object], stat
     alive = [p for p in active if p not in duplicates]
     todo.delete = [*todo.delete, *duplicates]
     if len(alive) > wanted:
-        ranked = sorted(alive, key=lambda p: (bool(p["spec"].get("nodeName")), objects.is_ready(p), -objects.stamp_of(p)))
+        ranked = sorted(
+            alive, key=lambda p: (bool(p["spec"].get("nodeName")), objects.is_ready(p), -objects.stamp_of(p))
+        )
         todo.delete += ranked[: len(alive) - max(wanted, 0)]
         return
     missing = min(wanted - len(alive) - len(ending), BURST)
@@ -264,7 +310,9 @@ def _duplicates(active: Sequence[Object]) -> list[Object]:
     """Two pods of one index: the younger goes."""
     seen: set[int] = set()
     out = []
-    for pod in sorted(active, key=lambda p: (p["metadata"].get("creationTimestamp", ""), p["metadata"]["name"])):
+    for pod in sorted(
+        active, key=lambda p: (p["metadata"].get("creationTimestamp", ""), p["metadata"]["name"])
+    ):
         if index_of(pod) in seen:
             out.append(pod)
         seen.add(index_of(pod))
@@ -272,15 +320,20 @@ def _duplicates(active: Sequence[Object]) -> list[Object]:
 
 
 def _failures_of(owned: Sequence[Object], index: int) -> int:
-    found = [_index_failures(p) + 1 for p in owned if index_of(p) == index and (
-        objects.phase(p) == "Failed" or objects.is_terminating(p))]
+    found = [
+        _index_failures(p) + 1
+        for p in owned
+        if index_of(p) == index and (objects.phase(p) == "Failed" or objects.is_terminating(p))
+    ]
     return max(found, default=0)
 
 
 def backoff_left(job: Object, owned: Sequence[Object], todo: Plan, now: float) -> float:
     """10 s, doubling with each failure in a row (since the last success), at most 10 min."""
-    ends = sorted(((finish_time(p, now), objects.phase(p) == "Succeeded") for p in owned if objects.is_finished(p)),
-                  reverse=True)
+    ends = sorted(
+        ((finish_time(p, now), objects.phase(p) == "Succeeded") for p in owned if objects.is_finished(p)),
+        reverse=True,
+    )
     failures, last = 0, 0.0
     for at, ok in ends:
         if ok:
@@ -294,8 +347,11 @@ def backoff_left(job: Object, owned: Sequence[Object], todo: Plan, now: float) -
 
 def finish_time(pod: Object, now: float) -> float:
     status = pod.get("status") or {}
-    stamps = [c["state"]["terminated"]["finishedAt"] for c in status.get("containerStatuses") or ()
-              if (c.get("state") or {}).get("terminated", {}).get("finishedAt")]
+    stamps = [
+        c["state"]["terminated"]["finishedAt"]
+        for c in status.get("containerStatuses") or ()
+        if (c.get("state") or {}).get("terminated", {}).get("finishedAt")
+    ]
     if stamps:
         return max(clocks.parse_time(s) for s in stamps)
     ready = objects.condition(pod, "Ready")
@@ -304,7 +360,9 @@ def finish_time(pod: Object, now: float) -> float:
     return objects.stamp_of(pod, "deletionTimestamp") or objects.stamp_of(pod)
 
 
-def _numbers(job: Object, owned: Sequence[Object], active: Sequence[Object], status: Object, todo: Plan) -> None:
+def _numbers(
+    job: Object, owned: Sequence[Object], active: Sequence[Object], status: Object, todo: Plan
+) -> None:
     gone = {p["metadata"]["uid"] for p in todo.delete}
     left = [p for p in owned if objects.is_active(p) and p["metadata"]["uid"] not in gone]
     status["ready"] = sum(1 for p in left if objects.is_ready(p))
@@ -312,8 +370,11 @@ def _numbers(job: Object, owned: Sequence[Object], active: Sequence[Object], sta
     status.pop("active", None)
     if count:
         status["active"] = count
-    status["terminating"] = sum(1 for p in owned if not objects.is_finished(p) and (
-        objects.is_terminating(p) or p["metadata"]["uid"] in gone))
+    status["terminating"] = sum(
+        1
+        for p in owned
+        if not objects.is_finished(p) and (objects.is_terminating(p) or p["metadata"]["uid"] in gone)
+    )
 
 
 def settle(job: Object, todo: Plan, now: float) -> Object:

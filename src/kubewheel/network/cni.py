@@ -72,7 +72,7 @@ def ruleset(network: Network) -> str:
 add table ip {network.table}
 delete table ip {network.table}
 table ip {network.table} {{
-  chain masquerade {{
+  chain leaving {{
     type nat hook postrouting priority srcnat + 10; policy accept;
     ip saddr {network.pod_cidr} ip daddr != {cluster} oifname != {home} masquerade
   }}
@@ -126,6 +126,15 @@ def remove(network: Network) -> None:
     if any(line.split()[:2] == ["unreachable", network.cluster_cidr] for line in routes()):
         _ip("route", "delete", "unreachable", network.cluster_cidr)
     _nft(f"add table ip {network.table}\ndelete table ip {network.table}\n")
+
+
+def uplink_mtu(default: int = LINK_MTU) -> int:
+    """The MTU of the default route's link, so that what pods send fits without being cut."""
+    for route in routes():
+        words = route.split()
+        if words[0] == "default" and "dev" in words:
+            return int(Path(f"/sys/class/net/{words[words.index('dev') + 1]}/mtu").read_text())
+    return default
 
 
 def routes() -> list[str]:

@@ -6,7 +6,7 @@ import dataclasses
 from typing import Any
 
 from kubewheel.api import codec, errors, selectors
-from kubewheel.api.merge.interim import json_patch, merge_patch
+from kubewheel.api.merge import json_patch, merge_patch
 from kubewheel.api.resource import Object, Resource, ScalePaths
 from kubewheel.apiserver import bodies, results
 from kubewheel.apiserver.call import Call
@@ -86,11 +86,5 @@ def _patched(call: Call):
     except ValueError as e:
         raise errors.bad_request(f"error decoding patch: {e}") from e
     if kind == patching.JSON:
-        def apply_json(current: Object) -> Object:
-            try:
-                return json_patch.apply(current, change)
-            except json_patch.PatchError as e:
-                raise errors.status_error(422, "Invalid", f"the server rejected our request due to an error in our request: {e}") from e
-
-        return apply_json
+        return lambda current: patching.guarded(lambda: json_patch.apply(current, change))
     return lambda current: merge_patch.apply(current, change)

@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from kubewheel.api import codec, errors
-from kubewheel.api.merge.interim import apply, json_patch, merge_patch, strategic
+from kubewheel.api.merge import json_patch, merge_patch, strategic
+from kubewheel.api.merge.interim import apply
+from kubewheel.api.merge.patch_error import PatchError
 from kubewheel.api.resource import Object
 from kubewheel.apiserver import bodies, results
 from kubewheel.apiserver.call import Call
@@ -60,27 +62,24 @@ def _patcher(call: Call, kind: str) -> Callable[[Object], Object]:
         if len(patch) > MAX_OPERATIONS:
             raise errors.status_error(413, "RequestEntityTooLarge", (
                 f"The allowed maximum operations in a JSON patch is {MAX_OPERATIONS}, got {len(patch)}"))
-        return lambda live: _json(call, live, patch)
+        return lambda live: guarded(lambda: json_patch.apply(codec.copy(live), patch))
     if not isinstance(patch, dict):
         raise errors.bad_request("json: cannot unmarshal array into Go value of type map[string]interface {}")
     if kind == MERGE:
         return lambda live: merge_patch.apply(codec.copy(live), patch)
     node = call.resource.node()
 
-    def merged(live: Object) -> Object:
-        try:
-            return strategic.apply(node, codec.copy(live), patch)
-        except ValueError as e:
-            raise errors.bad_request(str(e)) from e
-
-    return merged
+    return lambda live: guarded(lambda: strategic.apply(node, codec.copy(live), patch))
 
 
-def _json(call: Call, live: Object, patch: list[Object]) -> Object:
+def guarded(work: Callable[[], Object]) -> Object:
     try:
-        return json_patch.apply(codec.copy(live), patch)
-    except json_patch.PatchError as e:
-        raise errors.status_error(422, "Invalid", f"the server rejected our request due to an error in our request: {e}") from e
+        return work()
+    except PatchError as e:
+        if e.malformed:
+            raise errors.bad_request(str(e)) from e
+        raise errors.status_error(422, "Invalid", (
+            f"the server rejected our request due to an error in our request: {e}")) from e
 
 
 async def _apply(call: Call) -> Response:

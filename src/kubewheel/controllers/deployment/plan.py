@@ -69,7 +69,8 @@ def new_set_size(d: Object, sets: Iterable[Object], current: int) -> int:
 
 
 def rolling(d: Object, new: Object, old: Sequence[Object]) -> Sizes:
-    """One step of a rolling update: first the new set grows, only when it is as big as may be do old ones shrink."""
+    """One step of a rolling update: first the new set grows, only when it is as big as may be do old ones
+    shrink."""
     if size(new) != size(d):
         wanted = size(d) if size(new) > size(d) else new_set_size(d, [new, *old], size(new))
         if wanted != size(new):
@@ -122,7 +123,11 @@ def scale(d: Object, new: Object | None, old: Sequence[Object]) -> Sizes:
 
 def is_saturated(d: Object, rs: Object) -> bool:
     wanted = size(d)
-    return objects.annotations_of(rs).get(DESIRED) == str(wanted) and size(rs) == wanted and available(rs) == wanted
+    return (
+        objects.annotations_of(rs).get(DESIRED) == str(wanted)
+        and size(rs) == wanted
+        and available(rs) == wanted
+    )
 
 
 def proportional(d: Object, active: Sequence[Object]) -> Sizes:
@@ -178,7 +183,9 @@ def to_clean_up(d: Object, old: Sequence[Object]) -> list[Object]:
     limit = d["spec"].get("revisionHistoryLimit")
     if limit is None:
         return []
-    alive = sorted((rs for rs in old if not objects.is_terminating(rs)), key=lambda rs: (revision(rs), by_age(rs)))
+    alive = sorted(
+        (rs for rs in old if not objects.is_terminating(rs)), key=lambda rs: (revision(rs), by_age(rs))
+    )
     out = []
     for rs in alive[: max(len(alive) - limit, 0)]:
         status = rs.get("status") or {}
