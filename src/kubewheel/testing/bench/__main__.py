@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+import traceback
 from pathlib import Path
 
 from kubewheel.lib import clock as clocks
@@ -27,17 +28,24 @@ def main() -> int:
         parser.error(f"no such benchmark: {', '.join(unknown)}; there are: {', '.join(known)}")
     chosen = [known[name] for name in options.names] or [one for one in bench.BENCHMARKS if one.by_default]
     found: list[figures.Figure] = []
+    failed: list[str] = []
     for one in chosen:
         began = time.perf_counter()
         print(f"{one.name}: {one.about}", file=sys.stderr, flush=True)
-        found += one.load()()
+        try:
+            found += one.load()()
+        except Exception:  # noqa: BLE001 - the edge: the others are measured and told all the same
+            traceback.print_exc()
+            failed.append(one.name)
         print(f"{one.name}: took {time.perf_counter() - began:.1f}s", file=sys.stderr, flush=True)
     stamp = clocks.rfc3339(clocks.RealClock().now())
     path = options.json or Path("bench-results") / f"{stamp.replace(':', '')}.json"
     figures.write(path, found, stamp=stamp)
     print(figures.table(found))
     print(f"\nwritten to {path}")
-    return 0
+    if failed:
+        print(f"failed: {', '.join(failed)}", file=sys.stderr)
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":

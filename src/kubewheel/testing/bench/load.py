@@ -17,6 +17,7 @@ from typing import Any
 import aiofastnet
 import uvloop
 
+from kubewheel.testing.bench import processes
 from kubewheel.testing.bench.child import Served
 from kubewheel.testing.bench.figures import Aim, Figure, median, percentile
 
@@ -135,13 +136,18 @@ async def throughput(server: Served, count: int, make: Callable[[int], Iterator[
 
 
 def at_each_width(title: str, server: Served, count: int, make: Callable[[int], Iterator[bytes]], *,
-                  aim: Aim | None = None, note: str = "") -> list[Figure]:
+                  aim: Aim | None = None) -> list[Figure]:
     """The figures of one request at 1, 8 and 32 connections; the aim belongs to the widest."""
     found = []
     for width in CONNECTIONS:
-        rate, seconds = uvloop.run(throughput(server, count if width > 1 else count // 3, make, connections=width))
+        used = processes.cpu_seconds(server.pid)
+        each = count if width > 1 else count // 3
+        rate, seconds = uvloop.run(throughput(server, each, make, connections=width))
+        used = (processes.cpu_seconds(server.pid) - used) / (len(seconds) + each // 5) * 1e6
         found.append(Figure(f"{title}, {width} conn", rate, "req/s", p50=percentile(seconds, 50) * 1e3,
-                            p99=percentile(seconds, 99) * 1e3, aim=aim if width == CONNECTIONS[-1] else None, note=note))
+                            p99=percentile(seconds, 99) * 1e3,
+                            aim=aim if width == CONNECTIONS[-1] else None,
+                            note=f"{used:.0f} µs server CPU a request"))
     return found
 
 
