@@ -238,6 +238,7 @@ def _as_objects(server: Server, response: Response) -> Response:
 async def _events(server: Server, stream: Stream) -> AsyncIterator[tuple[str, Object]]:
     resource = stream.resource
     marker = stream.marker
+    stream.bookmarks = False  # they save a re-list after a lost connection; within a process none is lost
     if marker and not stream.initial:
         yield "BOOKMARK", _bookmark(resource, stream.initial_revision, marker=True)
         marker = False
