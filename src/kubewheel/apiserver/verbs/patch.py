@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from kubewheel.api import codec, errors
-from kubewheel.api.merge import json_patch, merge_patch, strategic
-from kubewheel.api.merge.interim import apply
+from kubewheel.api.merge import apply, json_patch, merge_patch, strategic
 from kubewheel.api.merge.patch_error import PatchError
 from kubewheel.api.resource import Object
 from kubewheel.apiserver import bodies, results
@@ -92,7 +91,7 @@ async def _apply(call: Call) -> Response:
     _check_applied(call, body)
     force = call.request.first("force") in ("true", "1")
     node = call.resource.node()
-    now = clocks.rfc3339(call.server.clock.now())
+    now = call.server.clock.now()
 
     def make(live: Object | None) -> Object:
         applied = codec.copy(body)
