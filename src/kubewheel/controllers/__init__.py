@@ -8,6 +8,7 @@ from __future__ import annotations
 from kubewheel.controllers import (
     clusterrole_aggregation,
     cronjob,
+    csr,
     daemonset,
     disruption,
     endpoints,
@@ -60,6 +61,10 @@ CONTROLLERS: tuple[Controller, ...] = (
     disruption.CONTROLLER,
     clusterrole_aggregation.CONTROLLER,
     resourcequota.CONTROLLER,
+    # Certificates and tokens.
+    csr.APPROVER,
+    csr.SIGNER,
+    csr.CLEANER,
 )
 
 
