@@ -6,6 +6,7 @@ In: nothing. Out: CONTROLLERS, `select`. Called by: run, testing. reconcile/runn
 from __future__ import annotations
 
 from kubewheel.controllers import (
+    bootstrap_signer,
     clusterrole_aggregation,
     cronjob,
     csr,
@@ -15,6 +16,7 @@ from kubewheel.controllers import (
     endpointslice,
     garbagecollector,
     job,
+    legacy_token_cleaner,
     namespace,
     node_ipam,
     node_lifecycle,
@@ -24,8 +26,10 @@ from kubewheel.controllers import (
     resourcequota,
     root_ca_publisher,
     serviceaccount,
+    serviceaccount_token,
     statefulset,
     taint_eviction,
+    token_cleaner,
     ttl,
     ttl_after_finished,
 )
@@ -65,6 +69,10 @@ CONTROLLERS: tuple[Controller, ...] = (
     csr.APPROVER,
     csr.SIGNER,
     csr.CLEANER,
+    bootstrap_signer.CONTROLLER,
+    token_cleaner.CONTROLLER,
+    serviceaccount_token.CONTROLLER,
+    legacy_token_cleaner.CONTROLLER,
 )
 
 
