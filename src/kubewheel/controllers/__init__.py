@@ -34,6 +34,7 @@ from kubewheel.controllers import (
     ttl_after_finished,
 )
 from kubewheel.controllers.deployment import controller as deployment
+from kubewheel.controllers.persistentvolume import binder, expander, protection
 from kubewheel.reconcile.controller import Controller
 
 CONTROLLERS: tuple[Controller, ...] = (
@@ -65,6 +66,11 @@ CONTROLLERS: tuple[Controller, ...] = (
     disruption.CONTROLLER,
     clusterrole_aggregation.CONTROLLER,
     resourcequota.CONTROLLER,
+    # Volumes.
+    binder.CONTROLLER,
+    protection.CLAIM_PROTECTION,
+    protection.VOLUME_PROTECTION,
+    expander.CONTROLLER,
     # Certificates and tokens.
     csr.APPROVER,
     csr.SIGNER,
