@@ -6,14 +6,17 @@ In: nothing. Out: CONTROLLERS, `select`. Called by: run, testing. reconcile/runn
 from __future__ import annotations
 
 from kubewheel.controllers import (
+    bootstrap_signer,
     clusterrole_aggregation,
     cronjob,
+    csr,
     daemonset,
     disruption,
     endpoints,
     endpointslice,
     garbagecollector,
     job,
+    legacy_token_cleaner,
     namespace,
     node_ipam,
     node_lifecycle,
@@ -23,12 +26,15 @@ from kubewheel.controllers import (
     resourcequota,
     root_ca_publisher,
     serviceaccount,
+    serviceaccount_token,
     statefulset,
     taint_eviction,
+    token_cleaner,
     ttl,
     ttl_after_finished,
 )
 from kubewheel.controllers.deployment import controller as deployment
+from kubewheel.controllers.persistentvolume import binder, expander, protection
 from kubewheel.reconcile.controller import Controller
 
 CONTROLLERS: tuple[Controller, ...] = (
@@ -60,6 +66,19 @@ CONTROLLERS: tuple[Controller, ...] = (
     disruption.CONTROLLER,
     clusterrole_aggregation.CONTROLLER,
     resourcequota.CONTROLLER,
+    # Volumes.
+    binder.CONTROLLER,
+    protection.CLAIM_PROTECTION,
+    protection.VOLUME_PROTECTION,
+    expander.CONTROLLER,
+    # Certificates and tokens.
+    csr.APPROVER,
+    csr.SIGNER,
+    csr.CLEANER,
+    bootstrap_signer.CONTROLLER,
+    token_cleaner.CONTROLLER,
+    serviceaccount_token.CONTROLLER,
+    legacy_token_cleaner.CONTROLLER,
 )
 
 

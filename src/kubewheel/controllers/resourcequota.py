@@ -61,7 +61,7 @@ def used_by(quota_object: Object, items: Mapping[tuple[str, str], Sequence[Objec
 
 async def reconcile(context: Context, key: str) -> float | None:
     namespace, name = split_key(key)
-    live = await context.client.find("resourcequotas", name, namespace=namespace)
+    live = context.cache("resourcequotas").get(namespace, name)
     if live is None or objects.is_terminating(live):
         return None
     hard = (live.get("spec") or {}).get("hard") or {}
