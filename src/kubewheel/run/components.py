@@ -28,6 +28,7 @@ def run_process(main: Callable[[], Awaitable[None]]) -> int:
     """Runs `main` on uvloop until it ends or a signal asks; 0, or 1 after a crash."""
     import uvloop
 
+    garbage.collect_rarely()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(_until_signalled(main))
 

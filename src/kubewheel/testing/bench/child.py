@@ -23,6 +23,8 @@ from typing import Any
 
 import yaml
 
+from kubewheel.lib import garbage
+
 
 @dataclass(frozen=True, slots=True)
 class Served:
@@ -135,6 +137,7 @@ async def _inside(module: str, arguments: dict[str, Any]) -> None:
 def main() -> None:
     import uvloop
 
+    garbage.collect_rarely()  # as `up` does
     what, arguments = sys.argv[1], json.loads(sys.argv[2])
     uvloop.run(_serve(arguments) if what == "serve" else _inside(what, arguments))
 
