@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from kubewheel.lib import clock as clocks
-from kubewheel.lib import supervise, tls
+from kubewheel.lib import garbage, supervise, tls
 from kubewheel.run import certificates, kubeconfigs
 from kubewheel.run.settings import Settings
 
