@@ -8,7 +8,7 @@ from __future__ import annotations
 import gc
 
 # Decoding one object makes hundreds of dicts, so that the default (a young collection every 700) runs several times
-# per request and finds nothing: reference counting has freed all but cycles. Measured: a fifth more pods bound a second.
+# per request and finds nothing: reference counting has freed all but cycles. Measured: a fifth more pods are bound.
 YOUNG, MIDDLE, OLD = 50_000, 20, 20
 
 
