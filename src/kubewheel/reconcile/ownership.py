@@ -82,7 +82,8 @@ async def claim(
     release_finalizers: tuple[str, ...] = (),
 ) -> list[Object]:
     """All that the owner controls and selects. Owned but not selected: released. Selected orphans: adopted.
-    `ignores`: owned or not, it is left as it is. `adopt_finalizers` come with the reference, `release_finalizers` go with it (job tracking)."""
+    `ignores`: owned or not, it is left as it is. `adopt_finalizers` come with the reference, `release_finalizers`
+    go with it (job tracking)."""
     deleting = "deletionTimestamp" in owner["metadata"]
     out: list[Object] = []
     for obj in owned(cache, owner):

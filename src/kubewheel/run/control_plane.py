@@ -79,7 +79,8 @@ class ControlPlane:
         caches = self._own_caches(self.server.client_for(component(MANAGER), user_agent="kube-controller-manager"))
 
         def make_context(controller: Controller) -> Context:
-            client = self.server.client_for(controller_identity(controller), user_agent=f"kube-controller-manager/{controller.name}")
+            agent = f"kube-controller-manager/{controller.name}"
+            client = self.server.client_for(controller_identity(controller), user_agent=agent)
             client.manager = "kube-controller-manager"
             return Context(client=client, caches=caches, clock=self.clock, random=self.random,
                            events=self.recorder(client, controller.name), options=self._controller_options)
