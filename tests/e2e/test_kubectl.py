@@ -8,7 +8,6 @@ import urllib.error
 import urllib.request
 
 import pytest
-
 from tests.e2e.support import SLEEP, pod, web
 
 CONFIG = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c"}, "data": {"a": "1", "b": "2"}}

@@ -20,7 +20,8 @@ def test_cluster_ip_and_node_port(kubectl):
     kubectl.until(lambda: reachable(f"http://{service['clusterIP']}/"), what="the cluster IP answers from the host")
     seen = {get(f"http://{service['clusterIP']}/") for _ in range(40)}
     assert len(seen) == 2, seen
-    assert get(f"http://{node}:{service['ports'][0]['nodePort']}/") in seen
+    for host in (node, "127.0.0.1"):
+        assert get(f"http://{host}:{service['ports'][0]['nodePort']}/") in seen
     kubectl.ready("client")
     assert set(fetch(kubectl, "http://web/", times=40)) == seen
 

@@ -9,9 +9,9 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+from tests.e2e.support import IMAGE, SLEEP, kw, pod, web
 
 from kubewheel.run import images
-from tests.e2e.support import IMAGE, SLEEP, kw, pod, web
 
 PIDS = Path("/run/kubewheel/pids")
 

@@ -217,8 +217,8 @@ async def _stream(raw: web.BaseRequest, response: Response) -> web.StreamRespons
     if "content-length" not in response.headers:
         out.enable_chunked_encoding()
     chunks: AsyncIterator[bytes] = response.chunks  # type: ignore[assignment]
-    await out.prepare(raw)
     try:
+        await out.prepare(raw)
         async for chunk in chunks:
             await out.write(chunk)
         await out.write_eof()

@@ -35,6 +35,7 @@ class Custom:
     served: bool = True
     conversion: Object = field(default_factory=lambda: {"strategy": "None"})
     list_kind: str = ""
+    defaulting: bool = False  # the schema has defaults, which objects stored earlier lack
 
 
 def resources(crd: Object) -> list[Resource]:
@@ -79,7 +80,8 @@ def _resource(crd: Object, version: Object) -> Resource:
         unconditional_update=False,
         custom=Custom(crd=crd["metadata"]["name"], storage=storage, served=bool(version.get("served")),
                       conversion=spec.get("conversion") or {"strategy": "None"},
-                      list_kind=names.get("listKind") or kind + "List"))
+                      list_kind=names.get("listKind") or kind + "List",
+                      defaulting=b'"default":' in codec.dumps(declared)))
 
 
 def _refusing(kind: str, group: str) -> Callable[[Object], Object]:
