@@ -36,7 +36,8 @@ class Served:
 
 
 @contextlib.contextmanager
-def served(*, store: str = "memory", nodes: int = 0, controllers: str = "", scheduler: bool = False) -> Iterator[Served]:
+def served(*, store: str = "memory", nodes: int = 0, controllers: str = "",
+           scheduler: bool = False) -> Iterator[Served]:
     """An API server (and what is asked for with it) until the block ends."""
     arguments = json.dumps({"store": store, "nodes": nodes, "controllers": controllers, "scheduler": scheduler})
     process = subprocess.Popen([sys.executable, "-m", __name__, "serve", arguments],
