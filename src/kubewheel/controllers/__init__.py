@@ -15,6 +15,7 @@ from kubewheel.controllers import (
     endpoints,
     endpointslice,
     garbagecollector,
+    horizontalpodautoscaler,
     job,
     legacy_token_cleaner,
     namespace,
@@ -66,6 +67,7 @@ CONTROLLERS: tuple[Controller, ...] = (
     disruption.CONTROLLER,
     clusterrole_aggregation.CONTROLLER,
     resourcequota.CONTROLLER,
+    horizontalpodautoscaler.CONTROLLER,
     # Volumes.
     binder.CONTROLLER,
     protection.CLAIM_PROTECTION,
