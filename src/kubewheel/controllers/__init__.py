@@ -6,6 +6,7 @@ In: nothing. Out: CONTROLLERS, `select`. Called by: run, testing. reconcile/runn
 from __future__ import annotations
 
 from kubewheel.controllers import (
+    attachdetach,
     bootstrap_signer,
     clusterrole_aggregation,
     cronjob,
@@ -14,6 +15,7 @@ from kubewheel.controllers import (
     disruption,
     endpoints,
     endpointslice,
+    ephemeral_volume,
     garbagecollector,
     horizontalpodautoscaler,
     job,
@@ -24,8 +26,10 @@ from kubewheel.controllers import (
     podgc,
     replicaset,
     replication,
+    resourceclaim,
     resourcequota,
     root_ca_publisher,
+    service_cidrs,
     serviceaccount,
     serviceaccount_token,
     statefulset,
@@ -54,6 +58,7 @@ CONTROLLERS: tuple[Controller, ...] = (
     # Services.
     endpoints.CONTROLLER,
     endpointslice.CONTROLLER,
+    service_cidrs.CONTROLLER,
     # Cleaning up.
     garbagecollector.CONTROLLER,
     namespace.CONTROLLER,
@@ -73,6 +78,9 @@ CONTROLLERS: tuple[Controller, ...] = (
     protection.CLAIM_PROTECTION,
     protection.VOLUME_PROTECTION,
     expander.CONTROLLER,
+    attachdetach.CONTROLLER,
+    ephemeral_volume.CONTROLLER,
+    resourceclaim.CONTROLLER,
     # Certificates and tokens.
     csr.APPROVER,
     csr.SIGNER,
