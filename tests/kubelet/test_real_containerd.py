@@ -225,7 +225,8 @@ async def test_failures_are_told_in_upstreams_words(runtime: Settings, tmp_path:
         assert state(status, "c")["state"]["waiting"] == {
             "reason": "CreateContainerConfigError", "message": 'secret "none" not found'}
         status = await n.status("root", lambda s: state(s, "c")["state"].get("waiting", {}).get("message"))
-        assert "container has runAsNonRoot and image will run as root" in state(status, "c")["state"]["waiting"]["message"]
+        message = state(status, "c")["state"]["waiting"]["message"]
+        assert "container has runAsNonRoot and image will run as root" in message
         assert (await n.status("once", lambda s: s.get("phase") == "Failed"))["containerStatuses"][0]["state"][
             "terminated"]["exitCode"] == 3
         assert await n.status("done", lambda s: s.get("phase") == "Succeeded")
@@ -253,3 +254,100 @@ async def test_a_sidecar_outlives_the_main_container(runtime: Settings, tmp_path
                     initContainers=[container("side", loop, restartPolicy="Always")])
         status = await n.status("job", lambda s: s.get("phase") == "Succeeded")
         assert "terminated" in state(status, "side", "initContainerStatuses")["state"]
+
+
+async def test_what_changes_while_a_pod_runs(runtime: Settings, tmp_path: Path) -> None:
+    async with node(runtime, tmp_path) as n:
+        loop = "trap 'exit 0' TERM; while read -t 1 line; do echo got $line; done; while sleep 0.1; do :; done"
+        await n.run("live", container("c", loop, stdin=True, resources={
+            "requests": {"cpu": "100m", "memory": "32Mi"}, "limits": {"cpu": "200m", "memory": "64Mi"}}))
+        await n.status("live", is_ready)
+        worker = n.kubelet.pod_named("default", "live")
+        assert worker is not None
+        parent = n.kubelet.deps.cgroups.parent_of(worker.uid, worker.qos)
+        cgroups = n.kubelet.deps.cgroups
+        memory_file = "memory.max" if cgroups.is_v2 else "memory.limit_in_bytes"
+        assert cgroups.read_number("memory", parent, memory_file) == 64 << 20
+        code, _, err = await n.kubectl("patch", "pod", "live", "--subresource=resize", "-p", json.dumps(
+            {"spec": {"containers": [{"name": "c", "resources": {
+                "requests": {"cpu": "150m"}, "limits": {"cpu": "300m", "memory": "128Mi"}}}]}}))
+        assert code == 0, err
+        await n.status("live", lambda s: (state(s, "c").get("resources") or {}).get("limits") == {
+            "cpu": "300m", "memory": "128Mi"})
+        child = f"{parent}/{worker.observed.latest('c').id}"  # type: ignore[union-attr]
+        assert cgroups.read_number("memory", child, memory_file) == 128 << 20
+        code, _, err = await n.kubectl("debug", "live", f"--image={IMAGE}", "-c", "dbg", "--target=c",
+                                       "--image-pull-policy=IfNotPresent", "--", "sh", "-c", "ps; sleep 100")
+        assert code == 0, err
+        await n.status("live", lambda s: state(s, "dbg", "ephemeralContainerStatuses")["state"].get("running"))
+
+        async def sees_the_target() -> bool:
+            return "read -t 1" in (await n.kubectl("logs", "live", "-c", "dbg"))[1]
+
+        await n.cluster.wait_until(sees_the_target, what="the debug container lists the target's processes")
+        assert (await n.kubectl("delete", "pod", "live", "--grace-period=0", "--force"))[0] == 0
+        await n.cluster.wait_until(lambda: worker.uid not in n.kubelet.workers, what="a forced pod goes")
+
+
+async def test_static_pods_have_mirrors(runtime: Settings, tmp_path: Path) -> None:
+    async with node(runtime, tmp_path) as n:
+        manifests = tmp_path / "manifests"
+        manifests.mkdir()
+        await n.stop()
+        n.kubelet = n.restart()  # type: ignore[attr-defined]
+        n.kubelet.options.pod_manifest_path = str(manifests)
+        n.kubelet.options.file_check_frequency = 0.3
+        (manifests / "web.json").write_text(json.dumps({
+            "apiVersion": "v1", "kind": "Pod", "metadata": {"name": "web"}, "spec": {"containers": [
+                container("c", "trap 'exit 0' TERM; while sleep 0.1; do :; done")]}}))
+        n.task = asyncio.create_task(n.kubelet.run())
+        mirror = await n.cluster.wait_for("pods", "web-n1", lambda p: (p.get("status") or {}).get("phase") == "Running")
+        assert mirror["metadata"]["annotations"]["kubernetes.io/config.source"] == "file"
+        (manifests / "web.json").unlink()
+        await n.cluster.wait_gone("pods", "web-n1")
+        await n.cluster.wait_until(lambda: not n.kubelet.workers, what="the static pod ends")
+
+
+async def test_pods_this_node_refuses(runtime: Settings, tmp_path: Path) -> None:
+    async with node(runtime, tmp_path) as n:
+        await n.run("picky", container("c", "true"), nodeSelector={"no": "such"})
+        await n.run("huge", container("c", "true", resources={"requests": {"cpu": "1000"}}))
+        await n.run("sysctl", container("c", "true"), securityContext={
+            "sysctls": [{"name": "kernel.msgmax", "value": "1"}]})
+        for name, reason in (("picky", "NodeAffinity"), ("huge", "OutOfcpu"), ("sysctl", "SysctlForbidden")):
+            status = await n.status(name, lambda s: s.get("phase") == "Failed")
+            assert status["reason"] == reason
+            assert status["message"].startswith("Pod was rejected: ")
+
+
+async def test_volumes_follow_their_objects(runtime: Settings, tmp_path: Path) -> None:
+    async with node(runtime, tmp_path) as n:
+        await n.run("labels", container("c", "while sleep 0.2; do cat /info/labels; echo; done", volumeMounts=[
+            {"name": "info", "mountPath": "/info"}]), volumes=[{"name": "info", "downwardAPI": {"items": [
+                {"path": "labels", "fieldRef": {"fieldPath": "metadata.labels"}}]}}])
+        await n.status("labels", is_ready)
+        assert (await n.kubectl("label", "pod", "labels", "color=blue"))[0] == 0
+
+        async def shows() -> bool:
+            return 'color="blue"' in (await n.kubectl("logs", "labels", "--tail=3"))[1]
+
+        await n.cluster.wait_until(shows, what="the file shows the label")
+
+
+async def test_attach_and_terminals(runtime: Settings, tmp_path: Path) -> None:
+    async with node(runtime, tmp_path) as n:
+        await n.run("talk", container("c", "while read line; do echo got $line; done; echo over", stdin=True,
+                                      stdinOnce=True), restartPolicy="Never")
+        await n.status("talk", is_ready)
+        code, out, err = await n.kubectl("attach", "-i", "talk", stdin=b"hi\n")
+        assert (code, out) == (0, "got hi\nover\n"), err
+        await n.status("talk", lambda s: s.get("phase") == "Succeeded")
+        await n.run("tty", container("c", "trap 'exit 0' TERM; while sleep 0.1; do :; done"))
+        await n.status("tty", is_ready)
+        script = (f"stty rows 33 cols 99; kubectl --kubeconfig {n.kubeconfig} exec -it tty -- "
+                  "sh -c 'sleep 0.3; stty size'")
+        process = await asyncio.create_subprocess_exec(
+            "script", "-qec", script, "/dev/null", stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE)
+        async with asyncio.timeout(20):
+            shown, _ = await process.communicate()
+        assert b"33 99" in shown

@@ -76,7 +76,8 @@ def test_dns_by_policy() -> None:
     on_host = {**POD, "spec": {**POD["spec"], "hostNetwork": True}}
     assert names.dns_config(on_host, OPTIONS, host)["servers"] == ["8.8.8.8"]
     custom = {**POD, "spec": {**POD["spec"], "dnsPolicy": "None", "dnsConfig": {
-        "nameservers": ["1.1.1.1"], "searches": ["s"], "options": [{"name": "ndots", "value": "2"}, {"name": "edns0"}]}}}
+        "nameservers": ["1.1.1.1"], "searches": ["s"],
+        "options": [{"name": "ndots", "value": "2"}, {"name": "edns0"}]}}}
     assert names.dns_config(custom, OPTIONS, host) == {
         "servers": ["1.1.1.1"], "searches": ["s"], "options": ["ndots:2", "edns0"]}
 
@@ -123,7 +124,8 @@ def test_cgroup_numbers() -> None:
     assert resources.weight(1024) == 39
 
 
-@pytest.mark.parametrize(("text", "value"), [("1Gi", 1 << 30), ("1500m", 2), ("2k", 2000), ("1e3", 1000), ("10Ki", 10240)])
+@pytest.mark.parametrize(("text", "value"), [
+    ("1Gi", 1 << 30), ("1500m", 2), ("2k", 2000), ("1e3", 1000), ("10Ki", 10240)])
 def test_quantities(text: str, value: int) -> None:
     assert quantities.value(text) == value
 

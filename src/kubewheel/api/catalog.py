@@ -169,7 +169,7 @@ def lookup(gvr: Gvr) -> Resource | None:
 
 
 def gvr(name: str) -> Gvr:
-    """The preferred version of "pods" or "deployments.apps". KeyError for what is not built in (use a Gvr)."""
+    """The preferred version of "pods" or "deployments.apps". KeyError for what is not built in."""
     return _preferred()[name]
 
 

@@ -134,8 +134,8 @@ class _Parser:
         if op in (">", "<"):
             value = self.value(key, op)
             if not re.fullmatch(r"[+-]?\d+", value):
-                raise ValueError(f'values[0][{key}]: Invalid value: "{value}": for \'Gt\', \'Lt\' operators, the value must be '
-                                 "an integer")
+                problem = "for 'Gt', 'Lt' operators, the value must be an integer"
+                raise ValueError(f'values[0][{key}]: Invalid value: "{value}": {problem}')
             return Requirement(key, "gt" if op == ">" else "lt", (value,))
         raise ValueError(f"found '{op}', expected: in, notin, =, ==, !=, gt, lt")
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from kubewheel.api import columns
 from kubewheel.api.resource import Column, Object, Resource
-from kubewheel.api.schema import node
+from kubewheel.api.schema import data, node
 
 _GENERIC = (
     columns.NAME,
@@ -37,13 +37,16 @@ def _description(resource: Resource, text: str) -> str:
     if text.startswith(".metadata.") and resource.custom is not None:
         return ""
     at: node.Node | None = resource.node()
+    found = ""
     for step in text[1:].split("."):
         while at is not None and at.type in ("list", "map"):
             at = at.items or at.values
-        at = at.fields.get(step) if at is not None else None
-        if at is None:
+        if at is None or step not in at.fields:
             return ""
-    return at.description
+        # Built-in types keep their words apart from their structure.
+        found = data.descriptions().get(at.definition, {}).get(step, "") or at.fields[step].description
+        at = at.fields[step]
+    return found
 
 
 def row(resource: Resource, obj: Object, now: float, *, include: str) -> Object:

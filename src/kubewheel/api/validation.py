@@ -1,6 +1,7 @@
 """Rules of ObjectMeta and of pieces many kinds share.
 
-In: metadata, selectors, maps. Out: FieldError lists. Called by: verbs/write.py (metadata of every write), resource files.
+In: metadata, selectors, maps. Out: FieldError lists.
+Called by: verbs/write.py (metadata of every write), resource files.
 """
 
 from __future__ import annotations

@@ -49,23 +49,53 @@ class Stream:
     marker: bool = False
     bookmarks: bool = False
     deadline: float = 0.0  # seconds the watch may last
+    error: Object | None = None  # a Status: the watch cannot begin, and says so as its only event
+
+    def close(self) -> None:
+        if self.watcher is not None:
+            self.watcher.close()
 
 
 def is_stored_version(resource: Resource) -> bool:
     return resource.hub is None or resource.hub == resource.gvr
 
 
+def as_stored(resource: Resource) -> bool:
+    """What is stored is what is shown: no conversion, and no defaults that came after."""
+    return resource.custom is None and is_stored_version(resource)
+
+
 def view(resource: Resource, obj: Object) -> Object:
-    """The hub object in the version of `resource`; the same (shared) dict where that is the hub."""
-    if is_stored_version(resource):
+    """The stored object in the version of `resource`; the same (shared) dict where nothing is to be done.
+
+    A custom resource may have been stored in another version, or before its schema had a default."""
+    if resource.custom is None and is_stored_version(resource):
         return obj
-    if resource.from_hub is not None:
-        out = resource.from_hub(codec.copy(obj))
-    else:
-        out = dict(obj)
-    out["apiVersion"] = resource.api_version
-    out["kind"] = resource.kind
+    here = obj.get("apiVersion") == resource.api_version
+    if here and resource.custom is not None and not resource.custom.defaulting:
+        return obj
+    out = codec.copy(obj)
+    if not here:
+        if resource.from_hub is not None:
+            out = resource.from_hub(out)
+        out["apiVersion"] = resource.api_version
+        out["kind"] = resource.kind
+    if resource.custom is not None:
+        resource.defaults(out)
     return out
+
+
+def shown(resource: Resource, entry: Entry) -> Entry:
+    """The entry as `resource` shows it: itself for nearly all, else made once and kept beside it."""
+    if as_stored(resource):
+        return entry
+    known = entry.shown
+    if known is not None and known[0] is resource:
+        return known[1]
+    seen = view(resource, entry.obj)
+    made = entry if seen is entry.obj else Entry(entry.key, entry.revision, codec.dumps(seen))
+    entry.shown = (resource, made) if made is not entry else None
+    return made
 
 
 def to_hub(resource: Resource, hub: Resource, obj: Object) -> Object:
@@ -79,6 +109,4 @@ def to_hub(resource: Resource, hub: Resource, obj: Object) -> Object:
 
 def data(resource: Resource, entry: Entry) -> bytes:
     """The entry's JSON in the version of `resource`."""
-    if is_stored_version(resource):
-        return entry.data
-    return codec.dumps(view(resource, entry.obj))
+    return shown(resource, entry).data

@@ -115,3 +115,41 @@ def _is_enabled(controller: Controller, items: list[str]) -> bool:
             return False
         star = star or item == "*"
     return star and controller.default_on
+
+
+# Upstream's service accounts (kube-system) where they are not called like the controller; RBAC goes by them
+# (system:controller:<account>).
+# "" acts as the manager itself, as upstream's token controller does.
+ACCOUNTS = {
+    "bootstrap-signer-controller": "bootstrap-signer",
+    "certificatesigningrequest-approving-controller": "certificate-controller",
+    "certificatesigningrequest-cleaner-controller": "certificate-controller",
+    "certificatesigningrequest-signing-controller": "certificate-controller",
+    "daemonset-controller": "daemon-set-controller",
+    "endpoints-controller": "endpoint-controller",
+    "endpointslice-mirroring-controller": "endpointslicemirroring-controller",
+    "garbage-collector-controller": "generic-garbage-collector",
+    "horizontal-pod-autoscaler-controller": "horizontal-pod-autoscaler",
+    "legacy-serviceaccount-token-cleaner-controller": "legacy-service-account-token-cleaner",
+    "node-ipam-controller": "node-controller",
+    "node-lifecycle-controller": "node-controller",
+    "persistentvolume-attach-detach-controller": "attachdetach-controller",
+    "persistentvolume-binder-controller": "persistent-volume-binder",
+    "persistentvolume-expander-controller": "expand-controller",
+    "persistentvolume-protection-controller": "pv-protection-controller",
+    "persistentvolumeclaim-protection-controller": "pvc-protection-controller",
+    "pod-garbage-collector-controller": "pod-garbage-collector",
+    "replicationcontroller-controller": "replication-controller",
+    "resourceclaim-controller": "resource-claim-controller",
+    "root-ca-certificate-publisher-controller": "root-ca-cert-publisher",
+    "service-cidr-controller": "service-cidrs-controller",
+    "serviceaccount-controller": "service-account-controller",
+    "serviceaccount-token-controller": "",
+    "taint-eviction-controller": "node-controller",
+    "token-cleaner-controller": "token-cleaner",
+}
+
+
+def account(controller: Controller) -> str:
+    """The service account in kube-system whose identity the controller's client carries; "" for the manager's own."""
+    return ACCOUNTS.get(controller.name, controller.name)

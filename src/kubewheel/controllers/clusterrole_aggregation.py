@@ -43,5 +43,8 @@ def _keys(old: Object | None, new: Object | None, context: Context) -> Iterable[
 
 
 CONTROLLER = Controller(
-    name="clusterrole-aggregation-controller", reconcile=reconcile, watches=(Watch(ROLES, _keys),),
-    rules=(rule("rbac.authorization.k8s.io", "clusterroles", READ + " update patch escalate"),))
+    name="clusterrole-aggregation-controller",
+    reconcile=reconcile,
+    watches=(Watch(ROLES, _keys),),
+    rules=(rule("rbac.authorization.k8s.io", "clusterroles", READ + " update patch escalate"),),
+)

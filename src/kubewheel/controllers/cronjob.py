@@ -54,17 +54,22 @@ def _latest(schedule: cron.Schedule | cron.Every, now: float) -> float | None:
 
 
 def finished(job: Object) -> str:
-    """"Complete", "Failed" or ""."""
+    """ "Complete", "Failed" or ""."""
     return next((t for t in ("Complete", "Failed") if objects.condition_status(job, t) == "True"), "")
 
 
 def expired(cj: Object, jobs: Sequence[Object]) -> list[Object]:
     """Ended jobs past the history limits, oldest first."""
     out: list[Object] = []
-    for type_, field, default in (("Complete", "successfulJobsHistoryLimit", 3), ("Failed", "failedJobsHistoryLimit", 1)):
+    for type_, field, default in (
+        ("Complete", "successfulJobsHistoryLimit", 3),
+        ("Failed", "failedJobsHistoryLimit", 1),
+    ):
         limit = cj["spec"].get(field, default)
-        ended = sorted((j for j in jobs if finished(j) == type_),
-                       key=lambda j: ((j.get("status") or {}).get("startTime", ""), j["metadata"]["name"]))
+        ended = sorted(
+            (j for j in jobs if finished(j) == type_),
+            key=lambda j: ((j.get("status") or {}).get("startTime", ""), j["metadata"]["name"]),
+        )
         out += ended[: max(len(ended) - limit, 0)]
     return out
 
@@ -102,8 +107,12 @@ async def _note_ended(context: Context, cj: Object, mine: Sequence[Object], stat
             else:
                 context.events.event(cj, "Normal", "MissingJob", f"Active job went missing: {ref['name']}")
         elif finished(job):
-            context.events.event(cj, "Normal", "SawCompletedJob",
-                                 f"Saw completed job: {ref['name']}, condition: {finished(job)}")
+            context.events.event(
+                cj,
+                "Normal",
+                "SawCompletedJob",
+                f"Saw completed job: {ref['name']}, condition: {finished(job)}",
+            )
         else:
             kept.append(ref)
     for job in mine:
@@ -114,8 +123,12 @@ async def _note_ended(context: Context, cj: Object, mine: Sequence[Object], stat
         elif not finished(job) and job["metadata"]["uid"] not in listed:
             kept.append(_ref(job))
             if not objects.is_terminating(job):
-                context.events.event(cj, "Warning", "UnexpectedJob",
-                                     f"Saw a job that the controller did not create or forgot: {job['metadata']['name']}")
+                context.events.event(
+                    cj,
+                    "Warning",
+                    "UnexpectedJob",
+                    f"Saw a job that the controller did not create or forgot: {job['metadata']['name']}",
+                )
     status.pop("active", None)
     if kept:
         status["active"] = kept
@@ -128,25 +141,36 @@ async def _schedule(context: Context, cj: Object, mine: Sequence[Object], status
     try:
         schedule = cron.parse(spec["schedule"], spec.get("timeZone"))
     except cron.CronError as e:
-        context.events.event(cj, "Warning", "UnparseableSchedule", f"unparseable schedule: {spec['schedule']}: {e}")
+        context.events.event(
+            cj, "Warning", "UnparseableSchedule", f"unparseable schedule: {spec['schedule']}: {e}"
+        )
         return None
     found = due({**cj, "status": status}, schedule, now)
     again = found.next - now + 0.1 if found.next is not None else None
     if found.missed > TOO_MANY:
-        context.events.event(cj, "Warning", "TooManyMissedTimes",
-                             f"too many missed start times: {found.missed}. Set or decrease "
-                             ".spec.startingDeadlineSeconds or check clock skew")
+        context.events.event(
+            cj,
+            "Warning",
+            "TooManyMissedTimes",
+            f"too many missed start times: {found.missed}. Set or decrease "
+            ".spec.startingDeadlineSeconds or check clock skew",
+        )
     if found.at is None:
         return again
     starting = spec.get("startingDeadlineSeconds")
     if starting is not None and found.at + starting < now:
-        context.events.event(cj, "Warning", "MissSchedule",
-                             f"Missed scheduled time to start a job: {clocks.rfc3339(found.at)}")
+        context.events.event(
+            cj, "Warning", "MissSchedule", f"Missed scheduled time to start a job: {clocks.rfc3339(found.at)}"
+        )
         return again
     policy = spec.get("concurrencyPolicy", "Allow")
     if policy == "Forbid" and status.get("active"):
-        context.events.event(cj, "Normal", "JobAlreadyActive",
-                             "Not starting job because prior execution is running and concurrency policy is Forbid")
+        context.events.event(
+            cj,
+            "Normal",
+            "JobAlreadyActive",
+            "Not starting job because prior execution is running and concurrency policy is Forbid",
+        )
         return again
     if policy == "Replace":
         for ref in list(status.get("active") or ()):
@@ -170,7 +194,9 @@ async def _create(context: Context, cj: Object, at: float) -> Object | None:
         if runner.is_terminating(e):
             return None
         if e.reason == "AlreadyExists":  # made by us before a crash or a slow cache
-            there = await context.client.get(JOBS, job["metadata"]["name"], namespace=job["metadata"]["namespace"])
+            there = await context.client.get(
+                JOBS, job["metadata"]["name"], namespace=job["metadata"]["namespace"]
+            )
             return there if ownership.is_controlled_by(there, cj) else None
         context.events.event(cj, "Warning", "FailedCreate", f"Error creating job: {e.message}")
         raise
@@ -184,25 +210,42 @@ def job_for(cj: Object, at: float) -> Object:
     meta = template.get("metadata") or {}
     zone = cron.timezone(cj["spec"].get("timeZone"))
     stamp = dt.datetime.fromtimestamp(at, zone).isoformat(timespec="seconds").replace("+00:00", "Z")
-    return {"apiVersion": "batch/v1", "kind": "Job",
-            "metadata": {"name": f"{cj['metadata']['name']}-{int(at) // 60}", "namespace": cj["metadata"]["namespace"],
-                         "labels": dict(meta.get("labels") or {}),
-                         "annotations": {**(meta.get("annotations") or {}), SCHEDULED_AT: stamp},
-                         "ownerReferences": [ownership.controller_ref(cj, "batch/v1", "CronJob")]},
-            "spec": codec.copy(template["spec"])}
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {
+            "name": f"{cj['metadata']['name']}-{int(at) // 60}",
+            "namespace": cj["metadata"]["namespace"],
+            "labels": dict(meta.get("labels") or {}),
+            "annotations": {**(meta.get("annotations") or {}), SCHEDULED_AT: stamp},
+            "ownerReferences": [ownership.controller_ref(cj, "batch/v1", "CronJob")],
+        },
+        "spec": codec.copy(template["spec"]),
+    }
 
 
 def _ref(job: Object) -> Object:
     meta = job["metadata"]
-    return {"kind": "Job", "namespace": meta["namespace"], "name": meta["name"], "uid": meta["uid"],
-            "apiVersion": "batch/v1", "resourceVersion": meta.get("resourceVersion", "")}
+    return {
+        "kind": "Job",
+        "namespace": meta["namespace"],
+        "name": meta["name"],
+        "uid": meta["uid"],
+        "apiVersion": "batch/v1",
+        "resourceVersion": meta.get("resourceVersion", ""),
+    }
 
 
 async def _delete(context: Context, cj: Object, job: Object) -> bool:
     name = job["metadata"]["name"]
     try:
-        await context.client.delete(JOBS, name, namespace=job["metadata"]["namespace"], uid=job["metadata"]["uid"],
-                                    propagation="Background")
+        await context.client.delete(
+            JOBS,
+            name,
+            namespace=job["metadata"]["namespace"],
+            uid=job["metadata"]["uid"],
+            propagation="Background",
+        )
     except errors.StatusError as e:
         if e.code == 404:
             return True
@@ -217,8 +260,16 @@ def setup(context: Context) -> None:
 
 
 CONTROLLER = Controller(
-    name="cronjob-controller", reconcile=reconcile, setup=setup,
+    name="cronjob-controller",
+    reconcile=reconcile,
+    setup=setup,
     watches=(Watch(CRONJOBS, own_key), Watch(JOBS, owner_key("CronJob"))),
-    rules=(rule("batch", "cronjobs", READ + " update"), rule("batch", "jobs", READ + " create update delete patch"),
-           rule("batch", "cronjobs/status", "update"), rule("batch", "cronjobs/finalizers", "update"),
-           rule("", "pods", "list delete"), events()))
+    rules=(
+        rule("batch", "cronjobs", READ + " update"),
+        rule("batch", "jobs", READ + " create update delete patch"),
+        rule("batch", "cronjobs/status", "update"),
+        rule("batch", "cronjobs/finalizers", "update"),
+        rule("", "pods", "list delete"),
+        events(),
+    ),
+)

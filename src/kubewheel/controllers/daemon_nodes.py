@@ -19,9 +19,13 @@ def _toleration(key: str, effect: str) -> Object:
 
 
 TOLERATIONS = (
-    _toleration("node.kubernetes.io/not-ready", "NoExecute"), _toleration("node.kubernetes.io/unreachable", "NoExecute"),
-    _toleration("node.kubernetes.io/disk-pressure", "NoSchedule"), _toleration("node.kubernetes.io/memory-pressure", "NoSchedule"),
-    _toleration("node.kubernetes.io/pid-pressure", "NoSchedule"), _toleration("node.kubernetes.io/unschedulable", "NoSchedule"))
+    _toleration("node.kubernetes.io/not-ready", "NoExecute"),
+    _toleration("node.kubernetes.io/unreachable", "NoExecute"),
+    _toleration("node.kubernetes.io/disk-pressure", "NoSchedule"),
+    _toleration("node.kubernetes.io/memory-pressure", "NoSchedule"),
+    _toleration("node.kubernetes.io/pid-pressure", "NoSchedule"),
+    _toleration("node.kubernetes.io/unschedulable", "NoSchedule"),
+)
 HOST_NETWORK = _toleration("node.kubernetes.io/network-unavailable", "NoSchedule")
 
 
@@ -44,8 +48,9 @@ def matches_term(term: Object, node: Object) -> bool:
     if not expressions and not fields:
         return False
     names = {"metadata.name": node["metadata"]["name"]}
-    return (objects.matches({"matchExpressions": list(expressions)}, objects.labels_of(node))
-            and objects.matches({"matchExpressions": list(fields)}, names))
+    return objects.matches(
+        {"matchExpressions": list(expressions)}, objects.labels_of(node)
+    ) and objects.matches({"matchExpressions": list(fields)}, names)
 
 
 def matches_affinity(spec: Object, node: Object) -> bool:
@@ -80,7 +85,8 @@ def should_run(ds: Object, node: Object) -> tuple[bool, bool]:
 
 
 def pin(pod: Object, node: str) -> None:
-    """In place: required node affinity to this node by name (the scheduler places it), and the tolerations."""
+    """In place: required node affinity to this node by name (the scheduler places it), and the
+    tolerations."""
     spec = pod["spec"]
     spec["tolerations"] = tolerations_of(spec)
     field = {"matchFields": [{"key": "metadata.name", "operator": "In", "values": [node]}]}

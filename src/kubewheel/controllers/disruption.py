@@ -16,14 +16,20 @@ from kubewheel.reconcile.controller import Context, Controller, Watch, own_key, 
 
 PDBS = "poddisruptionbudgets.policy"
 TIMEOUT = 120.0  # an eviction that did not delete its pod is forgotten
-SETS = {"ReplicaSet": "replicasets.apps", "ReplicationController": "replicationcontrollers", "StatefulSet": "statefulsets.apps"}
+SETS = {
+    "ReplicaSet": "replicasets.apps",
+    "ReplicationController": "replicationcontrollers",
+    "StatefulSet": "statefulsets.apps",
+}
 
 
 class NoScale(Exception):
     """The pods have no controller whose size is known; the message is upstream's."""
 
 
-def status_of(pdb: Object, pods: Sequence[Object], expected: int, desired: int, now: float) -> tuple[Object, float | None]:
+def status_of(
+    pdb: Object, pods: Sequence[Object], expected: int, desired: int, now: float
+) -> tuple[Object, float | None]:
     """The status, and when the first remembered eviction times out."""
     old = pdb.get("status") or {}
     disrupted, again = {}, None
@@ -34,21 +40,39 @@ def status_of(pdb: Object, pods: Sequence[Object], expected: int, desired: int, 
         if pod is not None and not objects.is_terminating(pod) and left > 0:
             disrupted[name] = stamp
             again = left if again is None else min(again, left)
-    healthy = sum(1 for p in pods if not objects.is_terminating(p) and p["metadata"]["name"] not in disrupted
-                  and objects.is_ready(p))
+    healthy = sum(
+        1
+        for p in pods
+        if not objects.is_terminating(p) and p["metadata"]["name"] not in disrupted and objects.is_ready(p)
+    )
     allowed = max(healthy - desired, 0) if expected > 0 else 0
-    status: Object = {"currentHealthy": healthy, "desiredHealthy": desired, "expectedPods": expected,
-                      "disruptionsAllowed": allowed, "observedGeneration": pdb["metadata"].get("generation", 0)}
+    status: Object = {
+        "currentHealthy": healthy,
+        "desiredHealthy": desired,
+        "expectedPods": expected,
+        "disruptionsAllowed": allowed,
+        "observedGeneration": pdb["metadata"].get("generation", 0),
+    }
     if disrupted:
         status["disruptedPods"] = disrupted
-    status["conditions"] = _condition(pdb, "True" if allowed else "False", "SufficientPods" if allowed else "InsufficientPods", "", now)
+    status["conditions"] = _condition(
+        pdb, "True" if allowed else "False", "SufficientPods" if allowed else "InsufficientPods", "", now
+    )
     return status, again
 
 
 def _condition(pdb: Object, status: str, reason: str, message: str, now: float) -> list[Object]:
-    return objects.set_condition((pdb.get("status") or {}).get("conditions") or [], {
-        "type": "DisruptionAllowed", "status": status, "reason": reason, "message": message,
-        "observedGeneration": pdb["metadata"].get("generation", 0)}, now)
+    return objects.set_condition(
+        (pdb.get("status") or {}).get("conditions") or [],
+        {
+            "type": "DisruptionAllowed",
+            "status": status,
+            "reason": reason,
+            "message": message,
+            "observedGeneration": pdb["metadata"].get("generation", 0),
+        },
+        now,
+    )
 
 
 async def reconcile(context: Context, key: str) -> float | None:
@@ -58,17 +82,27 @@ async def reconcile(context: Context, key: str) -> float | None:
         return None
     now = context.clock.now()
     event_object = objects.with_kind(pdb, "policy/v1", "PodDisruptionBudget")
-    pods = [p for p in context.cache("pods").list(namespace)
-            if objects.matches(pdb["spec"].get("selector"), objects.labels_of(p)) and not objects.is_finished(p)]
+    pods = [
+        p
+        for p in context.cache("pods").list(namespace)
+        if objects.matches(pdb["spec"].get("selector"), objects.labels_of(p)) and not objects.is_finished(p)
+    ]
     if not pods:
         context.events.event(event_object, "Normal", "NoPods", "No matching pods found")
     try:
         expected, desired = await _expected(context, pdb, pods)
     except NoScale as e:
-        context.events.event(event_object, "Warning", "CalculateExpectedPodCountFailed",
-                             f"Failed to calculate the number of expected pods: {e}")
-        status = {**(pdb.get("status") or {}), "disruptionsAllowed": 0,
-                  "conditions": _condition(pdb, "False", "SyncFailed", str(e), now)}
+        context.events.event(
+            event_object,
+            "Warning",
+            "CalculateExpectedPodCountFailed",
+            f"Failed to calculate the number of expected pods: {e}",
+        )
+        status = {
+            **(pdb.get("status") or {}),
+            "disruptionsAllowed": 0,
+            "conditions": _condition(pdb, "False", "SyncFailed", str(e), now),
+        }
         for field in ("currentHealthy", "desiredHealthy", "expectedPods"):
             status.setdefault(field, 0)
         await _write(context, pdb, status)
@@ -84,7 +118,8 @@ async def _write(context: Context, pdb: Object, status: Object) -> None:
 
 
 async def _expected(context: Context, pdb: Object, pods: Sequence[Object]) -> tuple[int, int]:
-    """(expected, desired healthy). Percentages and maxUnavailable are of the controllers' sizes, not of the pods'."""
+    """(expected, desired healthy). Percentages and maxUnavailable are of the controllers' sizes, not of
+    the pods'."""
     spec = pdb["spec"]
     if spec.get("maxUnavailable") is not None:
         expected = await _scales(context, pods)
@@ -138,7 +173,10 @@ async def _scale_of(context: Context, namespace: str, ref: Object) -> tuple[str,
 def _of_pod(old: Object | None, new: Object | None, context: Context) -> Iterable[str]:
     namespace = ((new or old) or {})["metadata"]["namespace"]
     for pdb in context.cache(PDBS).list(namespace):
-        if any(o is not None and objects.matches(pdb["spec"].get("selector"), objects.labels_of(o)) for o in (old, new)):
+        if any(
+            o is not None and objects.matches(pdb["spec"].get("selector"), objects.labels_of(o))
+            for o in (old, new)
+        ):
             yield objects.key_of(pdb)
 
 
@@ -151,9 +189,19 @@ def _of_set(old: Object | None, new: Object | None, context: Context) -> Iterabl
 
 
 CONTROLLER = Controller(
-    name="disruption-controller", reconcile=reconcile,
-    watches=(Watch(PDBS, own_key), Watch("pods", _of_pod),
-             *(Watch(r, _of_set) for r in ("deployments.apps", *SETS.values()))),
-    rules=(rule("apps", "deployments replicasets statefulsets", READ), rule("", "replicationcontrollers pods", READ),
-           rule("policy", "poddisruptionbudgets", READ), rule("policy", "poddisruptionbudgets/status", "update"),
-           rule("*", "*/scale", "get"), events()))
+    name="disruption-controller",
+    reconcile=reconcile,
+    watches=(
+        Watch(PDBS, own_key),
+        Watch("pods", _of_pod),
+        *(Watch(r, _of_set) for r in ("deployments.apps", *SETS.values())),
+    ),
+    rules=(
+        rule("apps", "deployments replicasets statefulsets", READ),
+        rule("", "replicationcontrollers pods", READ),
+        rule("policy", "poddisruptionbudgets", READ),
+        rule("policy", "poddisruptionbudgets/status", "update"),
+        rule("*", "*/scale", "get"),
+        events(),
+    ),
+)

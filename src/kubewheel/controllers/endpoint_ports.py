@@ -73,8 +73,11 @@ def hostname(pod: Object, service: Object) -> str:
 
 def selected(context: Context, service: Object) -> list[Object]:
     selector = service["spec"].get("selector") or {}
-    return [p for p in context.cache("pods").list(service["metadata"]["namespace"])
-            if selector.items() <= objects.labels_of(p).items()]
+    return [
+        p
+        for p in context.cache("pods").list(service["metadata"]["namespace"])
+        if selector.items() <= objects.labels_of(p).items()
+    ]
 
 
 def services_of_pod(old: Object | None, new: Object | None, context: Context) -> Iterable[str]:
@@ -97,9 +100,17 @@ def _relevant(old: Object, new: Object) -> bool:
 
 def _view(pod: Object) -> tuple[object, ...]:
     status = pod.get("status") or {}
-    return (objects.is_ready(pod), status.get("podIPs"), status.get("podIP"), status.get("phase"),
-            pod["spec"].get("nodeName"), pod["spec"].get("hostname"), pod["spec"].get("subdomain"),
-            objects.is_terminating(pod), objects.labels_of(pod))
+    return (
+        objects.is_ready(pod),
+        status.get("podIPs"),
+        status.get("podIP"),
+        status.get("phase"),
+        pod["spec"].get("nodeName"),
+        pod["spec"].get("hostname"),
+        pod["spec"].get("subdomain"),
+        objects.is_terminating(pod),
+        objects.labels_of(pod),
+    )
 
 
 def trigger_time(service: Object, pods: Iterable[Object]) -> str:

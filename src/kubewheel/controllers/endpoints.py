@@ -38,19 +38,28 @@ def subsets(service: Object, pods: Sequence[Object]) -> list[Object]:
             one["hostname"] = name
         if node := pod["spec"].get("nodeName"):
             one["nodeName"] = node
-        one["targetRef"] = {"kind": "Pod", "namespace": pod["metadata"]["namespace"], "name": pod["metadata"]["name"],
-                            "uid": pod["metadata"]["uid"]}
+        one["targetRef"] = {
+            "kind": "Pod",
+            "namespace": pod["metadata"]["namespace"],
+            "name": pod["metadata"]["name"],
+            "uid": pod["metadata"]["uid"],
+        }
         group = groups.setdefault(objects.canonical(ports), (ports, {}))
         group[1][pod["metadata"]["uid"]] = (one, publish or objects.is_ready(pod))
     out = []
     for ports, found in groups.values():
         subset: Object = {}
         for name, wanted in (("addresses", True), ("notReadyAddresses", False)):
-            chosen = sorted((a for a, ready in found.values() if ready is wanted), key=lambda a: (a["ip"], a["targetRef"]["uid"]))
+            chosen = sorted(
+                (a for a, ready in found.values() if ready is wanted),
+                key=lambda a: (a["ip"], a["targetRef"]["uid"]),
+            )
             if chosen:
                 subset[name] = chosen
         if ports:
-            subset["ports"] = [_port(p) for p in sorted(ports, key=lambda p: (p["name"], p["port"], p["protocol"]))]
+            subset["ports"] = [
+                _port(p) for p in sorted(ports, key=lambda p: (p["name"], p["port"], p["protocol"]))
+            ]
         out.append(subset)
     return sorted(out, key=objects.canonical)
 
@@ -96,17 +105,30 @@ async def reconcile(context: Context, key: str) -> None:
             await context.client.update("endpoints", new)
     except errors.StatusError as e:
         if not runner.is_terminating(e) and e.code != 409:
-            target = {"apiVersion": "v1", "kind": "Endpoints", "metadata": {"name": name, "namespace": namespace}}
+            target = {
+                "apiVersion": "v1",
+                "kind": "Endpoints",
+                "metadata": {"name": name, "namespace": namespace},
+            }
             word = "create" if old is None else "update"
-            context.events.event(target, "Warning", f"FailedTo{word.capitalize()}Endpoint",
-                                 f"Failed to {word} endpoint for service {key}: {e.message}")
+            context.events.event(
+                target,
+                "Warning",
+                f"FailedTo{word.capitalize()}Endpoint",
+                f"Failed to {word} endpoint for service {key}: {e.message}",
+            )
         if not runner.is_terminating(e):
             raise
 
 
 def desired(service: Object, old: Object | None, found: list[Object], over: bool) -> Object:
-    new: Object = codec.copy(old) if old is not None else {
-        "metadata": {"name": service["metadata"]["name"], "namespace": service["metadata"]["namespace"]}}
+    new: Object = (
+        codec.copy(old)
+        if old is not None
+        else {
+            "metadata": {"name": service["metadata"]["name"], "namespace": service["metadata"]["namespace"]}
+        }
+    )
     new |= {"apiVersion": "v1", "kind": "Endpoints"}
     new["subsets"] = found
     labels = dict(objects.labels_of(service))
@@ -144,12 +166,20 @@ async def _delete(context: Context, namespace: str, name: str) -> None:
 
 def _gone(old: Object | None, new: Object | None, context: Context) -> Iterable[str]:
     obj = new or old
-    if obj is not None and (new is None or context.cache("services").get(obj["metadata"]["namespace"], obj["metadata"]["name"])):
+    if obj is not None and (
+        new is None or context.cache("services").get(obj["metadata"]["namespace"], obj["metadata"]["name"])
+    ):
         yield objects.key_of(obj)
 
 
 CONTROLLER = Controller(
-    name="endpoints-controller", reconcile=reconcile,
+    name="endpoints-controller",
+    reconcile=reconcile,
     watches=(Watch("services", own_key), Watch("pods", members.services_of_pod), Watch("endpoints", _gone)),
-    rules=(rule("", "services pods", READ), rule("", "endpoints", READ + " create update delete"),
-           rule("", "endpoints/restricted", "create"), events()))
+    rules=(
+        rule("", "services pods", READ),
+        rule("", "endpoints", READ + " create update delete"),
+        rule("", "endpoints/restricted", "create"),
+        events(),
+    ),
+)

@@ -35,10 +35,16 @@ def endpoint_of(service: Object, pod: Object, node: Object | None, family: str) 
         return None
     serving, terminating = objects.is_ready(pod), objects.is_terminating(pod)
     ready = bool(service["spec"].get("publishNotReadyAddresses")) or (serving and not terminating)
-    out: Object = {"addresses": [ip],
-                   "conditions": {"ready": ready, "serving": serving, "terminating": terminating},
-                   "targetRef": {"kind": "Pod", "namespace": pod["metadata"]["namespace"],
-                                 "name": pod["metadata"]["name"], "uid": pod["metadata"]["uid"]}}
+    out: Object = {
+        "addresses": [ip],
+        "conditions": {"ready": ready, "serving": serving, "terminating": terminating},
+        "targetRef": {
+            "kind": "Pod",
+            "namespace": pod["metadata"]["namespace"],
+            "name": pod["metadata"]["name"],
+            "uid": pod["metadata"]["uid"],
+        },
+    }
     if name := pod["spec"].get("nodeName"):
         out["nodeName"] = name
     zone = objects.labels_of(node).get(ZONE) if node is not None else None
@@ -70,9 +76,16 @@ class Changes:
     delete: list[Object] = field(default_factory=list)
 
 
-def pack(service: Object, family: str, wanted: Sequence[tuple[list[Object], Object]], existing: Sequence[Object], *,
-         limit: int = 100) -> Changes:
-    """`wanted` is (ports, endpoint) pairs. Existing slices are kept and filled; few writes rather than full slices."""
+def pack(
+    service: Object,
+    family: str,
+    wanted: Sequence[tuple[list[Object], Object]],
+    existing: Sequence[Object],
+    *,
+    limit: int = 100,
+) -> Changes:
+    """`wanted` is (ports, endpoint) pairs. Existing slices are kept and filled; few writes rather than
+    full slices."""
     groups: dict[bytes, tuple[list[Object], dict[str, Object]]] = {}
     for ports, endpoint in wanted:
         groups.setdefault(objects.canonical(ports), (ports, {}))[1][endpoint["targetRef"]["uid"]] = endpoint
@@ -84,7 +97,11 @@ def pack(service: Object, family: str, wanted: Sequence[tuple[list[Object], Obje
     for one in existing:
         by_ports.setdefault(objects.canonical(one.get("ports") or []), []).append(one)
     for hash_, (ports, endpoints) in groups.items():
-        mine = by_ports.pop(objects.canonical(ports), []) if hash_ != b"" else by_ports.pop(objects.canonical([]), [])
+        mine = (
+            by_ports.pop(objects.canonical(ports), [])
+            if hash_ != b""
+            else by_ports.pop(objects.canonical([]), [])
+        )
         _pack_group(changes, service, family, ports, endpoints, mine, labels, limit)
     for left in by_ports.values():
         changes.delete += left
@@ -92,8 +109,16 @@ def pack(service: Object, family: str, wanted: Sequence[tuple[list[Object], Obje
     return changes
 
 
-def _pack_group(changes: Changes, service: Object, family: str, ports: list[Object], endpoints: dict[str, Object],
-                mine: list[Object], labels: dict[str, str], limit: int) -> None:
+def _pack_group(
+    changes: Changes,
+    service: Object,
+    family: str,
+    ports: list[Object],
+    endpoints: dict[str, Object],
+    mine: list[Object],
+    labels: dict[str, str],
+    limit: int,
+) -> None:
     left = dict(endpoints)
     kept: list[tuple[Object, list[Object]]] = []
     for one in mine:
@@ -105,7 +130,7 @@ def _pack_group(changes: Changes, service: Object, family: str, ports: list[Obje
         kept.append((one, stay))
     # What is new goes first where something is written anyway, fullest first.
     rest = list(left.values())
-    for one, stay in sorted(kept, key=lambda k: (k[1] == (k[0].get("endpoints") or []), -len(k[1]))):
+    for _, stay in sorted(kept, key=lambda k: (k[1] == (k[0].get("endpoints") or []), -len(k[1]))):
         if rest and len(stay) < limit:
             room = limit - len(stay)
             stay += rest[:room]
@@ -142,14 +167,23 @@ def labels_of(service: Object) -> dict[str, str]:
     return labels | {SERVICE_NAME: service["metadata"]["name"], MANAGED_BY: MANAGER}
 
 
-def new_slice(service: Object, family: str, ports: list[Object], endpoints: list[Object], labels: dict[str, str]) -> Object:
+def new_slice(
+    service: Object, family: str, ports: list[Object], endpoints: list[Object], labels: dict[str, str]
+) -> Object:
     meta = service["metadata"]
     prefix = f"{meta['name']}-"
     out: Object = {
-        "apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice",
-        "metadata": {"generateName": prefix, "namespace": meta["namespace"], "labels": dict(labels),
-                     "ownerReferences": [controller_ref(service, "v1", "Service")]},
-        "addressType": family, "endpoints": endpoints}
+        "apiVersion": "discovery.k8s.io/v1",
+        "kind": "EndpointSlice",
+        "metadata": {
+            "generateName": prefix,
+            "namespace": meta["namespace"],
+            "labels": dict(labels),
+            "ownerReferences": [controller_ref(service, "v1", "Service")],
+        },
+        "addressType": family,
+        "endpoints": endpoints,
+    }
     out["ports"] = ports or None
     if out["ports"] is None:
         del out["ports"]
@@ -163,12 +197,19 @@ async def reconcile(context: Context, key: str) -> float | None:
     if service is None:
         expectations.forget(key)
         return None
-    if service["spec"].get("type") == "ExternalName" or service["spec"].get("selector") is None \
-            or "deletionTimestamp" in service["metadata"]:
+    if (
+        service["spec"].get("type") == "ExternalName"
+        or not service["spec"].get("selector")
+        or "deletionTimestamp" in service["metadata"]
+    ):
         return None
     if not expectations.satisfied(key, context.cache(SLICES)):
         return 1.0
-    mine = [s for s in context.cache(SLICES).by_index("service", key) if objects.labels_of(s).get(MANAGED_BY) == MANAGER]
+    mine = [
+        s
+        for s in context.cache(SLICES).by_index("service", key)
+        if objects.labels_of(s).get(MANAGED_BY) == MANAGER
+    ]
     pods = members.selected(context, service)
     families = members.families(service)
     limit = int(settings.get(context, "max-endpoints-per-slice", 100))
@@ -185,7 +226,11 @@ async def reconcile(context: Context, key: str) -> float | None:
             if endpoint is not None:
                 wanted.append((members.ports_of(service, pod), endpoint))
         changes = pack(service, family, wanted, [s for s in mine if s["addressType"] == family], limit=limit)
-        for verb, objs in (("create", changes.create), ("update", changes.update), ("delete", changes.delete)):
+        for verb, objs in (
+            ("create", changes.create),
+            ("update", changes.update),
+            ("delete", changes.delete),
+        ):
             for obj in objs:
                 await _write(context, service, key, verb, obj, trigger)
     return None
@@ -204,8 +249,12 @@ async def _write(context: Context, service: Object, key: str, verb: str, obj: Ob
         if runner.is_terminating(e) or (verb == "delete" and e.code == 404):
             return
         if e.code != 409:
-            context.events.event(service, "Warning", "FailedToUpdateEndpointSlices",
-                                 f"Error updating Endpoint Slices for Service {key}: {e.message}")
+            context.events.event(
+                service,
+                "Warning",
+                "FailedToUpdateEndpointSlices",
+                f"Error updating Endpoint Slices for Service {key}: {e.message}",
+            )
         raise
 
 
@@ -236,8 +285,19 @@ def _of_node(old: Object | None, new: Object | None, context: Context) -> Iterab
 
 
 CONTROLLER = Controller(
-    name="endpointslice-controller", reconcile=reconcile, setup=setup,
-    watches=(Watch("services", own_key), Watch("pods", members.services_of_pod), Watch(SLICES, _of_slice),
-             Watch("nodes", _of_node)),
-    rules=(rule("", "nodes pods services", READ), rule("", "services/finalizers", "update"),
-           rule("discovery.k8s.io", "endpointslices", READ + " create update delete"), events()))
+    name="endpointslice-controller",
+    reconcile=reconcile,
+    setup=setup,
+    watches=(
+        Watch("services", own_key),
+        Watch("pods", members.services_of_pod),
+        Watch(SLICES, _of_slice),
+        Watch("nodes", _of_node),
+    ),
+    rules=(
+        rule("", "nodes pods services", READ),
+        rule("", "services/finalizers", "update"),
+        rule("discovery.k8s.io", "endpointslices", READ + " create update delete"),
+        events(),
+    ),
+)

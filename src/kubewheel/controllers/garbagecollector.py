@@ -1,7 +1,10 @@
-"""Deletes what nobody owns any more: background, foreground and orphaning deletion over all resources, CRDs included.
+"""Deletes what nobody owns any more: background, foreground and orphaning deletion over all resources,
+CRDs included.
 
-In: a cache per discovered resource (list, watch, delete), discovery every 30 s and at once when a CRD changes.
-Out: deletions, owner references and finalizers taken off. The graph is in gc_graph.py; here one key is one uid.
+In: a cache per discovered resource (list, watch, delete), discovery every 30 s and at once when a CRD
+changes.
+Out: deletions, owner references and finalizers taken off. The graph is in gc_graph.py; here one key is one
+uid.
 """
 
 from __future__ import annotations
@@ -60,8 +63,11 @@ async def sync_monitors(context: Context) -> None:
     state: State = context.state
     found = await discovery.discover(context.client)
     state.kinds = dict(found.kinds)
-    wanted = {r.gvr: r for r in found.with_verbs("list", "watch", "delete")
-              if (r.gvr.group, r.gvr.plural) not in IGNORED}
+    wanted = {
+        r.gvr: r
+        for r in found.with_verbs("list", "watch", "delete")
+        if (r.gvr.group, r.gvr.plural) not in IGNORED
+    }
     for gvr, resource in wanted.items():
         if gvr not in state.watched:
             state.watched.add(gvr)
@@ -75,7 +81,9 @@ async def sync_monitors(context: Context) -> None:
         state.graph.forget_resource(gvr)
 
 
-def _observer(graph: Graph, resource: discovery.ApiResource) -> Callable[[Object | None, Object | None], None]:
+def _observer(
+    graph: Graph, resource: discovery.ApiResource
+) -> Callable[[Object | None, Object | None], None]:
     def observe(old: Object | None, new: Object | None) -> None:
         graph.observe(resource.gvr, resource.kind, old, new)
 
@@ -129,10 +137,14 @@ async def _owner(context: Context, ref: Object, namespace: str) -> Object | None
         context.state.kinds = dict(found.kinds)
         resource = context.state.kinds.get((ref["apiVersion"], ref["kind"]))
         if resource is None:
-            raise errors.status_error(404, "NotFound", f'no matches for kind "{ref["kind"]}" in version "{ref["apiVersion"]}"')
+            raise errors.status_error(
+                404, "NotFound", f'no matches for kind "{ref["kind"]}" in version "{ref["apiVersion"]}"'
+            )
     if resource.namespaced and not namespace:
         return None  # a cluster-scoped object cannot be owned by a namespaced one
-    found_owner = await context.client.find(resource.gvr, ref["name"], namespace=namespace if resource.namespaced else None)
+    found_owner = await context.client.find(
+        resource.gvr, ref["name"], namespace=namespace if resource.namespaced else None
+    )
     return found_owner if found_owner is not None and found_owner["metadata"]["uid"] == ref["uid"] else None
 
 
@@ -149,7 +161,8 @@ async def _collect(context: Context, node: Node, live: Object) -> None:
         return
     graph: Graph = context.state.graph
     if waiting and node.dependents:
-        # All that holds it waits for it: it waits for its own dependents first. A dependent that is itself waiting
+        # All that holds it waits for it: it waits for its own dependents first. A dependent that is itself
+        # waiting
         # means a circle; it is broken here by no longer blocking.
         if any(graph.nodes[u].deleting_dependents for u in node.dependents if u in graph.nodes):
             await _patch_refs(context, node, live, [{**r, "blockOwnerDeletion": False} for r in refs])
@@ -160,8 +173,9 @@ async def _collect(context: Context, node: Node, live: Object) -> None:
     await _delete(context, node, live, policy)
 
 
-async def _classify(context: Context, node: Node,
-                    refs: Iterable[Object]) -> tuple[list[Object], list[Object], list[Object]]:
+async def _classify(
+    context: Context, node: Node, refs: Iterable[Object]
+) -> tuple[list[Object], list[Object], list[Object]]:
     solid: list[Object] = []
     waiting: list[Object] = []
     dangling: list[Object] = []
@@ -169,7 +183,9 @@ async def _classify(context: Context, node: Node,
         owner = await _owner(context, ref, node.namespace)
         if owner is None:
             dangling.append(ref)
-        elif "deletionTimestamp" in owner["metadata"] and FOREGROUND in (owner["metadata"].get("finalizers") or ()):
+        elif "deletionTimestamp" in owner["metadata"] and FOREGROUND in (
+            owner["metadata"].get("finalizers") or ()
+        ):
             waiting.append(ref)
         else:
             solid.append(ref)
@@ -222,8 +238,9 @@ async def _patch(context: Context, node: Node, live: Object, changes: Object) ->
     assert node.gvr is not None
     meta = {"uid": node.uid, "resourceVersion": live["metadata"]["resourceVersion"], **changes}
     try:
-        await context.client.patch(node.gvr, node.name, {"metadata": meta}, namespace=node.namespace or None,
-                                   type=MERGE_PATCH)
+        await context.client.patch(
+            node.gvr, node.name, {"metadata": meta}, namespace=node.namespace or None, type=MERGE_PATCH
+        )
     except errors.StatusError as e:
         if e.code != 404:
             raise
@@ -232,13 +249,24 @@ async def _patch(context: Context, node: Node, live: Object, changes: Object) ->
 async def _delete(context: Context, node: Node, live: Object, policy: str) -> None:
     assert node.gvr is not None
     try:
-        await context.client.delete(node.gvr, node.name, namespace=node.namespace or None, uid=node.uid,
-                                    resource_version=live["metadata"]["resourceVersion"], propagation=policy)
+        await context.client.delete(
+            node.gvr,
+            node.name,
+            namespace=node.namespace or None,
+            uid=node.uid,
+            resource_version=live["metadata"]["resourceVersion"],
+            propagation=policy,
+        )
     except errors.StatusError as e:
         if e.code != 404:
             raise
 
 
 CONTROLLER = Controller(
-    name="garbage-collector-controller", reconcile=reconcile, run=run, setup=setup, workers=20,
-    rules=(rule("*", "*", "get list watch patch update delete"), events()))
+    name="garbage-collector-controller",
+    reconcile=reconcile,
+    run=run,
+    setup=setup,
+    workers=20,
+    rules=(rule("*", "*", "get list watch patch update delete"), events()),
+)

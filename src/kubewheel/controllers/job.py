@@ -1,17 +1,19 @@
 """Jobs: pods until enough of them have succeeded.
 
-In: jobs, pods. Out: pods, finalizers off counted pods, job status and conditions. Decisions: job_plan.py, job_indexes.py.
-A pod is counted exactly once: it goes to status.uncountedTerminatedPods, then its finalizer is removed, then it is in
+In: jobs, pods. Out: pods, finalizers off counted pods, job status and conditions. Decisions: job_plan.py,
+job_indexes.py.
+A pod is counted exactly once: it goes to status.uncountedTerminatedPods, then its finalizer is removed,
+then it is in
 the numbers (upstream's job tracking); a crash between any two steps counts neither twice nor never.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from kubewheel.api import errors
 from kubewheel.api.resource import Object
-from kubewheel.client.client import STRATEGIC_PATCH
+from kubewheel.client.client import MERGE_PATCH
 from kubewheel.controllers import job_plan as plan
 from kubewheel.controllers.rules import READ, events, rule
 from kubewheel.reconcile import objects, ownership, pods
@@ -19,6 +21,7 @@ from kubewheel.reconcile.controller import Context, Controller, Watch, own_key, 
 from kubewheel.reconcile.expectations import Expectations
 
 JOBS = "jobs.batch"
+TRACKED = "job-tracked"
 
 
 async def reconcile(context: Context, key: str) -> float | None:
@@ -27,8 +30,11 @@ async def reconcile(context: Context, key: str) -> float | None:
     cached = context.cache(JOBS).get(namespace, name)
     if cached is None:
         expectations.forget(key)
+        await _free_pods(context, key)
         return None
-    if not expectations.satisfied(key, context.cache("pods")) or not expectations.satisfied("job/" + key, context.cache(JOBS)):
+    if not expectations.satisfied(key, context.cache("pods")) or not expectations.satisfied(
+        "job/" + key, context.cache(JOBS)
+    ):
         return 1.0
     job = objects.with_kind(cached, "batch/v1", "Job")
     if job["spec"].get("managedBy", plan.CONTROLLER_NAME) != plan.CONTROLLER_NAME:
@@ -39,17 +45,26 @@ async def reconcile(context: Context, key: str) -> float | None:
                 await _remove_finalizer(context, key, pod)
         return None
     owned = await ownership.claim(
-        context.client, context.cache("pods"), job, owner_resource=JOBS, api_version="batch/v1", kind="Job",
-        resource="pods", selects=lambda p: objects.matches(job["spec"]["selector"], objects.labels_of(p)),
-        adopt_finalizers=(plan.FINALIZER,), release_finalizers=(plan.FINALIZER,))
+        context.client,
+        context.cache("pods"),
+        job,
+        owner_resource=JOBS,
+        api_version="batch/v1",
+        kind="Job",
+        resource="pods",
+        selects=lambda p: objects.matches(job["spec"]["selector"], objects.labels_of(p)),
+        adopt_finalizers=(plan.FINALIZER,),
+        release_finalizers=(plan.FINALIZER,),
+    )
     return await _sync(context, key, job, owned)
 
 
 async def _sync(context: Context, key: str, job: Object, owned: Sequence[Object]) -> float | None:
     now = context.clock.now()
     todo = plan.plan(job, owned, now)
-    for pod in todo.delete:
-        await pods.delete(context, job, pod, key=key, expectations=context.state)
+    for pod in todo.release:
+        await _remove_finalizer(context, key, pod)
+    await pods.delete_many(context, job, [*todo.delete, *todo.release], key=key, expectations=context.state)
     for count, reason, message in todo.notes:
         context.events.event(job, "Normal" if count else "Warning", reason, message)
     if todo.create:
@@ -90,17 +105,51 @@ async def _remove_finalizer(context: Context, key: str, pod: Object) -> None:
     if not plan.has_finalizer(pod):
         return
     meta = pod["metadata"]
-    patch = {"metadata": {"uid": meta["uid"], "$deleteFromPrimitiveList/finalizers": [plan.FINALIZER]}}
+    # With the resource version: a lost race is raised, so that a pod is never counted with its finalizer
+    # still on.
+    patch = {
+        "metadata": {
+            "uid": meta["uid"],
+            "resourceVersion": meta["resourceVersion"],
+            "finalizers": [f for f in meta["finalizers"] if f != plan.FINALIZER],
+        }
+    }
     try:
-        answer = await context.client.patch("pods", meta["name"], patch, namespace=meta["namespace"], type=STRATEGIC_PATCH)
+        answer = await context.client.patch(
+            "pods", meta["name"], patch, namespace=meta["namespace"], type=MERGE_PATCH
+        )
     except errors.StatusError as e:
-        if e.code not in (404, 409):
+        if e.code != 404:
             raise
         return
     if "deletionTimestamp" not in meta:
         context.state.wrote(key, answer)
     else:
         context.state.deleted(key, pod)
+
+
+async def _free_pods(context: Context, key: str) -> None:
+    """The Job is gone: nobody will count its pods any more, so nothing may hold them."""
+    cache = context.cache("pods")
+    namespace, _ = split_key(key)
+    for pod in (*cache.by_index(TRACKED, key), *cache.by_index(TRACKED, f"{namespace}/")):
+        ref = ownership.controller_of(pod)
+        if ref is None and _may_be_adopted(context, pod):
+            continue
+        await _remove_finalizer(context, key, pod)
+
+
+def _may_be_adopted(context: Context, pod: Object) -> bool:
+    jobs = context.cache(JOBS).list(pod["metadata"]["namespace"])
+    return any(_selects(job, pod) and not objects.is_terminating(job) for job in jobs)
+
+
+def _tracked(pod: Object) -> Iterable[str]:
+    """Pods that carry our finalizer, by Job; "namespace/" for orphans."""
+    if plan.has_finalizer(pod):
+        ref = ownership.controller_of(pod)
+        if ref is None or ref["kind"] == "Job":
+            yield f"{pod['metadata']['namespace']}/{ref['name'] if ref else ''}"
 
 
 def _pod(job: Object, index: int | None, failures: int) -> Object:
@@ -115,8 +164,10 @@ def _pod(job: Object, index: int | None, failures: int) -> Object:
         meta["annotations"][plan.INDEX_FAILURES] = str(failures)
     meta["generateName"] = f"{job['metadata']['name']}-{index}-"
     spec["hostname"] = f"{job['metadata']['name']}-{index}"
-    env = {"name": "JOB_COMPLETION_INDEX",
-           "valueFrom": {"fieldRef": {"fieldPath": f"metadata.annotations['{plan.INDEX}']"}}}
+    env = {
+        "name": "JOB_COMPLETION_INDEX",
+        "valueFrom": {"fieldRef": {"fieldPath": f"metadata.annotations['{plan.INDEX}']"}},
+    }
     for container in (*spec.get("containers", ()), *(spec.get("initContainers") or ())):
         if not any(e["name"] == env["name"] for e in container.get("env") or ()):
             container["env"] = [*(container.get("env") or ()), env]
@@ -129,12 +180,20 @@ def _selects(job: Object, pod: Object) -> bool:
 
 def setup(context: Context) -> Expectations:
     ownership.index_by_controller(context.cache("pods"))
+    context.cache("pods").add_index(TRACKED, _tracked)
     return Expectations()
 
 
 CONTROLLER = Controller(
-    name="job-controller", reconcile=reconcile, setup=setup,
+    name="job-controller",
+    reconcile=reconcile,
+    setup=setup,
     watches=(Watch(JOBS, own_key), Watch("pods", pods.keys_of_owner_or_orphan(JOBS, "Job", _selects))),
-    rules=(rule("batch", "jobs", READ + " update patch"), rule("batch", "jobs/status", "update"),
-           rule("batch", "jobs/finalizers", "update"), rule("", "pods", "list watch create delete patch"), events()))
-
+    rules=(
+        rule("batch", "jobs", READ + " update patch"),
+        rule("batch", "jobs/status", "update"),
+        rule("batch", "jobs/finalizers", "update"),
+        rule("", "pods", "list watch create delete patch"),
+        events(),
+    ),
+)

@@ -29,13 +29,16 @@ def render(indexes: Iterable[int]) -> str:
         while j + 1 < len(ordered) and ordered[j + 1] == ordered[j] + 1:
             j += 1
         first, last = ordered[i], ordered[j]
-        out.append(str(first) if first == last else f"{first},{last}" if last == first + 1 else f"{first}-{last}")
+        out.append(
+            str(first) if first == last else f"{first},{last}" if last == first + 1 else f"{first}-{last}"
+        )
         i = j + 1
     return ",".join(out)
 
 
 def failure_action(job: Object, pod: Object) -> tuple[str, str]:
-    """(action, message) of the first podFailurePolicy rule that matches: FailJob, FailIndex, Ignore, Count; "" for none."""
+    """(action, message) of the first podFailurePolicy rule that matches: FailJob, FailIndex, Ignore,
+    Count; "" for none."""
     for number, rule in enumerate((job["spec"].get("podFailurePolicy") or {}).get("rules") or ()):
         why = _matches(rule, pod)
         if why:

@@ -25,7 +25,9 @@ def free_range(cluster: str, mask: int, used: Iterable[str]) -> str | None:
     wide = [n for n in taken if n.prefixlen < mask]
     first = int(whole.network_address) // step
     for index in range(first, first + (1 << max(mask - whole.prefixlen, 0))):
-        address = ipaddress.ip_address(index * step) if whole.version == 4 else ipaddress.IPv6Address(index * step)
+        address = (
+            ipaddress.ip_address(index * step) if whole.version == 4 else ipaddress.IPv6Address(index * step)
+        )
         if index not in busy and not any(address in n for n in wide):
             return f"{address}/{mask}"
     return None
@@ -44,12 +46,22 @@ async def reconcile(context: Context, key: str) -> None:
     ranges = []
     for cluster in str(settings.get(context, "cluster-cidr", "10.244.0.0/16")).split(","):
         v6 = ":" in cluster
-        family_mask = settings.get(context, "node-cidr-mask-size-ipv6" if v6 else "node-cidr-mask-size-ipv4", 64 if v6 else 24)
+        family_mask = settings.get(
+            context, "node-cidr-mask-size-ipv6" if v6 else "node-cidr-mask-size-ipv4", 64 if v6 else 24
+        )
         mask = int(family_mask if v6 else settings.get(context, "node-cidr-mask-size", family_mask))
         found = free_range(cluster, mask, used)
         if found is None:
-            context.events.event({"kind": "Node", "apiVersion": "v1", "metadata": {"name": key, "uid": node["metadata"]["uid"]}},
-                                 "Normal", "CIDRNotAvailable", f"Node {key} status is now: CIDRNotAvailable")
+            context.events.event(
+                {
+                    "kind": "Node",
+                    "apiVersion": "v1",
+                    "metadata": {"name": key, "uid": node["metadata"]["uid"]},
+                },
+                "Normal",
+                "CIDRNotAvailable",
+                f"Node {key} status is now: CIDRNotAvailable",
+            )
             raise RuntimeError(f"no free range in {cluster} for node {key}")
         ranges.append(found)
     given[key] = ranges
@@ -63,6 +75,10 @@ def _without_range(old: Object | None, new: Object | None, context: Context) -> 
 
 
 CONTROLLER = Controller(
-    name="node-ipam-controller", reconcile=reconcile, setup=lambda context: {}, watches=(Watch("nodes", _without_range),),
+    name="node-ipam-controller",
+    reconcile=reconcile,
+    setup=lambda context: {},
+    watches=(Watch("nodes", _without_range),),
     workers=1,  # one allocator: two nodes never get one range
-    rules=(rule("", "nodes", READ + " update patch"), rule("", "nodes/status", "patch"), events()))
+    rules=(rule("", "nodes", READ + " update patch"), rule("", "nodes/status", "patch"), events()),
+)

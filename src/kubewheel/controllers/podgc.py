@@ -1,4 +1,5 @@
-"""Deletes pods nobody will end: past the terminated threshold, on nodes that are gone, never scheduled and terminating,
+"""Deletes pods nobody will end: past the terminated threshold, on nodes that are gone, never scheduled and
+terminating,
 and on nodes out of service. Every 20 s.
 
 In: pods, nodes. Out: pod status (Failed, DisruptionTarget), forced deletions.
@@ -50,8 +51,13 @@ def terminated(pods: list[Object], threshold: int) -> list[Object]:
     if threshold <= 0:
         return []
     ended = [p for p in pods if objects.phase(p) not in ("Pending", "Running", "Unknown")]
-    ended.sort(key=lambda p: ((p.get("status") or {}).get("reason") != "Evicted",
-                              p["metadata"].get("creationTimestamp", ""), p["metadata"]["name"]))
+    ended.sort(
+        key=lambda p: (
+            (p.get("status") or {}).get("reason") != "Evicted",
+            p["metadata"].get("creationTimestamp", ""),
+            p["metadata"]["name"],
+        )
+    )
     return ended[: max(len(ended) - threshold, 0)]
 
 
@@ -60,7 +66,9 @@ def _out_of_service(node: Object) -> bool:
     return not ready and any(t["key"] == OUT_OF_SERVICE for t in (node.get("spec") or {}).get("taints") or ())
 
 
-async def _gone(context: Context, pods: list[Object], nodes: dict[str, Object], missing: dict[str, float]) -> list[str]:
+async def _gone(
+    context: Context, pods: list[Object], nodes: dict[str, Object], missing: dict[str, float]
+) -> list[str]:
     """Nodes that pods name and that have been missing for 40 s, checked against the server."""
     now = asyncio.get_running_loop().time()
     wanted = {n for p in pods if (n := p["spec"].get("nodeName"))} - nodes.keys()
@@ -69,7 +77,10 @@ async def _gone(context: Context, pods: list[Object], nodes: dict[str, Object], 
             del missing[name]
     out = []
     for name in sorted(wanted):
-        if now - missing.setdefault(name, now) >= QUARANTINE and await context.client.find("nodes", name) is None:
+        if (
+            now - missing.setdefault(name, now) >= QUARANTINE
+            and await context.client.find("nodes", name) is None
+        ):
             out.append(name)
     return out
 
@@ -83,17 +94,33 @@ async def _delete(context: Context, pod: Object, orphaned: str | None) -> None:
             status = new.setdefault("status", {})
             status["phase"] = "Failed"
             if orphaned:
-                status["conditions"] = objects.set_condition(status.get("conditions") or [], {
-                    "type": "DisruptionTarget", "status": "True", "reason": "DeletionByPodGC", "message": orphaned},
-                    context.clock.now())
+                status["conditions"] = objects.set_condition(
+                    status.get("conditions") or [],
+                    {
+                        "type": "DisruptionTarget",
+                        "status": "True",
+                        "reason": "DeletionByPodGC",
+                        "message": orphaned,
+                    },
+                    context.clock.now(),
+                )
             await context.client.update_status("pods", new)
-        await context.client.delete("pods", meta["name"], namespace=meta["namespace"], uid=meta["uid"], grace=0)
+        await context.client.delete(
+            "pods", meta["name"], namespace=meta["namespace"], uid=meta["uid"], grace=0
+        )
     except errors.StatusError as e:
         if e.code not in (404, 409):
             raise
 
 
 CONTROLLER = Controller(
-    name="pod-garbage-collector-controller", run=run, reads=("pods", "nodes"),
-    rules=(rule("", "pods", "list watch delete"), rule("", "nodes", READ), rule("", "pods/status", "patch update"),
-           events()))
+    name="pod-garbage-collector-controller",
+    run=run,
+    reads=("pods", "nodes"),
+    rules=(
+        rule("", "pods", "list watch delete"),
+        rule("", "nodes", READ),
+        rule("", "pods/status", "patch update"),
+        events(),
+    ),
+)

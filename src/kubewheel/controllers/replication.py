@@ -18,5 +18,9 @@ def _selects(rc: Object, pod: Object) -> bool:
 FLAVOR = replicaset.Flavor("replicationcontrollers", "v1", "ReplicationController", _selects)
 
 CONTROLLER = Controller(
-    name="replicationcontroller-controller", reconcile=replicaset.make_reconcile(FLAVOR),
-    watches=replicaset.watches(FLAVOR), rules=replicaset.rules("", "replicationcontrollers"), setup=replicaset.setup)
+    name="replicationcontroller-controller",
+    reconcile=replicaset.make_reconcile(FLAVOR),
+    watches=replicaset.watches(FLAVOR),
+    rules=replicaset.rules("", "replicationcontrollers"),
+    setup=replicaset.setup,
+)

@@ -15,9 +15,11 @@ from kubewheel.reconcile import runner
 from kubewheel.reconcile.controller import Context, Controller, Watch, own_key
 
 NAME = "kube-root-ca.crt"
-DESCRIPTION = ("Contains a CA bundle that can be used to verify the kube-apiserver when using internal endpoints such as "
-               "the internal service IP or kubernetes.default.svc. No other usage is guaranteed across distributions of "
-               "Kubernetes clusters.")
+DESCRIPTION = (
+    "Contains a CA bundle that can be used to verify the kube-apiserver when using internal endpoints such as "
+    "the internal service IP or kubernetes.default.svc. No other usage is guaranteed across distributions of "
+    "Kubernetes clusters."
+)
 
 
 async def reconcile(context: Context, key: str) -> None:
@@ -29,10 +31,19 @@ async def reconcile(context: Context, key: str) -> None:
     found = context.cache("configmaps").get(key, NAME)
     try:
         if found is None:
-            await context.client.create("configmaps", {
-                "apiVersion": "v1", "kind": "ConfigMap",
-                "metadata": {"name": NAME, "namespace": key, "annotations": annotations}, "data": data})
-        elif found.get("data") != data or not annotations.items() <= (found["metadata"].get("annotations") or {}).items():
+            await context.client.create(
+                "configmaps",
+                {
+                    "apiVersion": "v1",
+                    "kind": "ConfigMap",
+                    "metadata": {"name": NAME, "namespace": key, "annotations": annotations},
+                    "data": data,
+                },
+            )
+        elif (
+            found.get("data") != data
+            or not annotations.items() <= (found["metadata"].get("annotations") or {}).items()
+        ):
             new = codec.copy(found)
             new["data"] = data
             new["metadata"].setdefault("annotations", {}).update(annotations)
@@ -49,7 +60,9 @@ def _changed(old: Object | None, new: Object | None, context: Context) -> Iterab
 
 
 CONTROLLER = Controller(
-    name="root-ca-certificate-publisher-controller", reconcile=reconcile,
+    name="root-ca-certificate-publisher-controller",
+    reconcile=reconcile,
     setup=lambda context: settings.pem(context, "root-ca"),
     watches=(Watch("namespaces", own_key), Watch("configmaps", _changed)),
-    rules=(rule("", "configmaps", "create update"), rule("", "namespaces configmaps", READ), events()))
+    rules=(rule("", "configmaps", "create update"), rule("", "namespaces configmaps", READ), events()),
+)

@@ -16,4 +16,8 @@ def rule(group: str, resources: str, verbs: str) -> dict[str, Any]:
 
 
 def events() -> dict[str, Any]:
-    return {"apiGroups": ["", "events.k8s.io"], "resources": ["events"], "verbs": ["create", "patch", "update"]}
+    return {
+        "apiGroups": ["", "events.k8s.io"],
+        "resources": ["events"],
+        "verbs": ["create", "patch", "update"],
+    }

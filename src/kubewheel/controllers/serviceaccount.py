@@ -26,8 +26,10 @@ async def reconcile(context: Context, key: str) -> None:
         if context.cache("serviceaccounts").get(key, name) is not None:
             continue
         try:
-            await context.client.create("serviceaccounts", {
-                "apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": name, "namespace": key}})
+            await context.client.create(
+                "serviceaccounts",
+                {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": name, "namespace": key}},
+            )
         except errors.StatusError as e:
             if e.reason != "AlreadyExists" and not runner.is_terminating(e):
                 raise
@@ -39,6 +41,8 @@ def _deleted(old: Object | None, new: Object | None, context: Context) -> Iterab
 
 
 CONTROLLER = Controller(
-    name="serviceaccount-controller", reconcile=reconcile,
+    name="serviceaccount-controller",
+    reconcile=reconcile,
     watches=(Watch("namespaces", own_key), Watch("serviceaccounts", _deleted)),
-    rules=(rule("", "serviceaccounts", "create"), rule("", "namespaces serviceaccounts", READ), events()))
+    rules=(rule("", "serviceaccounts", "create"), rule("", "namespaces serviceaccounts", READ), events()),
+)

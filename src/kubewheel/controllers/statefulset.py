@@ -31,9 +31,19 @@ async def reconcile(context: Context, key: str) -> float | None:
     s = objects.with_kind(cached, "apps/v1", "StatefulSet")
     current, update, revisions = await _revisions(context, s)
     owned = await ownership.claim(
-        context.client, context.cache("pods"), s, owner_resource=SETS, api_version="apps/v1", kind="StatefulSet",
-        resource="pods", selects=lambda p: objects.matches(s["spec"]["selector"], objects.labels_of(p))
-        and plan.ordinal_of(p) is not None and plan.parent_of(p) == name)
+        context.client,
+        context.cache("pods"),
+        s,
+        owner_resource=SETS,
+        api_version="apps/v1",
+        kind="StatefulSet",
+        resource="pods",
+        selects=lambda p: (
+            objects.matches(s["spec"]["selector"], objects.labels_of(p))
+            and plan.ordinal_of(p) is not None
+            and plan.parent_of(p) == name
+        ),
+    )
     now = context.clock.now()
     status = plan.status_of(s, owned, _hash(current), _hash(update), now)
     try:
@@ -42,8 +52,12 @@ async def reconcile(context: Context, key: str) -> float | None:
     finally:
         s = await pods.update_status(context, SETS, s, status)
     live = {objects.labels_of(p).get(plan.HASH) for p in owned} | {_hash(current), _hash(update)}
-    await history.truncate(context, revisions, {r["metadata"]["name"] for r in revisions if r["metadata"]["name"] in live},
-                           s["spec"].get("revisionHistoryLimit", 10))
+    await history.truncate(
+        context,
+        revisions,
+        {r["metadata"]["name"] for r in revisions if r["metadata"]["name"] in live},
+        s["spec"].get("revisionHistoryLimit", 10),
+    )
     waits = [w for p in owned if (w := objects.available_in(p, s["spec"].get("minReadySeconds", 0), now))]
     return min(waits) + 0.001 if waits else None
 
@@ -56,15 +70,32 @@ def _hash(revision: Object) -> str:
 async def _revisions(context: Context, s: Object) -> tuple[Object, Object, list[Object]]:
     """(the revision pods come from, the one they go to, all)."""
     revisions = await ownership.claim(
-        context.client, context.cache(REVISIONS), s, owner_resource=SETS, api_version="apps/v1", kind="StatefulSet",
-        resource=REVISIONS, selects=lambda r: objects.matches(s["spec"]["selector"], objects.labels_of(r)))
+        context.client,
+        context.cache(REVISIONS),
+        s,
+        owner_resource=SETS,
+        api_version="apps/v1",
+        kind="StatefulSet",
+        resource=REVISIONS,
+        selects=lambda r: objects.matches(s["spec"]["selector"], objects.labels_of(r)),
+    )
     status = s.get("status") or {}
     labels = dict(s["spec"]["selector"].get("matchLabels") or {})
-    new = history.build(s, "apps/v1", "StatefulSet", history.template_patch(s), 0, labels,
-                        status.get("collisionCount"), "controller.kubernetes.io/hash")
+    new = history.build(
+        s,
+        "apps/v1",
+        "StatefulSet",
+        history.template_patch(s),
+        0,
+        labels,
+        status.get("collisionCount"),
+        "controller.kubernetes.io/hash",
+    )
     update, collided = await history.ensure(context, new, revisions)
     if collided:
-        await pods.update_status(context, SETS, s, {**status, "collisionCount": status.get("collisionCount", 0) + 1})
+        await pods.update_status(
+            context, SETS, s, {**status, "collisionCount": status.get("collisionCount", 0) + 1}
+        )
         raise RuntimeError(f"found a hash collision for StatefulSet {objects.key_of(s)}")
     known = {r["metadata"]["name"]: r for r in revisions}
     current = known.get(status.get("currentRevision", ""), update)
@@ -72,21 +103,30 @@ async def _revisions(context: Context, s: Object) -> tuple[Object, Object, list[
     return current, update, list(known.values())
 
 
-async def _act(context: Context, s: Object, key: str, owned: Sequence[Object], current: Object, update: Object,
-               now: float) -> None:
+async def _act(
+    context: Context,
+    s: Object,
+    key: str,
+    owned: Sequence[Object],
+    current: Object,
+    update: Object,
+    now: float,
+) -> None:
     todo = plan.plan(s, owned, _hash(current), _hash(update), now)
     for pod in todo.fix:
         await _fix_identity(context, s, pod)
     for ordinal, revision in todo.create:
         data = current if revision == _hash(current) else update
         await _create(context, s, key, ordinal, revision, data["data"]["spec"]["template"])
+    if plan.has_retention(s):  # before deletions: a claim must be owned by its pod when the pod goes
+        await _own_claims(context, s, owned)
     for pod in todo.delete:
         await _delete(context, s, key, pod)
-    if plan.has_retention(s):
-        await _own_claims(context, s, owned)
 
 
-async def _create(context: Context, s: Object, key: str, ordinal: int, revision: str, template: Object) -> None:
+async def _create(
+    context: Context, s: Object, key: str, ordinal: int, revision: str, template: Object
+) -> None:
     pod = plan.pod_for(s, ordinal, revision, {k: v for k, v in template.items() if k != "$patch"})
     name = pod["metadata"]["name"]
     for claim in plan.claims_for(s, ordinal):
@@ -97,12 +137,20 @@ async def _create(context: Context, s: Object, key: str, ordinal: int, revision:
         if runner.is_terminating(e):
             return
         if e.reason != "AlreadyExists":
-            context.events.event(s, "Warning", "FailedCreate",
-                                 f"create Pod {name} in StatefulSet {s['metadata']['name']} failed error: {e.message}")
+            context.events.event(
+                s,
+                "Warning",
+                "FailedCreate",
+                f"create Pod {name} in StatefulSet {s['metadata']['name']} failed error: {e.message}",
+            )
         raise
     context.state.wrote(key, made)
-    context.events.event(s, "Normal", "SuccessfulCreate",
-                         f"create Pod {name} in StatefulSet {s['metadata']['name']} successful")
+    context.events.event(
+        s,
+        "Normal",
+        "SuccessfulCreate",
+        f"create Pod {name} in StatefulSet {s['metadata']['name']} successful",
+    )
 
 
 async def _ensure_claim(context: Context, s: Object, pod: Object, claim: Object) -> None:
@@ -130,17 +178,25 @@ async def _delete(context: Context, s: Object, key: str, pod: Object) -> None:
     except errors.StatusError as e:
         if e.code in (404, 409):
             return
-        context.events.event(s, "Warning", "FailedDelete",
-                             f"delete Pod {meta['name']} in StatefulSet {set_name} failed error: {e.message}")
+        context.events.event(
+            s,
+            "Warning",
+            "FailedDelete",
+            f"delete Pod {meta['name']} in StatefulSet {set_name} failed error: {e.message}",
+        )
         raise
     context.state.deleted(key, pod)
-    context.events.event(s, "Normal", "SuccessfulDelete", f"delete Pod {meta['name']} in StatefulSet {set_name} successful")
+    context.events.event(
+        s, "Normal", "SuccessfulDelete", f"delete Pod {meta['name']} in StatefulSet {set_name} successful"
+    )
 
 
 async def _fix_identity(context: Context, s: Object, pod: Object) -> None:
     """An adopted pod gets the labels that its name promises."""
     new = codec.copy(pod)
-    new["metadata"].setdefault("labels", {}).update(plan.identity_labels(pod["metadata"]["name"], plan.ordinal_of(pod) or 0))
+    new["metadata"].setdefault("labels", {}).update(
+        plan.identity_labels(pod["metadata"]["name"], plan.ordinal_of(pod) or 0)
+    )
     await context.client.update("pods", new)
 
 
@@ -174,10 +230,23 @@ def setup(context: Context) -> Expectations:
 
 
 CONTROLLER = Controller(
-    name="statefulset-controller", reconcile=reconcile, setup=setup, reads=(CLAIMS,),
-    watches=(Watch(SETS, own_key), Watch("pods", pods.keys_of_owner_or_orphan(SETS, "StatefulSet", _selects)),
-             Watch(REVISIONS, pods.keys_of_owner_or_orphan(SETS, "StatefulSet", _selects))),
-    rules=(rule("", "pods", "list watch"), rule("apps", "statefulsets", READ), rule("apps", "statefulsets/status", "update"),
-           rule("apps", "statefulsets/finalizers", "update"), rule("", "pods", "get create delete update patch"),
-           rule("apps", "controllerrevisions", "get create delete update patch list watch"),
-           rule("", "persistentvolumeclaims", "get create list watch update delete"), events()))
+    name="statefulset-controller",
+    reconcile=reconcile,
+    setup=setup,
+    reads=(CLAIMS,),
+    watches=(
+        Watch(SETS, own_key),
+        Watch("pods", pods.keys_of_owner_or_orphan(SETS, "StatefulSet", _selects)),
+        Watch(REVISIONS, pods.keys_of_owner_or_orphan(SETS, "StatefulSet", _selects)),
+    ),
+    rules=(
+        rule("", "pods", "list watch"),
+        rule("apps", "statefulsets", READ),
+        rule("apps", "statefulsets/status", "update"),
+        rule("apps", "statefulsets/finalizers", "update"),
+        rule("", "pods", "get create delete update patch"),
+        rule("apps", "controllerrevisions", "get create delete update patch list watch"),
+        rule("", "persistentvolumeclaims", "get create list watch update delete"),
+        events(),
+    ),
+)

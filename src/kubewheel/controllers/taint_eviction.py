@@ -38,15 +38,23 @@ async def reconcile(context: Context, key: str) -> float | None:
     wait = evict_in(taints, pod["spec"].get("tolerations") or ()) if pod is not None and taints else None
     if pod is None or node is None or wait is None or objects.is_terminating(pod):
         if since.pop(key, None) is not None and pod is not None and not objects.is_terminating(pod):
-            context.events.event(objects.with_kind(pod, "v1", "Pod"), "Normal", "TaintManagerEviction",
-                                 f"Cancelling deletion of Pod {key}")
+            context.events.event(
+                objects.with_kind(pod, "v1", "Pod"),
+                "Normal",
+                "TaintManagerEviction",
+                f"Cancelling deletion of Pod {key}",
+            )
         return None
     now = asyncio.get_running_loop().time()
     left = since.setdefault(key, now) + wait - now
     if left > 0:
         return left
-    context.events.event(objects.with_kind(pod, "v1", "Pod"), "Normal", "TaintManagerEviction",
-                         f"Marking for deletion Pod {key}")
+    context.events.event(
+        objects.with_kind(pod, "v1", "Pod"),
+        "Normal",
+        "TaintManagerEviction",
+        f"Marking for deletion Pod {key}",
+    )
     await _evict(context, pod)
     since.pop(key, None)
     return None
@@ -55,9 +63,16 @@ async def reconcile(context: Context, key: str) -> float | None:
 async def _evict(context: Context, pod: Object) -> None:
     new = codec.copy(pod)
     status = new.setdefault("status", {})
-    status["conditions"] = objects.set_condition(status.get("conditions") or [], {
-        "type": "DisruptionTarget", "status": "True", "reason": "DeletionByTaintManager",
-        "message": "Taint manager: deleting due to NoExecute taint"}, context.clock.now())
+    status["conditions"] = objects.set_condition(
+        status.get("conditions") or [],
+        {
+            "type": "DisruptionTarget",
+            "status": "True",
+            "reason": "DeletionByTaintManager",
+            "message": "Taint manager: deleting due to NoExecute taint",
+        },
+        context.clock.now(),
+    )
     meta = pod["metadata"]
     try:
         await context.client.update_status("pods", new)
@@ -76,8 +91,12 @@ def _of_node(old: Object | None, new: Object | None, context: Context) -> Iterab
 
 
 def _of_pod(old: Object | None, new: Object | None, context: Context) -> Iterable[str]:
-    if old is None or new is None or old["spec"].get("nodeName") != new["spec"].get("nodeName") \
-            or old["spec"].get("tolerations") != new["spec"].get("tolerations"):
+    if (
+        old is None
+        or new is None
+        or old["spec"].get("nodeName") != new["spec"].get("nodeName")
+        or old["spec"].get("tolerations") != new["spec"].get("tolerations")
+    ):
         yield from own_key(old, new, context)
 
 
@@ -87,6 +106,15 @@ def setup(context: Context) -> dict[str, float]:
 
 
 CONTROLLER = Controller(
-    name="taint-eviction-controller", reconcile=reconcile, setup=setup, workers=8,
+    name="taint-eviction-controller",
+    reconcile=reconcile,
+    setup=setup,
+    workers=8,
     watches=(Watch("nodes", _of_node), Watch("pods", _of_pod)),
-    rules=(rule("", "pods", READ + " delete"), rule("", "nodes", READ), rule("", "pods/status", "patch update"), events()))
+    rules=(
+        rule("", "pods", READ + " delete"),
+        rule("", "nodes", READ),
+        rule("", "pods/status", "patch update"),
+        events(),
+    ),
+)

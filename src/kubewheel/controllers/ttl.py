@@ -24,5 +24,9 @@ async def reconcile(context: Context, key: str) -> None:
         await context.client.patch("nodes", key, {"metadata": {"annotations": {ANNOTATION: wanted}}})
 
 
-CONTROLLER = Controller(name="ttl-controller", reconcile=reconcile, watches=(Watch("nodes", own_key),),
-                        rules=(rule("", "nodes", READ + " update patch"),))
+CONTROLLER = Controller(
+    name="ttl-controller",
+    reconcile=reconcile,
+    watches=(Watch("nodes", own_key),),
+    rules=(rule("", "nodes", READ + " update patch"),),
+)

@@ -36,8 +36,9 @@ async def reconcile(context: Context, key: str) -> float | None:
     if at > context.clock.now():
         return at - context.clock.now()
     try:
-        await context.client.delete("jobs.batch", name, namespace=namespace, uid=fresh["metadata"]["uid"],
-                                    propagation="Foreground")
+        await context.client.delete(
+            "jobs.batch", name, namespace=namespace, uid=fresh["metadata"]["uid"], propagation="Foreground"
+        )
     except errors.StatusError as e:
         if e.code != 404:
             raise
@@ -45,5 +46,8 @@ async def reconcile(context: Context, key: str) -> float | None:
 
 
 CONTROLLER = Controller(
-    name="ttl-after-finished-controller", reconcile=reconcile, watches=(Watch("jobs.batch", own_key),),
-    rules=(rule("batch", "jobs", READ + " delete"), events()))
+    name="ttl-after-finished-controller",
+    reconcile=reconcile,
+    watches=(Watch("jobs.batch", own_key),),
+    rules=(rule("batch", "jobs", READ + " delete"), events()),
+)

@@ -1,6 +1,7 @@
 """Back-off of what keeps failing (CrashLoopBackOff, image pulls): 10 s doubling to 300 s, forgotten after 10 min.
 
-In: keys and the time. Out: how long a key has still to wait. Pure; `now` in seconds. Called by: pod_worker.py, images.py.
+In: keys and the time. Out: how long a key has still to wait. Pure; `now` in seconds.
+Called by: pod_worker.py, images.py.
 """
 
 from __future__ import annotations

@@ -59,9 +59,9 @@ class Cgroups:
         return done
 
     def remove_all(self) -> bool:
-        """The whole kubepods tree (the node is being taken down)."""
+        """The whole kubepods tree (the node is being taken down), and --cgroup-root where it is not the root."""
         done = True
-        for directory in self._directories(f"{self.base}/kubepods"):
+        for directory in self._directories(self.base or "/kubepods"):
             done = self._remove_tree(directory) and done
         return done
 
@@ -73,7 +73,7 @@ class Cgroups:
                 out |= {p.name[3:] for p in directory.iterdir() if p.is_dir() and p.name.startswith("pod")}
         return out
 
-    # -- files --------------------------------------------------------------------------------------------------
+    # -- files -----------------------------------------------------------------------------------------------
     def path(self, controller: str, cgroup: str) -> Path:
         return self.mount / cgroup.lstrip("/") if self.is_v2 else self.mount / controller / cgroup.lstrip("/")
 

@@ -77,7 +77,7 @@ class Cri:
     async def status(self, *, verbose: bool = False) -> dict[str, Any]:
         return await self.call("Status", {"verbose": verbose})
 
-    # -- sandboxes ----------------------------------------------------------------------------------------------
+    # -- sandboxes -------------------------------------------------------------------------------------------
     async def run_sandbox(self, config: dict[str, Any], *, handler: str = "") -> str:
         answer = await self.call("RunPodSandbox", {"config": config, "runtime_handler": handler},
                                  timeout=self._timeout * 2)
@@ -96,7 +96,7 @@ class Cri:
     async def list_sandboxes(self, *, labels: dict[str, str] | None = None) -> list[dict[str, Any]]:
         return (await self.call("ListPodSandbox", {"filter": {"label_selector": labels or {}}}))["items"]
 
-    # -- containers ---------------------------------------------------------------------------------------------
+    # -- containers ------------------------------------------------------------------------------------------
     async def create_container(self, sandbox_id: str, config: dict[str, Any], sandbox: dict[str, Any]) -> str:
         answer = await self.call("CreateContainer", {
             "pod_sandbox_id": sandbox_id, "config": config, "sandbox_config": sandbox})
@@ -146,7 +146,7 @@ class Cri:
     async def container_stats(self, *, labels: dict[str, str] | None = None) -> list[dict[str, Any]]:
         return (await self.call("ListContainerStats", {"filter": {"label_selector": labels or {}}}))["stats"]
 
-    # -- images -------------------------------------------------------------------------------------------------
+    # -- images ----------------------------------------------------------------------------------------------
     async def list_images(self) -> list[dict[str, Any]]:
         return (await self.call("ListImages"))["images"]
 

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - a table, one message a line
 """CRI v1 (runtime.v1) as a table: message fields and their wire numbers, and the methods of the two services.
 
 In: nothing. Out: `message_class(name)` made at run time from descriptors, `METHODS`. Called by: cri.py.

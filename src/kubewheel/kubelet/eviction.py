@@ -42,6 +42,11 @@ def rank(pods: list[tuple[Object, int]]) -> list[Object]:
     return [pod for pod, _ in sorted(pods, key=key)]
 
 
+def images_of(containers: list[Object]) -> set[str]:
+    """Every name an image in use is known by to its containers."""
+    return {c["image_ref"] for c in containers} | {(c.get("image") or {}).get("image", "") for c in containers}
+
+
 def is_critical(pod: Object) -> bool:
     annotations = pod["metadata"].get("annotations") or {}
     return (pod["spec"].get("priority") or 0) >= 2_000_000_000 or (
@@ -75,7 +80,8 @@ class Eviction:
         pressure.memory = loop_time < self._memory_until
         pressure.disk = loop_time < self._disk_until
         if low_disk:
-            await self._kubelet.deps.images.collect(set(), everything=False)
+            containers = await self._kubelet.deps.cri.list_containers()
+            await self._kubelet.deps.images.collect(images_of(containers), everything=True)
             low_disk = self._disk_is_low()
         if low_memory:
             await self._evict_one("memory", "The node was low on resource: memory. ")

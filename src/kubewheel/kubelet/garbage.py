@@ -12,7 +12,7 @@ import shutil
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
-from kubewheel.kubelet import observed
+from kubewheel.kubelet import eviction, observed
 from kubewheel.kubelet.cri import CONTAINER_EXITED, CONTAINER_RUNNING, SANDBOX_READY, CriError
 from kubewheel.lib.clock import rfc3339
 
@@ -40,8 +40,7 @@ class Collector:
         now = asyncio.get_running_loop().time()
         if now - self._images_at >= IMAGES_EVERY:
             self._images_at = now
-            used = {c["image_ref"] for c in containers} | {(c.get("image") or {}).get("image", "") for c in containers}
-            await self._kubelet.deps.images.collect(used)
+            await self._kubelet.deps.images.collect(eviction.images_of(containers))
 
     async def _old_containers(self, containers: list[Object]) -> None:
         """Of each container name, the newest records are kept: the last one and so many dead before it."""

@@ -1,6 +1,7 @@
 """What probes and lifecycle hooks have in common: exec, httpGet, tcpSocket, grpc, and finding ports by name.
 
-In: a handler (part of a probe or hook), where the container is. Out: (verdict, message). Called by: probes.py, hooks.py.
+In: a handler (part of a probe or hook), where the container is. Out: (verdict, message).
+Called by: probes.py, hooks.py.
 """
 
 from __future__ import annotations

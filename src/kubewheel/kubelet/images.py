@@ -183,7 +183,7 @@ class Images:
     def _event(self, pod: Object, type_: str, reason: str, message: str, field_path: str) -> None:
         self._events.event(pod, type_, reason, message, field_path=field_path)
 
-    # -- garbage ------------------------------------------------------------------------------------------------
+    # -- garbage ---------------------------------------------------------------------------------------------
     async def collect(self, in_use: set[str], *, everything: bool = False) -> int:
         """Removes images not in use, the longest unused first, until the disk is below the low threshold (or all of
         them). Bytes freed. `in_use`: image ids and references of all containers."""

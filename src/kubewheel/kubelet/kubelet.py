@@ -67,7 +67,7 @@ class Kubelet:
         self.static_pods = StaticPods(self)
         self.eviction = Eviction(self)
 
-    # -- running ------------------------------------------------------------------------------------------------
+    # -- running ---------------------------------------------------------------------------------------------
     async def run(self) -> None:
         """Serves the node until cancelled. Containers go on when it ends."""
         from kubewheel.kubelet.server.server import Server
@@ -122,7 +122,7 @@ class Kubelet:
         pods.subscribe(self._on_pod)
         self._pods_known.set()
 
-    # -- pods ---------------------------------------------------------------------------------------------------
+    # -- pods ------------------------------------------------------------------------------------------------
     def _on_pod(self, old: Object | None, new: Object | None) -> None:
         if self._closed:
             return  # the caches may outlive this kubelet
@@ -175,9 +175,9 @@ class Kubelet:
         uid = pod["metadata"]["uid"]
         others = [w.pod for w in self.workers.values()
                   if w.uid != uid and w.is_admitted and not w.is_stopped]
-        return admission.refusal(pod, others, None, self.deps.node.allocatable, self.options)
+        return admission.refusal(pod, others, self.node_status.node, self.deps.node.allocatable, self.options)
 
-    # -- housekeeping -------------------------------------------------------------------------------------------
+    # -- housekeeping ----------------------------------------------------------------------------------------
     async def _housekeep(self) -> None:
         """Ends what runs without a pod, and removes old records, images, logs."""
         await self._pods_known.wait()

@@ -66,7 +66,8 @@ def capacity(options: Options) -> Object:
         number = int((directory / "nr_hugepages").read_text())
         unit = f"{size // 1048576}Gi" if size >= 1048576 else f"{size // 1024}Mi"
         total = number * size
-        out[f"hugepages-{unit}"] = f"{total // 1024}Mi" if total and total % 1024 == 0 else (f"{total}Ki" if total else "0")
+        whole_megabytes = f"{total // 1024}Mi" if total % 1024 == 0 else f"{total}Ki"
+        out[f"hugepages-{unit}"] = whole_megabytes if total else "0"
     return out
 
 
@@ -134,6 +135,7 @@ class NodeStatus:
         self.runtime_version = ""
         self.synced = asyncio.Event()  # the first status is written
         self._reported = -1e9
+        self.node: Object | None = None  # as the API server has it
         self._last: Object = {}
         self._runtime_seen = 0.0
         self._runtime_error = ""
@@ -143,7 +145,7 @@ class NodeStatus:
         facts.memory_capacity = memory_total()
         facts.allocatable = allocatable(whole, options)
 
-    # -- what the node says -------------------------------------------------------------------------------------
+    # -- what the node says ----------------------------------------------------------------------------------
     def node_object(self) -> Object:
         options = self._options
         arch = ARCHITECTURES.get(platform.machine(), platform.machine())
@@ -227,8 +229,8 @@ class NodeStatus:
             problems.append(f"[container runtime is down: {self._runtime_error}]"
                             if loop_time - self._runtime_seen > RUNTIME_THRESHOLD else self._runtime_error)
         if self._pleg.last_relist and loop_time - self._pleg.last_relist > PLEG_THRESHOLD:
-            problems.append(f"PLEG is not healthy: pleg was last seen active {loop_time - self._pleg.last_relist:.0f}s ago; "
-                            "threshold is 3m0s")
+            age = loop_time - self._pleg.last_relist
+            problems.append(f"PLEG is not healthy: pleg was last seen active {age:.0f}s ago; threshold is 3m0s")
         if not self.facts.network_ready:
             problems.append("container runtime network not ready: NetworkReady=false "
                             f"{self.facts.network_message}")
@@ -264,7 +266,7 @@ class NodeStatus:
         return [{"names": [*i["repo_digests"], *i["repo_tags"]][:5], "sizeBytes": i["size"]}
                 for i in found[:MAX_IMAGES] if i["repo_tags"] or i["repo_digests"]]
 
-    # -- writing ------------------------------------------------------------------------------------------------
+    # -- writing ---------------------------------------------------------------------------------------------
     async def run(self) -> None:
         self._event("Starting", "Starting kubelet.")
         while True:
@@ -286,6 +288,7 @@ class NodeStatus:
             node = await self._client.create("nodes", self.node_object())
         elif not self._last:
             node = await self._reconcile_labels(node)
+        self.node = node
         old = node.get("status") or {}
         fresh = await self.status(old)
         loop_time = asyncio.get_running_loop().time()

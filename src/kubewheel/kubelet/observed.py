@@ -109,7 +109,8 @@ def container_of(status: dict[str, Any], sandbox_id: str, *, message: str = "") 
     state = STATES[status["state"]] if status["state"] < len(STATES) else "unknown"
     exited = state == "exited"
     return Container(
-        id=status["id"], name=labels.get(CONTAINER_NAME, status["metadata"]["name"]), sandbox_id=sandbox_id, state=state,
+        id=status["id"], name=labels.get(CONTAINER_NAME, status["metadata"]["name"]),
+        sandbox_id=sandbox_id, state=state,
         restart_count=int(annotations.get(RESTART_COUNT, "0") or 0), hash=annotations.get(HASH, ""),
         image=(status.get("image") or {}).get("image", ""), image_ref=status["image_ref"],
         image_id=status.get("image_id", ""), created_at=status["created_at"] / 1e9,

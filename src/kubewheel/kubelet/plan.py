@@ -151,7 +151,8 @@ def _plan_init(pod: Object, here: Observed, facts: Facts, out: Plan, *, has_run:
             _start_or_wait("init", container, None, facts, out)
             return False
         elif last.state == "unknown":
-            out.kill.append(Kill(last, "Unknown", f'Init container is in "{last.state}" state, try killing it before restart'))
+            out.kill.append(Kill(last, "Unknown",
+                                 f'Init container is in "{last.state}" state, try killing it before restart'))
             _start_or_wait("init", container, last, facts, out)
             return False
         elif last.state != "exited":

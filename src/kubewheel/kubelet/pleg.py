@@ -1,6 +1,7 @@
 """Looks at the runtime every second and says which pods changed (upstream's generic PLEG).
 
-In: CRI lists. Out: `observe(uid)` (Observed, fetched), `on_change(uid)` calls, `pods()`. Called by: kubelet.py, pod_worker.py.
+In: CRI lists. Out: `observe(uid)` (Observed, fetched), `on_change(uid)` calls, `pods()`.
+Called by: kubelet.py, pod_worker.py.
 Statuses of exited containers never change: they are kept by id. The termination message is read when the exit is seen.
 """
 

@@ -54,9 +54,12 @@ class PodWorker:
         old_start = self.status.get("startTime")
         self._start_time = parse_time(old_start) if old_start else deps.clock.now()
 
-    # -- from outside -------------------------------------------------------------------------------------------
+    # -- from outside ----------------------------------------------------------------------------------------
     def update(self, pod: Object) -> None:
         before = killing.grace_of(self.pod)
+        if pod["metadata"].get("labels") != self.pod["metadata"].get("labels") or (
+                pod["metadata"].get("annotations") != self.pod["metadata"].get("annotations")):
+            self._refreshed = float("-inf")  # downward API files show them: no waiting for the next round
         self.pod = pod
         if self.stage == "terminating" and killing.grace_of(pod) < before:
             self._changed_grace.set()
@@ -99,7 +102,7 @@ class PodWorker:
     def is_stopped(self) -> bool:
         return self.stage == "terminated"
 
-    # -- the task -----------------------------------------------------------------------------------------------
+    # -- the task --------------------------------------------------------------------------------------------
     async def run(self) -> None:
         """Ends when the pod's object is gone and nothing of it is left on the node."""
         delay = 0.0
@@ -136,7 +139,7 @@ class PodWorker:
         return (self.gone or self._failed is not None or self._is_deleted() or self.stage == "terminating"
                 or (self.pod.get("status") or {}).get("phase") in ("Succeeded", "Failed"))
 
-    # -- running ------------------------------------------------------------------------------------------------
+    # -- running ---------------------------------------------------------------------------------------------
     async def _sync(self) -> float:
         """One round; seconds until the next one even if nothing happens."""
         deps, pod = self.deps, self.pod
@@ -304,7 +307,7 @@ class PodWorker:
         """The pod with the status as computed here (pod IPs for the downward API)."""
         return {**self.pod, "status": self.status}
 
-    # -- status -------------------------------------------------------------------------------------------------
+    # -- status ----------------------------------------------------------------------------------------------
     def _write_status(self, *, terminated: bool = False) -> None:
         deps, observed = self.deps, self.observed
         pod = self.pod if not self.status else {**self.pod, "status": self._base_status()}
@@ -315,7 +318,10 @@ class PodWorker:
             network_ready=bool(observed.sandbox and observed.sandbox.ready and (
                 observed.sandbox.ips or observed.sandbox.host_network)),
             allocated=self._resize.allocated, resize=self._resize.condition, disruption=self._disruption)
-        self.status = statuses.pod_status(pod, observed, known)
+        if self._failed is not None and not self._admitted:
+            self.status = statuses.rejected(self.pod, self._failed)
+        else:
+            self.status = statuses.pod_status(pod, observed, known)
         deps.statuses.set(self.pod, self.status)
 
     def _base_status(self) -> Object:
@@ -330,7 +336,7 @@ class PodWorker:
                 ours[key] = self.pod["status"][key]
         return ours
 
-    # -- ending -------------------------------------------------------------------------------------------------
+    # -- ending ----------------------------------------------------------------------------------------------
     async def _terminate(self) -> None:
         deps, pod = self.deps, self.pod
         self.stage = "terminating"

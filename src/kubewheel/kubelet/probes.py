@@ -1,6 +1,7 @@
 """Liveness, readiness and startup probes: one task per probe, verdicts by container id.
 
-In: pods and what runs of them (`sync`). Out: `ready`, `started`, `failed` maps; `on_change(uid)` when one flips; events.
+In: pods and what runs of them (`sync`). Out: `ready`, `started`, `failed` maps; `on_change(uid)` when one
+flips; events.
 Called by: pod_worker.py.
 """
 
@@ -50,7 +51,7 @@ class Probes:
         self.failed: dict[str, str] = {}  # container id -> "liveness" | "startup"
         self.counts: dict[tuple[str, str], int] = {}  # (probe kind, result) -> number, for metrics
 
-    # -- verdicts -----------------------------------------------------------------------------------------------
+    # -- verdicts --------------------------------------------------------------------------------------------
     def ready(self, pod: Object, observed: Observed) -> dict[str, bool]:
         return self._verdicts(pod, observed, "readinessProbe", self._ready)
 
@@ -66,7 +67,7 @@ class Probes:
                 out[last.id] = results.get(last.id, False)
         return out
 
-    # -- wiring -------------------------------------------------------------------------------------------------
+    # -- wiring ----------------------------------------------------------------------------------------------
     def sync(self, pod: Object, observed: Observed, ip: str) -> None:
         """Starts the pod's probes and tells them which containers run now."""
         uid = pod["metadata"]["uid"]
@@ -106,7 +107,7 @@ class Probes:
     async def aclose(self) -> None:
         await self._tasks.aclose()
 
-    # -- one probe ----------------------------------------------------------------------------------------------
+    # -- one probe -------------------------------------------------------------------------------------------
     async def _run(self, target: _Target, kind: str) -> None:
         probed_id, successes, failures = "", 0, 0
         while True:
@@ -121,8 +122,8 @@ class Probes:
                     successes, failures = successes + 1, 0
                 elif verdict == handlers.FAILURE:
                     successes, failures = 0, failures + 1
-                self._note(target, kind, verdict, message)
-                if target.container_id == container_id:
+                if target.container_id == container_id:  # else it was of a container that is gone by now
+                    self._note(target, kind, verdict, message)
                     self._conclude(target, kind, probe, successes, failures)
                 wait = probe.get("periodSeconds") or 10
             with contextlib.suppress(TimeoutError):

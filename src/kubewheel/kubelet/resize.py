@@ -73,5 +73,6 @@ class Resizer:
         for name, read in (("cpu", quantities.milli), ("memory", quantities.value)):
             have = read(allocatable[name]) if name in allocatable else 0
             if have and totals[name] > have:
-                return "Infeasible", f"Node didn't have enough capacity: {name}, requested: {totals[name]}, capacity: {have}"
+                return "Infeasible", (f"Node didn't have enough capacity: {name}, requested: {totals[name]}, "
+                                      f"capacity: {have}")
         return None

@@ -85,6 +85,15 @@ def pod_status(pod: Object, observed: Observed, known: Known) -> Object:
     return out
 
 
+def rejected(pod: Object, failed: tuple[str, str]) -> Object:
+    """A pod this node never took on: no containers, no conditions of ours."""
+    old = pod.get("status") or {}
+    out = {k: old[k] for k in ("conditions", "startTime", "qosClass") if k in old}
+    return {"phase": "Failed", "reason": failed[0], "message": failed[1], "qosClass": qos_class(pod),
+            **({"observedGeneration": pod["metadata"]["generation"]} if pod["metadata"].get("generation") else {}),
+            **out}
+
+
 def _final_phase(regular: list[Object], inits: list[Object], phase: str) -> str:
     """Every container has ended for good: those the runtime never had, or lost, count as failed."""
     lost = {"exitCode": 137, "reason": "ContainerStatusUnknown", "startedAt": None, "finishedAt": None,
@@ -102,7 +111,9 @@ def qos_class(pod: Object) -> str:
     requests: set[str] = set()
     guaranteed = True
     spec = pod["spec"]
-    holders = [spec] if spec.get("resources") else [*(spec.get("containers") or ()), *(spec.get("initContainers") or ())]
+    holders = [*(spec.get("containers") or ()), *(spec.get("initContainers") or ())]
+    if spec.get("resources"):
+        holders = [spec]  # pod-level resources decide alone
     for holder in holders:
         resources = holder.get("resources") or {}
         limits, wanted = resources.get("limits") or {}, resources.get("requests") or {}
@@ -131,7 +142,7 @@ def _pod_ips(pod: Object, observed: Observed, known: Known) -> list[str]:
     return [p["ip"] for p in (pod.get("status") or {}).get("podIPs") or ()]
 
 
-# -- containers -------------------------------------------------------------------------------------------------
+# -- containers ----------------------------------------------------------------------------------------------
 def _container_status(pod: Object, spec: Object, observed: Observed, known: Known, old: Object, key: str) -> Object:
     name = spec["name"]
     previous = next((s for s in old.get(key) or () if s["name"] == name), None)
@@ -243,7 +254,7 @@ def _mounts(spec: Object) -> list[Object]:
     return out
 
 
-# -- conditions -------------------------------------------------------------------------------------------------
+# -- conditions ----------------------------------------------------------------------------------------------
 def _conditions(pod: Object, status: Object, regular: list[Object], inits: list[Object], known: Known) -> list[Object]:
     old = {c["type"]: c for c in (pod.get("status") or {}).get("conditions") or ()}
     out = []

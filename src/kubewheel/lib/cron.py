@@ -1,6 +1,8 @@
-"""Cron schedules with robfig/cron's rules (what CronJobs use): five fields, names, @daily …, @every, time zones.
+"""Cron schedules with robfig/cron's rules (what CronJobs use): five fields, names, @daily …, @every, time
+zones.
 
-In: a text. Out: Schedule with `next(epoch seconds)`. Pure. Called by: controllers/cronjob, api/batch validation.
+In: a text. Out: Schedule with `next(epoch seconds)`. Pure. Called by: controllers/cronjob, api/batch
+validation.
 When both day fields are restricted a day matches if either does; with `*` or `?` in one, the other decides.
 """
 
@@ -14,9 +16,22 @@ from zoneinfo import ZoneInfo
 UTC = dt.UTC
 MONTHS = {n: i for i, n in enumerate("jan feb mar apr may jun jul aug sep oct nov dec".split(), 1)}
 DAYS = {n: i for i, n in enumerate("sun mon tue wed thu fri sat".split())}
-BOUNDS: tuple[tuple[int, int, dict[str, int]], ...] = ((0, 59, {}), (0, 23, {}), (1, 31, {}), (1, 12, MONTHS), (0, 6, DAYS))
-DESCRIPTORS = {"@yearly": "0 0 1 1 *", "@annually": "0 0 1 1 *", "@monthly": "0 0 1 * *", "@weekly": "0 0 * * 0",
-               "@daily": "0 0 * * *", "@midnight": "0 0 * * *", "@hourly": "0 * * * *"}
+BOUNDS: tuple[tuple[int, int, dict[str, int]], ...] = (
+    (0, 59, {}),
+    (0, 23, {}),
+    (1, 31, {}),
+    (1, 12, MONTHS),
+    (0, 6, DAYS),
+)
+DESCRIPTORS = {
+    "@yearly": "0 0 1 1 *",
+    "@annually": "0 0 1 1 *",
+    "@monthly": "0 0 1 * *",
+    "@weekly": "0 0 * * 0",
+    "@daily": "0 0 * * *",
+    "@midnight": "0 0 * * *",
+    "@hourly": "0 * * * *",
+}
 UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001, "us": 1e-6, "ns": 1e-9}
 
 
@@ -44,7 +59,8 @@ class Schedule:
     zone: dt.tzinfo
 
     def next(self, after: float) -> float | None:
-        """The first matching minute after `after`; None where there is none within five years (30 February)."""
+        """The first matching minute after `after`; None where there is none within five years (30
+        February)."""
         t = dt.datetime.fromtimestamp(int(after) // 60 * 60 + 60, self.zone)
         limit = t.year + 5
         while t.year <= limit:
@@ -67,14 +83,17 @@ class Schedule:
 
     def _start(self, year: int, month: int, day: int) -> dt.datetime:
         # By way of the timestamp: midnight may not exist on a day the clocks change.
-        return dt.datetime.fromtimestamp(dt.datetime(year, month, day, tzinfo=self.zone).timestamp(), self.zone)
+        return dt.datetime.fromtimestamp(
+            dt.datetime(year, month, day, tzinfo=self.zone).timestamp(), self.zone
+        )
 
     def _shift(self, t: dt.datetime, minutes: int) -> dt.datetime:
         return dt.datetime.fromtimestamp(t.timestamp() + minutes * 60, self.zone)
 
 
 def parse(text: str, zone: str | None = None) -> Schedule | Every:
-    """CronError for what is no schedule. `zone` is an IANA name; TZ= and CRON_TZ= in the text are honoured."""
+    """CronError for what is no schedule. `zone` is an IANA name; TZ= and CRON_TZ= in the text are
+    honoured."""
     found = re.match(r"^(?:TZ|CRON_TZ)=(\S+)\s+(.*)$", text)
     if found:
         zone, text = found.group(1), found.group(2)

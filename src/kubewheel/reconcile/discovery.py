@@ -1,6 +1,7 @@
 """What a server serves, asked at run time (CRDs included).
 
-In: a Client. Out: ApiResource values of every group's preferred version. Called by: namespace, garbage collector, quota, HPA.
+In: a Client. Out: ApiResource values of every group's preferred version. Called by: namespace, garbage
+collector, quota, HPA.
 """
 
 from __future__ import annotations
@@ -36,7 +37,8 @@ async def _get(client: Client, path: str) -> Object:
 
 
 async def discover(client: Client) -> Discovered:
-    """A group that cannot be asked (its extension server is down) is named in `failed`; the others are there."""
+    """A group that cannot be asked (its extension server is down) is named in `failed`; the others are
+    there."""
     versions: list[tuple[str, bool]] = [("v1", True)]
     for group in (await _get(client, "/apis")).get("groups") or ():
         preferred = (group.get("preferredVersion") or group["versions"][0])["groupVersion"]
@@ -46,7 +48,9 @@ async def discover(client: Client) -> Discovered:
     failed: dict[str, str] = {}
     for group_version, preferred in versions:
         try:
-            listed = await _get(client, f"/api/{group_version}" if "/" not in group_version else f"/apis/{group_version}")
+            listed = await _get(
+                client, f"/api/{group_version}" if "/" not in group_version else f"/apis/{group_version}"
+            )
         except errors.StatusError as e:
             failed[group_version] = e.message
             continue
@@ -64,6 +68,12 @@ def _resources(group_version: str, listed: Object) -> list[ApiResource]:
         if "/" in r["name"]:
             continue
         group, _, version = group_version.rpartition("/")
-        out.append(ApiResource(Gvr(group, version, r["name"]), r["kind"], bool(r.get("namespaced")),
-                               frozenset(r.get("verbs") or ())))
+        out.append(
+            ApiResource(
+                Gvr(group, version, r["name"]),
+                r["kind"],
+                bool(r.get("namespaced")),
+                frozenset(r.get("verbs") or ()),
+            )
+        )
     return out

@@ -1,4 +1,5 @@
-"""So that a slow cache never makes things twice: a key waits until the cache has seen what was written for it.
+"""So that a slow cache never makes things twice: a key waits until the cache has seen what was written for
+it.
 
 In: answers of our own writes. Out: `satisfied(key, cache)`. Called by: controllers that make or delete pods.
 Resource versions of one server are numbers that only grow, and the cache says how far it has read; so unlike
@@ -23,7 +24,9 @@ def version_number(text: str | None) -> int:
 class Expectations:
     def __init__(self) -> None:
         self._written: dict[str, tuple[int, float]] = {}  # key -> (highest version written, loop time)
-        self._deleted: dict[str, dict[str, tuple[str, str, float]]] = {}  # key -> uid -> (namespace, name, loop time)
+        self._deleted: dict[
+            str, dict[str, tuple[str, str, float]]
+        ] = {}  # key -> uid -> (namespace, name, loop time)
 
     def wrote(self, key: str, answer: Object) -> None:
         """`answer` is what the create, update or patch came back with."""
@@ -48,8 +51,11 @@ class Expectations:
         if gone is not None:
             for uid, (namespace, name, at) in list(gone.items()):
                 seen = cache.get(namespace, name)
-                still = seen is not None and seen["metadata"].get("uid") == uid and not seen["metadata"].get(
-                    "deletionTimestamp")
+                still = (
+                    seen is not None
+                    and seen["metadata"].get("uid") == uid
+                    and not seen["metadata"].get("deletionTimestamp")
+                )
                 if not still or now - at >= TIMEOUT:
                     del gone[uid]
             if gone:

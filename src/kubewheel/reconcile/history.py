@@ -1,6 +1,7 @@
 """ControllerRevisions: the remembered templates of DaemonSets and StatefulSets.
 
-In: an owner and its template data. Out: revision objects, made or renumbered. Called by: daemonset, statefulset.
+In: an owner and its template data. Out: revision objects, made or renumbered. Called by: daemonset,
+statefulset.
 """
 
 from __future__ import annotations
@@ -22,18 +23,36 @@ def template_patch(owner: Object) -> Object:
     return {"spec": {"template": template}}
 
 
-def build(owner: Object, api_version: str, kind: str, data: Object, revision: int, labels: Object,
-          collisions: int | None, hash_label: str) -> Object:
+def build(
+    owner: Object,
+    api_version: str,
+    kind: str,
+    data: Object,
+    revision: int,
+    labels: Object,
+    collisions: int | None,
+    hash_label: str,
+) -> Object:
     hash_ = objects.stable_hash({"data": data}, collisions)
-    return {"apiVersion": "apps/v1", "kind": "ControllerRevision",
-            "metadata": {"name": f"{owner['metadata']['name']}-{hash_}"[:253], "namespace": owner["metadata"]["namespace"],
-                         "labels": {**labels, hash_label: hash_},
-                         "ownerReferences": [ownership.controller_ref(owner, api_version, kind)]},
-            "data": data, "revision": revision}
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "ControllerRevision",
+        "metadata": {
+            "name": f"{owner['metadata']['name']}-{hash_}"[:253],
+            "namespace": owner["metadata"]["namespace"],
+            "labels": {**labels, hash_label: hash_},
+            "ownerReferences": [ownership.controller_ref(owner, api_version, kind)],
+        },
+        "data": data,
+        "revision": revision,
+    }
 
 
 def ordered(revisions: Sequence[Object]) -> list[Object]:
-    return sorted(revisions, key=lambda r: (r["revision"], r["metadata"].get("creationTimestamp", ""), r["metadata"]["name"]))
+    return sorted(
+        revisions,
+        key=lambda r: (r["revision"], r["metadata"].get("creationTimestamp", ""), r["metadata"]["name"]),
+    )
 
 
 def equal(a: Object, b: Object) -> bool:
@@ -41,7 +60,8 @@ def equal(a: Object, b: Object) -> bool:
 
 
 async def ensure(context: Context, new: Object, revisions: Sequence[Object]) -> tuple[Object, bool]:
-    """(the revision that says the same as `new`, collided). An older equal one gets the newest number (a roll-back).
+    """(the revision that says the same as `new`, collided). An older equal one gets the newest number (a
+    roll-back).
     Collided: the name is taken by other data; the caller raises its collisionCount and comes again."""
     found = ordered(revisions)
     same = [r for r in found if equal(r, new)]
@@ -56,7 +76,9 @@ async def ensure(context: Context, new: Object, revisions: Sequence[Object]) -> 
     except errors.StatusError as e:
         if e.reason != "AlreadyExists":
             raise
-        there = await context.client.get(REVISIONS, new["metadata"]["name"], namespace=new["metadata"]["namespace"])
+        there = await context.client.get(
+            REVISIONS, new["metadata"]["name"], namespace=new["metadata"]["namespace"]
+        )
         if equal(there, new) and ownership.controller_of(there) is not None:
             return there, False
         return there, True

@@ -1,9 +1,11 @@
-"""Leader election over coordination.k8s.io Leases (client-go's leaderelection, with upstream's 15 s / 10 s / 2 s).
+"""Leader election over coordination.k8s.io Leases (client-go's leaderelection, with upstream's 15 s / 10 s
+/ 2 s).
 
 In: a client, an identity, the work to do while leading. Out: the work, run by one holder at a time.
 Called by: run (controller manager, scheduler, cloud controller manager).
 
-Whether a holder is alive is measured by our own loop's time since the Lease last changed, never by comparing clocks.
+Whether a holder is alive is measured by our own loop's time since the Lease last changed, never by
+comparing clocks.
 """
 
 from __future__ import annotations
@@ -37,9 +39,18 @@ class Times:
 
 
 class Elector:
-    def __init__(self, client: Client, clock: clocks.Clock, *, name: str, identity: str,
-                 namespace: str = "kube-system", times: Times = Times(), rng: random.Random | None = None,
-                 events: Recorder | None = None) -> None:
+    def __init__(
+        self,
+        client: Client,
+        clock: clocks.Clock,
+        *,
+        name: str,
+        identity: str,
+        namespace: str = "kube-system",
+        times: Times = Times(),
+        rng: random.Random | None = None,
+        events: Recorder | None = None,
+    ) -> None:
         self.name, self.namespace, self.identity = name, namespace, identity
         self.times = times
         self.leader = ""  # who holds the Lease, as last seen
@@ -52,7 +63,8 @@ class Elector:
         return self.leader == self.identity
 
     async def lead(self, work: Callable[[], Awaitable[None]], *, release: bool = True) -> None:
-        """Waits for the Lease, runs `work` while it is renewed. LeadershipLost when it is not; gives the Lease back
+        """Waits for the Lease, runs `work` while it is renewed. LeadershipLost when it is not; gives the
+        Lease back
         when the work ends or is cancelled."""
         await self._acquire()
         task = asyncio.ensure_future(work())
@@ -87,7 +99,9 @@ class Elector:
             elif loop.time() - renewed >= self.times.renew_deadline or not self.is_leader():
                 self.leader = "" if self.is_leader() else self.leader
                 self._tell(f"{self.identity} stopped leading")
-                raise LeadershipLost(f"failed to renew lease {self.namespace}/{self.name}: timed out waiting for the condition")
+                raise LeadershipLost(
+                    f"failed to renew lease {self.namespace}/{self.name}: timed out waiting for the condition"
+                )
 
     async def _try(self) -> bool:
         try:
@@ -101,10 +115,15 @@ class Elector:
         lease = await self._client.find("leases.coordination.k8s.io", self.name, namespace=self.namespace)
         stamp = clocks.rfc3339_micro(self._clock.now())
         if lease is None:
-            made = await self._client.create("leases.coordination.k8s.io", {
-                "apiVersion": "coordination.k8s.io/v1", "kind": "Lease",
-                "metadata": {"name": self.name, "namespace": self.namespace},
-                "spec": self._spec(stamp, stamp, 0)})
+            made = await self._client.create(
+                "leases.coordination.k8s.io",
+                {
+                    "apiVersion": "coordination.k8s.io/v1",
+                    "kind": "Lease",
+                    "metadata": {"name": self.name, "namespace": self.namespace},
+                    "spec": self._spec(stamp, stamp, 0),
+                },
+            )
             self._observe(made)
             return True
         self._observe(lease)
@@ -115,13 +134,21 @@ class Elector:
         transitions = int(spec.get("leaseTransitions") or 0)
         new = codec.copy(lease)
         new["spec"] = spec | self._spec(
-            (spec.get("acquireTime") or stamp) if mine else stamp, stamp, transitions if mine else transitions + 1)
+            (spec.get("acquireTime") or stamp) if mine else stamp,
+            stamp,
+            transitions if mine else transitions + 1,
+        )
         self._observe(await self._client.update("leases.coordination.k8s.io", new))
         return True
 
     def _spec(self, acquired: str, renewed: str, transitions: int) -> Object:
-        return {"holderIdentity": self.identity, "leaseDurationSeconds": int(self.times.lease_duration),
-                "acquireTime": acquired, "renewTime": renewed, "leaseTransitions": transitions}
+        return {
+            "holderIdentity": self.identity,
+            "leaseDurationSeconds": int(self.times.lease_duration),
+            "acquireTime": acquired,
+            "renewTime": renewed,
+            "leaseTransitions": transitions,
+        }
 
     def _observe(self, lease: Object) -> None:
         spec = lease.get("spec") or {}
@@ -131,7 +158,9 @@ class Elector:
 
     async def _release(self) -> None:
         try:
-            lease = codec.copy(await self._client.get("leases.coordination.k8s.io", self.name, namespace=self.namespace))
+            lease = codec.copy(
+                await self._client.get("leases.coordination.k8s.io", self.name, namespace=self.namespace)
+            )
             if lease["spec"].get("holderIdentity") != self.identity:
                 return
             lease["spec"] |= {"holderIdentity": "", "leaseDurationSeconds": 1}
@@ -142,9 +171,16 @@ class Elector:
 
     def _tell(self, message: str) -> None:
         if self._events is not None:
-            self._events.event({"kind": "Lease", "apiVersion": "coordination.k8s.io/v1",
-                                "metadata": {"name": self.name, "namespace": self.namespace}},
-                               "Normal", "LeaderElection", message)
+            self._events.event(
+                {
+                    "kind": "Lease",
+                    "apiVersion": "coordination.k8s.io/v1",
+                    "metadata": {"name": self.name, "namespace": self.namespace},
+                },
+                "Normal",
+                "LeaderElection",
+                message,
+            )
 
 
 def may_take(spec: Object, identity: str, unchanged_for: float, times: Times) -> bool:

@@ -1,4 +1,5 @@
-"""Small questions about objects that every controller asks: selectors, conditions, pod readiness, percentages.
+"""Small questions about objects that every controller asks: selectors, conditions, pod readiness,
+percentages.
 
 In: JSON dicts. Out: plain values, new dicts. Pure. Called by: controllers.
 """
@@ -80,8 +81,14 @@ def format_selector(selector: Object | None) -> str:
     parts = [f"{k}={v}" for k, v in sorted(((selector or {}).get("matchLabels") or {}).items())]
     for r in (selector or {}).get("matchExpressions") or ():
         values = ",".join(sorted(r.get("values") or ()))
-        parts.append({"In": f"{r['key']} in ({values})", "NotIn": f"{r['key']} notin ({values})",
-                      "Exists": r["key"], "DoesNotExist": "!" + r["key"]}[r["operator"]])
+        parts.append(
+            {
+                "In": f"{r['key']} in ({values})",
+                "NotIn": f"{r['key']} notin ({values})",
+                "Exists": r["key"],
+                "DoesNotExist": "!" + r["key"],
+            }[r["operator"]]
+        )
     return ",".join(parts)
 
 
@@ -93,7 +100,8 @@ def scaled(value: int | str, total: int, *, round_up: bool) -> int:
     return math.ceil(exact) if round_up else math.floor(exact)
 
 
-# -- conditions ---------------------------------------------------------------------------------------------------
+# -- conditions
+# ---------------------------------------------------------------------------------------------------
 def condition(obj: Object, type_: str) -> Object | None:
     for c in (obj.get("status") or {}).get("conditions") or ():
         if c["type"] == type_:
@@ -106,7 +114,9 @@ def condition_status(obj: Object, type_: str) -> str:
     return found["status"] if found else ""
 
 
-def set_condition(conditions: Iterable[Object], new: Object, now: float, *, transition: bool = True) -> list[Object]:
+def set_condition(
+    conditions: Iterable[Object], new: Object, now: float, *, transition: bool = True
+) -> list[Object]:
     """A new list with `new` in it; lastTransitionTime stays where the status stays."""
     out, stamp = [], clocks.rfc3339(now)
     placed = False
@@ -129,7 +139,8 @@ def without_condition(conditions: Iterable[Object], type_: str) -> list[Object]:
     return [c for c in conditions if c["type"] != type_]
 
 
-# -- pods ---------------------------------------------------------------------------------------------------------
+# -- pods
+# ---------------------------------------------------------------------------------------------------------
 def phase(pod: Object) -> str:
     return (pod.get("status") or {}).get("phase", "")
 
@@ -176,9 +187,11 @@ def stamp_of(obj: Object, name: str = "creationTimestamp") -> float:
     return clocks.parse_time(text) if text else 0.0
 
 
-# -- hashes and names ---------------------------------------------------------------------------------------------
+# -- hashes and names
+# ---------------------------------------------------------------------------------------------
 def stable_hash(value: Any, collisions: int | None = None) -> str:
-    """Safe-encoded 32-bit FNV-1a over the canonical JSON (and the collision count), as in pod-template-hash."""
+    """Safe-encoded 32-bit FNV-1a over the canonical JSON (and the collision count), as in
+    pod-template-hash."""
     text = canonical(value) + (f"\x00{collisions}".encode() if collisions is not None else b"")
     number = 2166136261
     for byte in hashlib.sha256(text).digest():
@@ -202,8 +215,21 @@ def _sorted(value: Any) -> Any:
     return value
 
 
-SUFFIXES = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "P": 10**15, "E": 10**18,
-            "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40, "Pi": 2**50, "Ei": 2**60}
+SUFFIXES = {
+    "": 1,
+    "k": 10**3,
+    "M": 10**6,
+    "G": 10**9,
+    "T": 10**12,
+    "P": 10**15,
+    "E": 10**18,
+    "Ki": 2**10,
+    "Mi": 2**20,
+    "Gi": 2**30,
+    "Ti": 2**40,
+    "Pi": 2**50,
+    "Ei": 2**60,
+}
 SMALL = {"n": 9, "u": 6, "m": 3}
 
 
@@ -212,7 +238,7 @@ def quantity(text: str | int | float) -> Decimal:
     if not isinstance(text, str):
         return Decimal(str(text))
     body = text.rstrip("EPTGMkinmu")
-    suffix = text[len(body):]
+    suffix = text[len(body) :]
     if suffix in SMALL:
         return Decimal(body).scaleb(-SMALL[suffix])
     if suffix in SUFFIXES:

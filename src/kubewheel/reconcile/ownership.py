@@ -1,7 +1,8 @@
 """Who owns what: controller references, adopting orphans, releasing strays.
 
 In: an owner, candidates from a cache. Out: what the owner owns, after the patches that make it true.
-Called by: controllers. Rules: upstream's ControllerRefManager (at most one controller; adopt only with a fresh look
+Called by: controllers. Rules: upstream's ControllerRefManager (at most one controller; adopt only with a
+fresh look
 at the owner's uid; never adopt for or into something that is being deleted).
 """
 
@@ -12,7 +13,7 @@ from collections.abc import Callable, Iterable
 from kubewheel.api import errors
 from kubewheel.api.resource import Object
 from kubewheel.client.cache import Cache
-from kubewheel.client.client import STRATEGIC_PATCH, Client
+from kubewheel.client.client import MERGE_PATCH, STRATEGIC_PATCH, Client
 
 INDEX = "controller"
 
@@ -32,8 +33,14 @@ def is_controlled_by(obj: Object, owner: Object) -> bool:
 
 def controller_ref(owner: Object, api_version: str, kind: str) -> Object:
     meta = owner["metadata"]
-    return {"apiVersion": api_version, "kind": kind, "name": meta["name"], "uid": meta["uid"],
-            "controller": True, "blockOwnerDeletion": True}
+    return {
+        "apiVersion": api_version,
+        "kind": kind,
+        "name": meta["name"],
+        "uid": meta["uid"],
+        "controller": True,
+        "blockOwnerDeletion": True,
+    }
 
 
 def index_by_controller(cache: Cache) -> None:
@@ -49,22 +56,39 @@ def _index_values(obj: Object) -> Iterable[str]:
 def owned(cache: Cache, owner: Object) -> list[Object]:
     """What names this owner as its controller, whatever its labels."""
     namespace = owner["metadata"].get("namespace", "")
-    return [o for o in cache.by_index(INDEX, owner["metadata"]["uid"])
-            if not namespace or o["metadata"].get("namespace") == namespace]
+    return [
+        o
+        for o in cache.by_index(INDEX, owner["metadata"]["uid"])
+        if not namespace or o["metadata"].get("namespace") == namespace
+    ]
 
 
 def orphans(cache: Cache, namespace: str) -> list[Object]:
     return cache.by_index(INDEX, f"orphans/{namespace}")
 
 
-async def claim(client: Client, cache: Cache, owner: Object, *, owner_resource: str, api_version: str, kind: str,
-                resource: str, selects: Callable[[Object], bool], adopt_finalizers: tuple[str, ...] = (),
-                release_finalizers: tuple[str, ...] = ()) -> list[Object]:
+async def claim(
+    client: Client,
+    cache: Cache,
+    owner: Object,
+    *,
+    owner_resource: str,
+    api_version: str,
+    kind: str,
+    resource: str,
+    selects: Callable[[Object], bool],
+    ignores: Callable[[Object], bool] = lambda obj: False,
+    adopt_finalizers: tuple[str, ...] = (),
+    release_finalizers: tuple[str, ...] = (),
+) -> list[Object]:
     """All that the owner controls and selects. Owned but not selected: released. Selected orphans: adopted.
-    `adopt_finalizers` come with the reference, `release_finalizers` go with it (job tracking)."""
+    `ignores`: owned or not, it is left as it is. `adopt_finalizers` come with the reference, `release_finalizers`
+    go with it (job tracking)."""
     deleting = "deletionTimestamp" in owner["metadata"]
     out: list[Object] = []
     for obj in owned(cache, owner):
+        if ignores(obj):
+            continue
         if selects(obj):
             out.append(obj)
         elif not deleting:
@@ -73,13 +97,15 @@ async def claim(client: Client, cache: Cache, owner: Object, *, owner_resource: 
         return out
     checked = False
     for obj in orphans(cache, owner["metadata"].get("namespace", "")):
-        if "deletionTimestamp" in obj["metadata"] or not selects(obj):
+        if "deletionTimestamp" in obj["metadata"] or ignores(obj) or not selects(obj):
             continue
         if not checked:
             if not await _still_there(client, owner_resource, owner):
                 return out
             checked = True
-        adopted = await _adopt(client, resource, controller_ref(owner, api_version, kind), obj, adopt_finalizers)
+        adopted = await _adopt(
+            client, resource, controller_ref(owner, api_version, kind), obj, adopt_finalizers
+        )
         if adopted is not None:
             out.append(adopted)
     return out
@@ -89,30 +115,43 @@ async def _still_there(client: Client, resource: str, owner: Object) -> bool:
     """The cache may be old: the server is asked whether this very object still lives."""
     meta = owner["metadata"]
     fresh = await client.find(resource, meta["name"], namespace=meta.get("namespace"))
-    return fresh is not None and fresh["metadata"]["uid"] == meta["uid"] and "deletionTimestamp" not in fresh["metadata"]
+    return (
+        fresh is not None
+        and fresh["metadata"]["uid"] == meta["uid"]
+        and "deletionTimestamp" not in fresh["metadata"]
+    )
 
 
-async def _adopt(client: Client, resource: str, ref: Object, obj: Object, finalizers: tuple[str, ...]) -> Object | None:
+async def _adopt(
+    client: Client, resource: str, ref: Object, obj: Object, finalizers: tuple[str, ...]
+) -> Object | None:
     meta = obj["metadata"]
     patch: Object = {"metadata": {"uid": meta["uid"], "ownerReferences": [ref]}}
     if finalizers:
         patch["metadata"]["finalizers"] = list(finalizers)
     try:
-        return await client.patch(resource, meta["name"], patch, namespace=meta.get("namespace"), type=STRATEGIC_PATCH)
+        return await client.patch(
+            resource, meta["name"], patch, namespace=meta.get("namespace"), type=STRATEGIC_PATCH
+        )
     except errors.StatusError as e:
         if e.code == 404:
             return None
         raise
 
 
-async def _release(client: Client, resource: str, owner: Object, obj: Object, finalizers: tuple[str, ...]) -> None:
+async def _release(
+    client: Client, resource: str, owner: Object, obj: Object, finalizers: tuple[str, ...]
+) -> None:
     meta = obj["metadata"]
-    patch: Object = {"metadata": {"uid": meta["uid"], "ownerReferences": [
-        {"$patch": "delete", "uid": owner["metadata"]["uid"]}]}}
+    # Whole lists with the resource version: a lost race is raised and tried again with what is there then.
+    left = [r for r in meta.get("ownerReferences") or () if r["uid"] != owner["metadata"]["uid"]]
+    patch: Object = {
+        "metadata": {"uid": meta["uid"], "resourceVersion": meta["resourceVersion"], "ownerReferences": left}
+    }
     if finalizers:
-        patch["metadata"]["$deleteFromPrimitiveList/finalizers"] = list(finalizers)
+        patch["metadata"]["finalizers"] = [f for f in meta.get("finalizers") or () if f not in finalizers]
     try:
-        await client.patch(resource, meta["name"], patch, namespace=meta.get("namespace"), type=STRATEGIC_PATCH)
+        await client.patch(resource, meta["name"], patch, namespace=meta.get("namespace"), type=MERGE_PATCH)
     except errors.StatusError as e:
-        if e.code not in (404, 422):  # gone, or its owners changed meanwhile (422: the uid is another's)
+        if e.code not in (404, 422):  # gone, or another object by now (422: the uid is another's)
             raise

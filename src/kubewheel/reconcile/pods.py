@@ -1,6 +1,7 @@
 """Making and deleting pods for an owner, with upstream's events and slow start.
 
-In: owner, template, a Context. Out: pods; Expectations told. Called by: replicaset, replication, daemonset, job, statefulset.
+In: owner, template, a Context. Out: pods; Expectations told. Called by: replicaset, replication,
+daemonset, job, statefulset.
 """
 
 from __future__ import annotations
@@ -20,8 +21,10 @@ from kubewheel.reconcile.ownership import controller_ref
 def from_template(template: Object, owner: Object, api_version: str, kind: str, *, name: str = "") -> Object:
     """The pod a template makes: generateName `<owner>-` unless named (upstream's GetPodFromTemplate)."""
     meta = template.get("metadata") or {}
-    pod_meta: Object = {"namespace": owner["metadata"]["namespace"],
-                        "ownerReferences": [controller_ref(owner, api_version, kind)]}
+    pod_meta: Object = {
+        "namespace": owner["metadata"]["namespace"],
+        "ownerReferences": [controller_ref(owner, api_version, kind)],
+    }
     if name:
         pod_meta["name"] = name
     else:
@@ -29,7 +32,12 @@ def from_template(template: Object, owner: Object, api_version: str, kind: str, 
     for part in ("labels", "annotations", "finalizers"):
         if meta.get(part):
             pod_meta[part] = codec.copy(meta[part])
-    return {"apiVersion": "v1", "kind": "Pod", "metadata": pod_meta, "spec": codec.copy(template.get("spec") or {})}
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": pod_meta,
+        "spec": codec.copy(template.get("spec") or {}),
+    }
 
 
 def generate_name(owner: str) -> str:
@@ -37,7 +45,9 @@ def generate_name(owner: str) -> str:
     return owner + "-" if len(owner) < 253 - 6 else owner[: 253 - 6] + "-"
 
 
-async def create(context: Context, owner: Object, pod: Object, *, key: str, expectations: Expectations | None) -> Object:
+async def create(
+    context: Context, owner: Object, pod: Object, *, key: str, expectations: Expectations | None
+) -> Object:
     """Creates one; FailedCreate is told and the error goes on."""
     try:
         made = await context.client.create("pods", pod)
@@ -51,7 +61,9 @@ async def create(context: Context, owner: Object, pod: Object, *, key: str, expe
     return made
 
 
-async def delete(context: Context, owner: Object, pod: Object, *, key: str, expectations: Expectations | None) -> None:
+async def delete(
+    context: Context, owner: Object, pod: Object, *, key: str, expectations: Expectations | None
+) -> None:
     """Deletes this very pod (uid checked); one that is gone already is fine."""
     meta = pod["metadata"]
     try:
@@ -66,15 +78,24 @@ async def delete(context: Context, owner: Object, pod: Object, *, key: str, expe
     context.events.event(owner, "Normal", "SuccessfulDelete", f"Deleted pod: {meta['name']}")
 
 
-async def create_many(context: Context, owner: Object, new_pods: Sequence[Object], *, key: str,
-                      expectations: Expectations | None) -> int:
-    """In batches of 1, 2, 4 …: a template that cannot work fails once, not five hundred times. Raises the first
+async def create_many(
+    context: Context,
+    owner: Object,
+    new_pods: Sequence[Object],
+    *,
+    key: str,
+    expectations: Expectations | None,
+) -> int:
+    """In batches of 1, 2, 4 …: a template that cannot work fails once, not five hundred times. Raises the
+    first
     error; an ended namespace is no error. Says how many were made."""
     done, size = 0, 1
     while done < len(new_pods):
-        batch = new_pods[done: done + size]
+        batch = new_pods[done : done + size]
         results = await asyncio.gather(
-            *(create(context, owner, pod, key=key, expectations=expectations) for pod in batch), return_exceptions=True)
+            *(create(context, owner, pod, key=key, expectations=expectations) for pod in batch),
+            return_exceptions=True,
+        )
         failed = [r for r in results if isinstance(r, BaseException)]
         for error in failed:
             if isinstance(error, errors.StatusError) and runner.is_terminating(error):
@@ -85,8 +106,9 @@ async def create_many(context: Context, owner: Object, new_pods: Sequence[Object
     return done
 
 
-async def delete_many(context: Context, owner: Object, victims: Iterable[Object], *, key: str,
-                      expectations: Expectations | None) -> None:
+async def delete_many(
+    context: Context, owner: Object, victims: Iterable[Object], *, key: str, expectations: Expectations | None
+) -> None:
     await all_of(delete(context, owner, pod, key=key, expectations=expectations) for pod in victims)
 
 
@@ -99,8 +121,15 @@ async def all_of(work: Iterable[Awaitable[Any]]) -> list[Any]:
     return list(results)
 
 
-async def update_status(context: Context, resource: str, obj: Object, status: Object,
-                        *, key: str = "", expectations: Expectations | None = None) -> Object:
+async def update_status(
+    context: Context,
+    resource: str,
+    obj: Object,
+    status: Object,
+    *,
+    key: str = "",
+    expectations: Expectations | None = None,
+) -> Object:
     """Writes the status where it differs from what is there."""
     if obj.get("status") == status:
         return obj
@@ -111,7 +140,8 @@ async def update_status(context: Context, resource: str, obj: Object, status: Ob
 
 
 def keys_of_owner_or_orphan(resource: str, kind: str, selects: Callable[[Object, Object], bool]) -> Any:
-    """KeysOf for pods: the controlling owner, or for an orphan every owner in the namespace that selects it."""
+    """KeysOf for pods: the controlling owner, or for an orphan every owner in the namespace that selects
+    it."""
 
     def keys(old: Object | None, new: Object | None, context: Context) -> Iterable[str]:
         found: dict[str, None] = {}

@@ -70,7 +70,8 @@ class Running:
                 loop_of = self.controller.run
                 group.create_task(
                     supervise.keep_running(f"{self.controller.name}:run", lambda: loop_of(self.context)),
-                    name=f"{self.controller.name}:run")
+                    name=f"{self.controller.name}:run",
+                )
 
     async def _work(self) -> None:
         with contextlib.suppress(Closed):
@@ -82,7 +83,8 @@ class Running:
                     self.queue.done(key)
 
     async def _one(self, key: str) -> None:
-        """A failure is retried for ever with back-off; lost races (409, 404) and a namespace going away quietly."""
+        """A failure is retried for ever with back-off; lost races (409, 404) and a namespace going away
+        quietly."""
         assert self.controller.reconcile is not None
         try:
             again = await self.controller.reconcile(self.context, key)

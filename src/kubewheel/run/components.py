@@ -12,11 +12,12 @@ import random
 import signal
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from kubewheel.lib import clock as clocks
-from kubewheel.lib import tls
+from kubewheel.lib import supervise, tls
 from kubewheel.run import certificates, kubeconfigs
 from kubewheel.run.settings import Settings
 
@@ -130,11 +131,33 @@ async def http_client(kubeconfig: Path, agent: str) -> AsyncIterator[tuple[Any, 
 
 
 async def node(settings: Settings) -> None:
-    """Kubelet and proxy: one loop."""
+    """Network, kubelet and proxy: one loop."""
     await _wait_for_file(settings.kubeconfig_dir / "kubelet.conf")
-    async with asyncio.TaskGroup() as group:
-        group.create_task(kubelet(settings), name="kubelet")
-        group.create_task(proxy(settings), name="proxy")
+    parts = (("network", network), ("kubelet", kubelet), ("proxy", proxy))
+    async with asyncio.TaskGroup() as group:  # one that crashes is started again; the others go on
+        for name, part in parts:
+            group.create_task(supervise.keep_running(name, partial(part, settings)), name=name)
+
+
+async def network(settings: Settings) -> None:
+    """The node's bridge and CNI configuration, as soon as its pod range is known."""
+    from kubewheel.network import cni
+    from kubewheel.run import containerd
+
+    known: asyncio.Queue[str] = asyncio.Queue()
+    async with http_client(settings.kubeconfig_dir / "kubelet.conf", "kubewheel-network") as (_, caches):
+        nodes = caches.get("nodes", field_selector=f"metadata.name={settings.node_name}")
+        nodes.subscribe(lambda old, new: known.put_nowait((new or {}).get("spec", {}).get("podCIDR", "")))
+        current = ""
+        while True:
+            pod_cidr = await known.get()
+            if pod_cidr and pod_cidr != current:
+                await asyncio.to_thread(cni.ensure, cni.Network(
+                    pod_cidr=pod_cidr, cluster_cidr=settings.pod_cidr, service_cidr=settings.service_cidr,
+                    conf_dir=containerd.cni_conf_dir(settings), ipam_dir=settings.run_dir / "cni" / "networks",
+                    mtu=cni.uplink_mtu()))
+                current = pod_cidr
+                log.info("the pods of this node have addresses of %s", pod_cidr)
 
 
 async def kubelet(settings: Settings) -> None:

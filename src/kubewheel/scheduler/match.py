@@ -8,26 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from fractions import Fraction
 from functools import lru_cache
 from typing import Any
 
-_SUFFIXES = {"": Fraction(1), "n": Fraction(1, 10**9), "u": Fraction(1, 10**6), "m": Fraction(1, 1000),
-             "k": Fraction(10**3), "M": Fraction(10**6), "G": Fraction(10**9), "T": Fraction(10**12),
-             "P": Fraction(10**15), "E": Fraction(10**18), "Ki": Fraction(2**10), "Mi": Fraction(2**20),
-             "Gi": Fraction(2**30), "Ti": Fraction(2**40), "Pi": Fraction(2**50), "Ei": Fraction(2**60)}
+from kubewheel.api import quantity
 
 
 @lru_cache(maxsize=65_536)
 def amount(text: Any, *, milli: bool = False) -> int:
     """A quantity as an integer, rounded up (Value, MilliValue)."""
-    string = str(text).strip()
-    digits = string.rstrip("numkMGTPEi")
-    suffix = string[len(digits):]
-    if suffix not in _SUFFIXES:  # an exponent: 1e3, 1E3
-        digits, suffix = string, ""
-    value = Fraction(digits) * _SUFFIXES[suffix] * (1000 if milli else 1)
-    return -(-value.numerator // value.denominator)
+    return quantity.milli(text) if milli else quantity.value(text)
 
 
 @dataclass(frozen=True, slots=True)

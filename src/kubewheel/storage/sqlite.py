@@ -402,5 +402,6 @@ def _delete_replaced(low: int, high: int, db: sqlite3.Connection) -> None:
 
 def _shrink(db: sqlite3.Connection) -> None:
     """Give free pages back to the file system, a piece at a time."""
-    db.execute("PRAGMA incremental_vacuum(5000)").fetchall()
+    # A script runs the pragma to its end; execute() would step it once, which frees a single page.
+    db.executescript("PRAGMA incremental_vacuum(5000)")
     db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()

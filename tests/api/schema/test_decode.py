@@ -25,7 +25,8 @@ def in_template(container):
     (DEPLOYMENT, {"spec": {"paused": "yes"}},
      "json: cannot unmarshal string into Go struct field DeploymentSpec.spec.paused of type bool"),
     (DEPLOYMENT, in_template({"env": [{"name": "x", "value": 1}]}),
-     "json: cannot unmarshal number into Go struct field EnvVar.spec.template.spec.containers.env.value of type string"),
+     "json: cannot unmarshal number into Go struct field "
+     "EnvVar.spec.template.spec.containers.env.value of type string"),
     (DEPLOYMENT, {"spec": {"template": {"spec": {"containers": {}}}}},
      "json: cannot unmarshal object into Go struct field PodSpec.spec.template.spec.containers of type []v1.Container"),
     (DEPLOYMENT, {"metadata": {"labels": {"a": 1}}},
@@ -49,7 +50,8 @@ def test_wrong_types(name, obj, text):
 @pytest.mark.parametrize(("name", "obj", "unknown", "kept"), [
     (DEPLOYMENT, {"foo": 1, "spec": {"bar": None, **in_template({"imagee": 3, "name": "z"})["spec"]}},
      ["foo", "spec.bar", "spec.template.spec.containers[0].imagee"], in_template({"name": "z"})),
-    (DEPLOYMENT, {"metadata": {"creationTimestamp": None, "name": "a", "namespace": ""}}, [], {"metadata": {"name": "a"}}),
+    (DEPLOYMENT, {"metadata": {"creationTimestamp": None, "name": "a", "namespace": ""}}, [],
+     {"metadata": {"name": "a"}}),
     (DEPLOYMENT, {"metadata": {"labels": {"a": None}}}, [], {"metadata": {"labels": {"a": ""}}}),
     (DEPLOYMENT, in_template({"args": [], "env": None, "resources": {}}), [], in_template({"resources": {}})),
     (DEPLOYMENT, in_template({"resources": {"limits": {"cpu": 0.5, "memory": "1024Mi"}}}), [],
@@ -59,7 +61,8 @@ def test_wrong_types(name, obj, text):
     (DEPLOYMENT, {"metadata": {"creationTimestamp": "2020-01-01T00:00:00.5+02:00"}}, [],
      {"metadata": {"creationTimestamp": "2019-12-31T22:00:00Z"}}),
     (SECRET, {"data": {"a": "YWI=\n"}}, [], {"data": {"a": "YWI="}}),
-    (CRD, {"spec": {"versions": [{"schema": {"openAPIV3Schema": {"items": {"foo": 1}, "additionalProperties": True}}}]}},
+    (CRD, {"spec": {"versions": [{"schema": {"openAPIV3Schema": {"items": {"foo": 1},
+                                                                "additionalProperties": True}}}]}},
      ["spec.versions[0].schema.openAPIV3Schema.items.foo"],
      {"spec": {"versions": [{"schema": {"openAPIV3Schema": {"items": {}, "additionalProperties": True}}}]}}),
 ])

@@ -43,7 +43,8 @@ def prepared(**version):
     ({}, "spec.cronSpec", "Required value"),
     ({"cronSpec": 3}, "spec.cronSpec",
      'Invalid value: "integer": spec.cronSpec in body must be of type string: "integer"'),
-    ({"cronSpec": None}, "spec.cronSpec", 'Invalid value: "null": spec.cronSpec in body must be of type string: "null"'),
+    ({"cronSpec": None}, "spec.cronSpec",
+     'Invalid value: "null": spec.cronSpec in body must be of type string: "null"'),
     ({"cronSpec": "abc"}, "spec.cronSpec", "Invalid value: \"abc\": spec.cronSpec in body should match '^[0-9* /]+$'"),
     ({"cronSpec": "* * * * * *"}, "spec.cronSpec", "Too long: may not be more than 9 bytes"),
     ({"cronSpec": "*", "replicas": 0}, "spec.replicas",
@@ -74,7 +75,8 @@ def test_pruning_and_defaults():
     node = structural.root(SCHEMA)
     obj = {"apiVersion": "x/v1", "kind": "C", "extra": 1, "metadata": {"name": "a", "wrong": 1},
            "spec": {"foo": 1, "free": {"any": {"thing": 1}}, "image": None}}
-    assert schema.check(node, obj) == ['unknown field "metadata.wrong"', 'unknown field "extra"', 'unknown field "spec.foo"']
+    assert schema.check(node, obj) == [
+        'unknown field "metadata.wrong"', 'unknown field "extra"', 'unknown field "spec.foo"']
     schema.apply_defaults(node, obj)
     assert obj == {"apiVersion": "x/v1", "kind": "C", "metadata": {"name": "a"},
                    "spec": {"free": {"any": {"thing": 1}}, "image": "busybox"}}
@@ -84,7 +86,8 @@ def test_pruning_and_defaults():
     ({"properties": {}}, "type: Required value: must not be empty at the root"),
     ({"type": "object", "properties": {"a": {"description": "x"}}},
      "properties[a].type: Required value: must not be empty for specified object fields"),
-    ({"type": "object", "properties": {"a": {"type": "array"}}}, "properties[a].items: Required value: must be specified"),
+    ({"type": "object", "properties": {"a": {"type": "array"}}},
+     "properties[a].items: Required value: must be specified"),
     ({"type": "object", "anyOf": [{"type": "object"}]}, "anyOf[0].type: Forbidden: must be empty to be structural"),
 ])
 def test_structural_rules(written, finding):
@@ -98,6 +101,16 @@ def test_definition_rules():
     wrong["metadata"]["name"] = "x"
     assert [f.body.rpartition(": ")[2] for f in definitions.validate(wrong)] == [
         'must be spec.names.plural+"."+spec.group', "must have exactly one version marked as storage version"]
+
+
+def test_what_is_not_carried_out_is_said():
+    obj = prepared(schema={"openAPIV3Schema": {"type": "object", "x-kubernetes-validations": [{"rule": "true"}]}})
+    obj["spec"]["conversion"] = {"strategy": "Webhook", "webhook": {}}
+    assert [w.partition(": ")[0] for w in definitions.warnings(obj)] == [
+        "spec.versions[0].schema.openAPIV3Schema", "spec.conversion.strategy"]
+    convert = resource.resources(obj)[0].to_hub
+    with pytest.raises(errors.StatusError):
+        convert({})
 
 
 def test_names_in_use_are_refused():

@@ -9,7 +9,8 @@ from kubewheel.apiserver.extension import discovery, openapi
 WIDGET = Resource(
     group="apps", kind="Deployment", plural="deployments", short_names=("deploy",), categories=("all",),
     definition="io.k8s.api.apps.v1.Deployment", registry="deployments", scale=ScalePaths(),
-    subresources=(Subresource("status", "Deployment"), Subresource("scale", "Scale", group="autoscaling", version="v1")))
+    subresources=(Subresource("status", "Deployment"),
+                  Subresource("scale", "Scale", group="autoscaling", version="v1")))
 
 
 def read(path, resources=(WIDGET,), **more):

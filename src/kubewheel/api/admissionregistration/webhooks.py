@@ -91,12 +91,11 @@ def _client(config: Object, path: str) -> list[FieldError]:
         return [errors.field_required(path, "exactly one of url or service is required")]
     if url is not None:
         if not url.startswith("https://"):
-            scheme = url.partition("://")[0] if "://" in url else ""
-            return [errors.field_invalid(f"{path}.url", url if scheme else url,
+            return [errors.field_invalid(f"{path}.url", url,
                                          "'https' is the only allowed URL scheme; desired format: https://host[/path]")]
         return []
     return [errors.field_required(f"{path}.service.{f}", f"service {f} is required")
-            for f in ("name", "namespace") if not service.get(f)]
+            for f in ("name", "namespace") if not (service or {}).get(f)]
 
 
 def rule_with_operations(rule: Object, path: str) -> list[FieldError]:

@@ -101,7 +101,8 @@ def _names(names: dict[str, Any]) -> list[FieldError]:
             if not _LABEL.fullmatch(value):
                 out.append(errors.field_invalid(f"spec.names.{field}[{i}]", value, _LABEL_TEXT))
     if names.get("kind") and names.get("kind") == names.get("listKind"):
-        out.append(errors.field_invalid("spec.names.listKind", names["listKind"], "kind and listKind may not be the same"))
+        out.append(errors.field_invalid("spec.names.listKind", names["listKind"],
+                                        "kind and listKind may not be the same"))
     return out
 
 
@@ -176,8 +177,24 @@ def _conversion(spec: dict[str, Any]) -> list[FieldError]:
     if strategy == "Webhook" and not conversion.get("webhook"):
         return [errors.field_required("spec.conversion.webhook", 'required when strategy is set to "Webhook"')]
     if strategy == "None" and conversion.get("webhook"):
-        return [errors.field_forbidden("spec.conversion.webhook", 'should not be set when strategy is not set to "Webhook"')]
+        return [errors.field_forbidden("spec.conversion.webhook",
+                                       'should not be set when strategy is not set to "Webhook"')]
     return []
+
+
+def warnings(obj: Object) -> list[str]:
+    """What is accepted and not carried out is said."""
+    out = [f"spec.versions[{i}].schema.openAPIV3Schema: x-kubernetes-validations rules are not evaluated by this server"
+           for i, v in enumerate(obj["spec"].get("versions") or ()) if _has_rules(v.get("schema"))]
+    if (obj["spec"].get("conversion") or {}).get("strategy") == "Webhook":
+        out.append("spec.conversion.strategy: conversion webhooks are not called by this server")
+    return out
+
+
+def _has_rules(value: Any) -> bool:
+    if isinstance(value, list):
+        return any(map(_has_rules, value))
+    return isinstance(value, dict) and ("x-kubernetes-validations" in value or any(map(_has_rules, value.values())))
 
 
 def validate_update(new: Object, old: Object) -> list[FieldError]:
@@ -190,10 +207,11 @@ def validate_update(new: Object, old: Object) -> list[FieldError]:
     names = [v.get("name") for v in new["spec"].get("versions") or ()]
     for i, stored in enumerate((new.get("status") or {}).get("storedVersions") or ()):
         if stored not in names:
-            out.append(errors.field_invalid(f"status.storedVersions[{i}]", stored,
-                                            "missing from spec.versions; v1 was previously a storage version, and must "
-                                            "remain in spec.versions until a storage migration ensures no data remains "
-                                            "persisted in v1 and removes v1 from status.storedVersions".replace("v1", stored)))
+            out.append(errors.field_invalid(
+                f"status.storedVersions[{i}]", stored,
+                f"missing from spec.versions; {stored} was previously a storage version, and must remain in "
+                "spec.versions until a storage migration ensures no data remains persisted in "
+                f"{stored} and removes {stored} from status.storedVersions"))
     return out
 
 
@@ -218,6 +236,7 @@ RESOURCE = Resource(
     prepare_update=prepare_update,
     validate=validate,
     validate_update=validate_update,
+    warnings=warnings,
     unconditional_update=False,
     columns=(
         columns.NAME,

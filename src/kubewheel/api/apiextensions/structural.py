@@ -42,7 +42,8 @@ def _level(schema: dict[str, Any], path: str, out: list[FieldError], *, root: bo
     if type_ and schema.get("x-kubernetes-int-or-string"):
         out.append(errors.field_invalid(f"{path}.type", type_, "must be empty if x-kubernetes-int-or-string is true"))
     if schema.get("x-kubernetes-embedded-resource") and type_ != "object":
-        out.append(errors.field_invalid(f"{path}.type", type_, "must be object if x-kubernetes-embedded-resource is true"))
+        out.append(errors.field_invalid(f"{path}.type", type_,
+                                        "must be object if x-kubernetes-embedded-resource is true"))
     if type_ == "array" and not isinstance(schema.get("items"), dict):
         out.append(errors.field_required(f"{path}.items", "must be specified"))
     _forbidden(schema, path, out)
@@ -70,7 +71,8 @@ def _forbidden(schema: dict[str, Any], path: str, out: list[FieldError]) -> None
         out.append(errors.field_forbidden(
             f"{path}.uniqueItems", "uniqueItems cannot be set to true since the runtime complexity becomes quadratic"))
     if schema.get("additionalProperties") is False:
-        out.append(errors.field_forbidden(f"{path}.additionalProperties", "additionalProperties cannot be set to false"))
+        out.append(errors.field_forbidden(f"{path}.additionalProperties",
+                                          "additionalProperties cannot be set to false"))
     if schema.get("properties") and schema.get("additionalProperties"):
         out.append(errors.field_forbidden(f"{path}.additionalProperties",
                                           "additionalProperties and properties are mutual exclusive"))
@@ -86,7 +88,8 @@ def _extensions(schema: dict[str, Any], path: str, out: list[FieldError]) -> Non
     list_type = schema.get("x-kubernetes-list-type")
     if list_type is not None:
         if list_type not in ("atomic", "set", "map"):
-            out.append(errors.field_not_supported(f"{path}.x-kubernetes-list-type", list_type, ("atomic", "map", "set")))
+            out.append(errors.field_not_supported(f"{path}.x-kubernetes-list-type", list_type,
+                                                  ("atomic", "map", "set")))
         if schema.get("type") != "array":
             out.append(errors.field_invalid(f"{path}.type", schema.get("type", ""),
                                             "must be array if x-kubernetes-list-type is specified"))

@@ -23,7 +23,8 @@ def validate(obj: Object) -> list[errors.FieldError]:
     wanted = f"{version}.{group}"
     out: list[errors.FieldError] = []
     if name != wanted:
-        out.append(errors.field_invalid("metadata.name", name, f"must be `spec.version+\".\"+spec.group`: \"{wanted}\""))
+        out.append(errors.field_invalid("metadata.name", name,
+                                        f"must be `spec.version+\".\"+spec.group`: \"{wanted}\""))
     for field in ("groupPriorityMinimum", "versionPriority"):
         limit = 20000 if field == "groupPriorityMinimum" else 1000
         if not 0 < (spec.get(field) or 0) <= limit:
@@ -45,7 +46,8 @@ def prepare_create(obj: Object, context: PrepareContext) -> None:
     obj["status"] = {}
     if dig(obj, "spec", "service") is None:
         obj["status"]["conditions"] = [{
-            "type": "Available", "status": "True", "reason": "Local", "message": "Local APIServices are always available",
+            "type": "Available", "status": "True", "reason": "Local",
+            "message": "Local APIServices are always available",
             "lastTransitionTime": clock.rfc3339(context.now)}]
 
 

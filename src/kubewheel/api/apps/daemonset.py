@@ -34,7 +34,8 @@ def prepare_create(obj: Object, context: PrepareContext) -> None:
 
 def validate(obj: Object) -> list[FieldError]:
     spec = obj.get("spec") or {}
-    out = workload.selector_and_template(spec) + workload.numbers(spec, "minReadySeconds", "revisionHistoryLimit")
+    out = workload.selector_and_template(spec, what="DaemonSet")
+    out += workload.numbers(spec, "minReadySeconds", "revisionHistoryLimit")
     strategy, path = spec.get("updateStrategy") or {}, "spec.updateStrategy"
     if strategy.get("type") == "RollingUpdate":
         rolling = strategy.get("rollingUpdate")

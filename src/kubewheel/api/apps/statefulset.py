@@ -13,8 +13,9 @@ from kubewheel.api.resource import Column, Object, PrepareContext, Resource, Sca
 
 _MUTABLE = ("minReadySeconds", "ordinals", "persistentVolumeClaimRetentionPolicy", "replicas", "revisionHistoryLimit",
             "template", "updateStrategy")
-UPDATE_TEXT = ("updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template', 'updateStrategy', "
-               "'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and 'minReadySeconds' are forbidden")
+UPDATE_TEXT = ("updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template', "
+               "'updateStrategy', 'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and "
+               "'minReadySeconds' are forbidden")
 
 
 def defaults(obj: Object) -> None:
@@ -63,7 +64,7 @@ def validate(obj: Object) -> list[FieldError]:
                                  f"spec.persistentVolumeClaimRetentionPolicy.{when}", required=False)
     out += workload.numbers(spec, "replicas", "minReadySeconds", "revisionHistoryLimit")
     out += validation.non_negative((spec.get("ordinals") or {}).get("start"), "spec.ordinals.start")
-    return out + workload.selector_and_template(spec)
+    return out + workload.selector_and_template(spec, what="StatefulSet")
 
 
 def validate_update(new: Object, old: Object) -> list[FieldError]:

@@ -35,8 +35,10 @@ def template_warnings(obj: Object) -> list[str]:
     return pod_warnings.of_spec(template.get("spec") or {}, "spec.template.spec")
 
 
-def selector_and_template(spec: Object, *, restart: tuple[str, ...] = ("Always",)) -> list[FieldError]:
-    """A selector that says something and matches the template's labels; a good template."""
+def selector_and_template(spec: Object, *, what: str = "Deployment") -> list[FieldError]:
+    """A selector that says something and matches the template's labels; a good template. `what` names the kind in
+    messages (upstream speaks of deployments for replicasets, too)."""
+    restart = ("Always",)
     out: list[FieldError] = []
     selector, template = spec.get("selector"), spec.get("template") or {}
     if selector is None:
@@ -45,7 +47,7 @@ def selector_and_template(spec: Object, *, restart: tuple[str, ...] = ("Always",
         out += validation.validate_selector(selector, "spec.selector")
         if not selector.get("matchLabels") and not selector.get("matchExpressions"):
             out.append(errors.field_invalid("spec.selector", selector,
-                                            "empty selector is invalid for deployment"))
+                                            f"empty selector is invalid for {what.lower()}"))
     labels = (template.get("metadata") or {}).get("labels") or {}
     if selector is not None and not out and not selectors.from_label_selector(selector).matches(labels):
         out.append(errors.field_invalid("spec.template.metadata.labels", labels,
@@ -55,8 +57,9 @@ def selector_and_template(spec: Object, *, restart: tuple[str, ...] = ("Always",
     if policy not in restart:
         out.append(errors.field_not_supported("spec.template.spec.restartPolicy", policy or "", restart))
     if (template.get("spec") or {}).get("activeDeadlineSeconds") is not None:
+        kind = "ReplicaSet" if what == "Deployment" else what
         out.append(errors.field_forbidden("spec.template.spec.activeDeadlineSeconds",
-                                          "activeDeadlineSeconds in ReplicaSet is not Supported"))
+                                          f"activeDeadlineSeconds in {kind} is not Supported"))
     return out
 
 

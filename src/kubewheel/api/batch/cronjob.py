@@ -89,7 +89,8 @@ def validate(obj: Object) -> list[errors.FieldError]:
         out.append(errors.field_required("spec.schedule"))
     else:
         if "TZ=" in schedule:
-            out.append(errors.field_invalid("spec.schedule", schedule, "cannot use TZ or CRON_TZ in schedule, use timeZone field instead"))
+            out.append(errors.field_invalid("spec.schedule", schedule,
+                                            "cannot use TZ or CRON_TZ in schedule, use timeZone field instead"))
         elif problem := schedule_problem(schedule):
             out.append(errors.field_invalid("spec.schedule", schedule, problem))
     zone = spec.get("timeZone")

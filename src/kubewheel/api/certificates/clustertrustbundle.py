@@ -14,7 +14,8 @@ def validate(obj: Object) -> list[errors.FieldError]:
     spec = obj.get("spec") or {}
     out: list[errors.FieldError] = []
     if "-----BEGIN CERTIFICATE-----" not in (spec.get("trustBundle") or ""):
-        out.append(errors.field_invalid("spec.trustBundle", "<value omitted>", "at least one trust anchor must be provided"))
+        out.append(errors.field_invalid("spec.trustBundle", "<value omitted>",
+                                        "at least one trust anchor must be provided"))
     signer, name = spec.get("signerName") or "", obj["metadata"].get("name") or ""
     prefix = signer.replace("/", ":") + ":"
     if signer and not name.startswith(prefix):

@@ -31,6 +31,11 @@ RESOURCE = Resource(
     verbs=("get", "list"),
     definition="io.k8s.api.core.v1.ComponentStatus",
     has_generation=False,
-    columns=(columns.NAME, Column("Status", _healthy("status", "Unknown"), description="Status of the component conditions"), Column("Message", _healthy("message", ""), description="Message of the component conditions"), Column("Error", _healthy("error", ""), description="Error of the component conditions"),),
+    columns=(
+        columns.NAME,
+        Column("Status", _healthy("status", "Unknown"), description="Status of the component conditions"),
+        Column("Message", _healthy("message", ""), description="Message of the component conditions"),
+        Column("Error", _healthy("error", ""), description="Error of the component conditions"),
+    ),
     not_stored=True,
 )

@@ -170,9 +170,11 @@ def _env(items: Any, path: str) -> list[FieldError]:
             out.append(errors.field_invalid(f"{where}.valueFrom", "", "may not be specified when `value` is not empty"))
         if not have:
             out.append(errors.field_invalid(f"{where}.valueFrom", "", (
-                "must specify one of: `fieldRef`, `resourceFieldRef`, `configMapKeyRef`, `secretKeyRef` or `fileKeyRef`")))
+                "must specify one of: `fieldRef`, `resourceFieldRef`, `configMapKeyRef`, `secretKeyRef` or "
+                "`fileKeyRef`")))
         elif len(have) > 1:
-            out.append(errors.field_invalid(f"{where}.valueFrom", "", "may not have more than one field specified at a time"))
+            out.append(errors.field_invalid(f"{where}.valueFrom", "",
+                                            "may not have more than one field specified at a time"))
         out += _env_source(source, f"{where}.valueFrom")
     return out
 
@@ -287,7 +289,8 @@ def _security(context: Spec, path: str) -> list[FieldError]:
         if isinstance(value, int) and not 0 <= value <= 2**31 - 1:
             out.append(errors.field_invalid(f"{path}.{field}", value, "must be between 0 and 2147483647, inclusive"))
     if context.get("allowPrivilegeEscalation") is False and context.get("privileged"):
-        out.append(errors.field_invalid(path, context, "cannot set `allowPrivilegeEscalation` to false and `privileged` "
+        out.append(errors.field_invalid(path, context,
+                                        "cannot set `allowPrivilegeEscalation` to false and `privileged` "
                                         "to true"))
     if context.get("allowPrivilegeEscalation") is False and "SYS_ADMIN" in (
             (context.get("capabilities") or {}).get("add") or ()):

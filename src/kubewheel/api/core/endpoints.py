@@ -39,7 +39,8 @@ def validate(obj: Object) -> list[errors.FieldError]:
 
 
 def _cell(obj: Object, now: float) -> str:
-    found, more = [], 0
+    found: list[str] = []
+    more = 0
     for subset in obj.get("subsets") or ():
         addresses = [a.get("ip", "") for a in subset.get("addresses") or ()]
         ports = subset.get("ports") or ()

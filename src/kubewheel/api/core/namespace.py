@@ -56,7 +56,8 @@ def validate_status(new: Object, old: Object) -> list[errors.FieldError]:
     if not ending and phase not in (None, "", "Active"):
         return [errors.field_invalid("status.Phase", phase, 'may only be \'Active\' if `deletionTimestamp` is empty')]
     if ending and phase != "Terminating":
-        return [errors.field_invalid("status.Phase", phase, 'may only be \'Terminating\' if `deletionTimestamp` is not empty')]
+        return [errors.field_invalid("status.Phase", phase,
+                                     'may only be \'Terminating\' if `deletionTimestamp` is not empty')]
     return []
 
 

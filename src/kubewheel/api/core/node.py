@@ -47,16 +47,19 @@ def validate(obj: Object) -> list[errors.FieldError]:
 
 
 _MUTABLE = ("taints", "unschedulable", "configSource", "podCIDR", "podCIDRs", "providerID")
-UPDATE_TEXT = "node updates may only change labels, taints, or capacity (or configSource, if the DynamicKubeletConfig feature gate is enabled)"
+UPDATE_TEXT = ("node updates may only change labels, taints, or capacity (or configSource, if the DynamicKubeletConfig "
+               "feature gate is enabled)")
 
 
 def validate_update(new: Object, old: Object) -> list[errors.FieldError]:
     out = validate(new)
     spec, before = new.get("spec") or {}, old.get("spec") or {}
     if before.get("podCIDRs") and spec.get("podCIDRs") != before["podCIDRs"]:
-        out.append(errors.field_forbidden("spec.podCIDRs", "node updates may not change podCIDR except from \"\" to valid"))
+        out.append(errors.field_forbidden("spec.podCIDRs",
+                                          "node updates may not change podCIDR except from \"\" to valid"))
     if before.get("providerID") and spec.get("providerID") != before["providerID"]:
-        out.append(errors.field_forbidden("spec.providerID", "node updates may not change providerID except from \"\" to valid"))
+        out.append(errors.field_forbidden("spec.providerID",
+                                          "node updates may not change providerID except from \"\" to valid"))
     rest = {k: v for k, v in spec.items() if k not in _MUTABLE}
     if rest != {k: v for k, v in before.items() if k not in _MUTABLE}:
         out.append(errors.field_forbidden("", UPDATE_TEXT))

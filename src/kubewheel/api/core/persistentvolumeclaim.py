@@ -62,7 +62,8 @@ def spec_rules(spec: Object, path: str) -> list[errors.FieldError]:
     name = spec.get("storageClassName")
     if name:
         out += validation.check(f"{path}.storageClassName", name, names.subdomain(name))
-    return out + validation.one_of(spec.get("volumeMode"), ("Block", "Filesystem"), f"{path}.volumeMode", required=False)
+    return out + validation.one_of(spec.get("volumeMode"), ("Block", "Filesystem"), f"{path}.volumeMode",
+                                   required=False)
 
 
 def validate_update(new: Object, old: Object) -> list[errors.FieldError]:

@@ -1,6 +1,7 @@
 """pods.
 
-In: objects. Out: RESOURCE. Called by: catalog.py. The parts: pod_defaults.py, pod_validation.py, pod_columns.py, qos.py.
+In: objects. Out: RESOURCE. Called by: catalog.py.
+The parts: pod_defaults.py, pod_validation.py, pod_columns.py, qos.py.
 """
 
 from __future__ import annotations

@@ -120,7 +120,8 @@ def _gates(spec: Spec, path: str) -> list[FieldError]:
             out.append(errors.field_duplicate(f"{path}.schedulingGates[{i}].name", name))
         seen.add(name)
     if spec.get("schedulingGates") and spec.get("nodeName"):
-        out.append(errors.field_forbidden(f"{path}.nodeName", "cannot be set until all schedulingGates have been cleared"))
+        out.append(errors.field_forbidden(f"{path}.nodeName",
+                                          "cannot be set until all schedulingGates have been cleared"))
     for i, gate in enumerate(spec.get("readinessGates") or ()):
         kind = gate.get("conditionType") or ""
         out += check(f"{path}.readinessGates[{i}].conditionType", kind, names.qualified(kind))
@@ -137,7 +138,8 @@ def tolerations(items: Any, path: str) -> list[FieldError]:
         if key:
             out += check(f"{where}.key", key, names.qualified(key))
         elif operator != "Exists":
-            out.append(errors.field_invalid(f"{where}.operator", operator, "operator must be Exists when `key` is empty, "
+            out.append(errors.field_invalid(f"{where}.operator", operator,
+                                            "operator must be Exists when `key` is empty, "
                                             "which means \"match all values and all keys\""))
         if t.get("tolerationSeconds") is not None and t.get("effect") != "NoExecute":
             out.append(errors.field_invalid(f"{where}.effect", t.get("effect") or "",
@@ -195,14 +197,16 @@ def _node_term(term: Spec, path: str) -> list[FieldError]:
             out.append(errors.field_forbidden(f"{where}.values", "may not be specified when `operator` is 'Exists' or "
                                               "'DoesNotExist'"))
         elif operator in ("Gt", "Lt") and count != 1:
-            out.append(errors.field_required(f"{where}.values", "must be specified single value when `operator` is 'Lt' "
+            out.append(errors.field_required(f"{where}.values",
+                                             "must be specified single value when `operator` is 'Lt' "
                                              "or 'Gt'"))
         elif operator not in _NODE_OPERATORS:
             out.append(errors.field_invalid(f"{where}.operator", operator or "", "not a valid selector operator"))
         out += check(f"{where}.key", e.get("key") or "", names.qualified(e.get("key") or ""))
     for i, e in enumerate(term.get("matchFields") or ()):
         if e.get("key") != "metadata.name":
-            out.append(errors.field_invalid(f"{path}.matchFields[{i}].key", e.get("key"), "not a valid field selector key"))
+            out.append(errors.field_invalid(f"{path}.matchFields[{i}].key", e.get("key"),
+                                            "not a valid field selector key"))
     return out
 
 

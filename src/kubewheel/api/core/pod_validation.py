@@ -1,6 +1,7 @@
 """Rules of pods: on create, on updates, and of the status, ephemeralcontainers and resize subresources.
 
-In: pods (private or shared, read only). Out: FieldError lists. Called by: pod.py. The spec's rules: pod_spec_validation.py.
+In: pods (private or shared, read only). Out: FieldError lists. Called by: pod.py.
+The spec's rules: pod_spec_validation.py.
 """
 
 from __future__ import annotations
@@ -170,9 +171,11 @@ def validate_ephemeral_update(new: Object, old: Object) -> list[FieldError]:
     for c in (old.get("spec") or {}).get("ephemeralContainers") or ():
         kept = now.get(c.get("name"))
         if kept is None:
-            out.append(errors.field_forbidden(path, f'existing ephemeral containers "{c.get("name")}" may not be removed\n'))
+            out.append(errors.field_forbidden(path,
+                                              f'existing ephemeral containers "{c.get("name")}" may not be removed\n'))
         elif kept != c:
-            out.append(errors.field_forbidden(path, f'existing ephemeral containers "{c.get("name")}" may not be changed\n'))
+            out.append(errors.field_forbidden(path,
+                                              f'existing ephemeral containers "{c.get("name")}" may not be changed\n'))
     return out
 
 
@@ -181,7 +184,8 @@ def validate_resize(new: Object, old: Object) -> list[FieldError]:
     out: list[FieldError] = []
     for key in ("containers", "initContainers"):
         if [c.get("name") for c in spec.get(key) or ()] != [c.get("name") for c in before.get(key) or ()]:
-            out.append(errors.field_forbidden(f"spec.{key}", "containers may not be added, removed or reordered on resize"))
+            out.append(errors.field_forbidden(f"spec.{key}",
+                                              "containers may not be added, removed or reordered on resize"))
             return out
         for i, (c, b) in enumerate(zip(spec.get(key) or (), before.get(key) or (), strict=True)):
             where = f"spec.{key}[{i}].resources"
@@ -190,7 +194,8 @@ def validate_resize(new: Object, old: Object) -> list[FieldError]:
     if out:
         return out
     if qos.of_spec(spec) != ((old.get("status") or {}).get("qosClass") or qos.of_spec(before)):
-        out.append(errors.field_invalid("spec", qos.of_spec(spec), "Pod QOS Class may not change as a result of resizing"))
+        out.append(errors.field_invalid("spec", qos.of_spec(spec),
+                                        "Pod QOS Class may not change as a result of resizing"))
     return out
 
 
@@ -201,7 +206,8 @@ def _only_resizable(new: Object, old: Object, path: str) -> list[FieldError]:
         for name in sorted({*ours, *theirs}):
             if name in ("cpu", "memory"):
                 if name in theirs and name not in ours:
-                    out.append(errors.field_forbidden(f"{path}.{side}", f"{side} for resource '{name}' cannot be removed"))
+                    out.append(errors.field_forbidden(f"{path}.{side}",
+                                                      f"{side} for resource '{name}' cannot be removed"))
             elif ours.get(name) != theirs.get(name):
                 out.append(errors.field_forbidden("spec", "only cpu and memory resources are mutable"))
     return out

@@ -26,7 +26,8 @@ def validate(obj: Object) -> list[FieldError]:
     if not ports and not headless and kind != "ExternalName":
         out.append(errors.field_required("spec.ports"))
     if kind == "LoadBalancer" and headless:
-        out.append(errors.field_invalid("spec.clusterIPs[0]", "None", "may not be set to 'None' for LoadBalancer services"))
+        out.append(errors.field_invalid("spec.clusterIPs[0]", "None",
+                                        "may not be set to 'None' for LoadBalancer services"))
     if kind == "NodePort" and headless:
         out.append(errors.field_invalid("spec.clusterIPs[0]", "None", "may not be set to 'None' for NodePort services"))
     if kind == "ExternalName":
@@ -103,17 +104,21 @@ def _policies(spec: Object, kind: str | None) -> list[FieldError]:
     if kind in ("NodePort", "LoadBalancer"):
         out += validation.one_of(external, ("Cluster", "Local"), "spec.externalTrafficPolicy")
     elif external:
-        out.append(errors.field_invalid("spec.externalTrafficPolicy", external, "may only be set for externally-accessible services"))
+        out.append(errors.field_invalid("spec.externalTrafficPolicy", external,
+                                        "may only be set for externally-accessible services"))
     if kind in ("ClusterIP", "NodePort", "LoadBalancer"):
         out += validation.one_of(spec.get("internalTrafficPolicy"), ("Cluster", "Local"), "spec.internalTrafficPolicy")
     if kind != "LoadBalancer":
         if spec.get("allocateLoadBalancerNodePorts") is not None:
-            out.append(errors.field_forbidden("spec.allocateLoadBalancerNodePorts", "may only be used when `type` is 'LoadBalancer'"))
+            out.append(errors.field_forbidden("spec.allocateLoadBalancerNodePorts",
+                                              "may only be used when `type` is 'LoadBalancer'"))
         if spec.get("loadBalancerClass") is not None:
-            out.append(errors.field_forbidden("spec.loadBalancerClass", "may only be used when `type` is 'LoadBalancer'"))
+            out.append(errors.field_forbidden("spec.loadBalancerClass",
+                                              "may only be used when `type` is 'LoadBalancer'"))
     for i, text in enumerate(spec.get("loadBalancerSourceRanges") or ()):
         if kind != "LoadBalancer":
-            out.append(errors.field_forbidden("spec.LoadBalancerSourceRanges", "may only be used when `type` is 'LoadBalancer'"))
+            out.append(errors.field_forbidden("spec.LoadBalancerSourceRanges",
+                                              "may only be used when `type` is 'LoadBalancer'"))
             break
         out += check(f"spec.LoadBalancerSourceRanges[{i}]", text, names.cidr(text.strip()))
     distribution = spec.get("trafficDistribution")
@@ -127,11 +132,12 @@ def _addresses(spec: Object, kind: str | None) -> list[FieldError]:
     out: list[FieldError] = []
     if kind == "ExternalName":
         return out
-    addresses, families = spec.get("clusterIPs") or (), spec.get("ipFamilies") or ()
+    addresses, families = spec.get("clusterIPs") or [], spec.get("ipFamilies") or []
     for i, address in enumerate(addresses):
         if address == "None" and i == 0:
             if len(addresses) > 1:
-                out.append(errors.field_invalid("spec.clusterIPs", list(addresses), "'None' must be the first and only value"))
+                out.append(errors.field_invalid("spec.clusterIPs", list(addresses),
+                                                "'None' must be the first and only value"))
         else:
             out += check(f"spec.clusterIPs[{i}]", address, names.ip(address))
     if addresses and spec.get("clusterIP") != addresses[0]:
@@ -155,5 +161,6 @@ def validate_update(new: Object, old: Object) -> list[FieldError]:
             out.append(errors.field_invalid("spec.clusterIPs[0]", addresses[:1], "may not change once set"))
     if before.get("type") == spec.get("type") == "LoadBalancer" and (
             spec.get("loadBalancerClass") != before.get("loadBalancerClass")):
-        out.append(errors.field_invalid("spec.loadBalancerClass", spec.get("loadBalancerClass"), "may not change once set"))
+        out.append(errors.field_invalid("spec.loadBalancerClass", spec.get("loadBalancerClass"),
+                                        "may not change once set"))
     return out + validate(new)

@@ -55,6 +55,7 @@ RESOURCE = Resource(
     prepare_create=subresources.drop_status,
     defaults=defaults,
     validate_update=validate_update,
-    columns=(columns.NAME, Column("State", _state, description="A summary of the current state (allocated, pending, reserved, etc.)."),
+    columns=(columns.NAME, Column("State", _state,
+                                  description="A summary of the current state (allocated, pending, reserved, etc.)."),
              columns.AGE),
 )

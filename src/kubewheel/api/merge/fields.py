@@ -1,6 +1,6 @@
 """Sets of field paths, in the very shape of the wire (FieldsV1), and their algebra.
 
-In/Out: nested dicts such as `{"f:spec": {"f:replicas": {}, "f:ports": {'k:{"port":80}': {".": {}, "f:port": {}}}}}`.
+In/Out: nested dicts such as `{"f:ports": {'k:{"port":80}': {".": {}, "f:port": {}}}}`.
 Called by: managed.py, apply.py. Nothing here changes its inputs; results share parts with them.
 
 A set is a dict from path element to the set below. An element is a member if its dict is empty or holds ".".
@@ -10,7 +10,9 @@ Elements: `f:<name>`, `k:<JSON of the keys>` (list item), `v:<JSON>` (item of a 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -60,6 +62,10 @@ def item_element(node: Node, item: Any) -> str:
         return "v:" + orjson.dumps(item, option=orjson.OPT_SORT_KEYS).decode()
     if not isinstance(item, dict):
         raise FieldsError(": associative list with keys may not have non-map elements")
+    if len(node.list_map_keys) == 1:  # most lists; spares the encoder a dict
+        value = item.get(node.list_map_keys[0])
+        if type(value) is str and _PLAIN(value):
+            return f'k:{{"{node.list_map_keys[0]}":"{value}"}}'
     keys: dict[str, Any] = {}
     fields = items_node(node).fields
     for key in node.list_map_keys:
@@ -78,6 +84,8 @@ def item_element(node: Node, item: Any) -> str:
         keys[key] = value
     return "k:" + orjson.dumps(keys, option=orjson.OPT_SORT_KEYS).decode()
 
+
+_PLAIN = re.compile(r"[A-Za-z0-9_./:-]+").fullmatch  # text that JSON writes as it is
 
 # Key fields with a default that older OpenAPI data (v2) leaves out: ContainerPort, ServicePort, HostAlias …
 _WELL_KNOWN_DEFAULTS = {"protocol": "TCP"}
@@ -135,10 +143,7 @@ def whole_set(node: Node, value: Any) -> FieldSet:
         if found is not None:
             for element, item in found.items():
                 out[element] = whole_set(below, item) if node.list_type == "map" else LEAF
-    if out:
-        out[DOT] = LEAF
-        return out
-    return LEAF
+    return {DOT: LEAF, **out} if out else LEAF
 
 
 # --- algebra ----------------------------------------------------------------------------------------------
@@ -194,9 +199,7 @@ def _difference(a: FieldSet, b: FieldSet, *, member: bool) -> FieldSet | None:
     if not changed and member == is_member(a) and (out or member):
         return a
     if member:
-        if out:
-            out[DOT] = LEAF
-        return out
+        return {DOT: LEAF, **out} if out else out
     return out or None
 
 
@@ -215,14 +218,8 @@ def _intersection(a: FieldSet, b: FieldSet, *, member: bool) -> FieldSet | None:
         if both is not None:
             out[element] = both
     if member:
-        if out:
-            out[DOT] = LEAF
-        return out
+        return {DOT: LEAF, **out} if out else out
     return out or None
-
-
-def equal(a: FieldSet, b: FieldSet) -> bool:
-    return a == b or {k: v for k, v in a.items()} == b
 
 
 def paths(fields: FieldSet, prefix: str = "") -> Iterator[str]:
@@ -255,7 +252,7 @@ def _json(value: Any) -> str:
 
 
 def canonical(fields: FieldSet) -> FieldSet:
-    """Members in upstream's order: ".", fields, keys, values, indexes. Unknown kinds of elements are dropped."""
+    """Members in upstream's order: ".", fields, keys, values, indexes. Unknown elements are dropped."""
     if len(fields) < 2 and all(not below for below in fields.values()):
         return fields
     return {e: canonical(fields[e]) for e in sorted(fields, key=sort_key) if e == DOT or e[:2] in _RANK}
@@ -264,6 +261,7 @@ def canonical(fields: FieldSet) -> FieldSet:
 _RANK = {"f:": 1, "k:": 2, "v:": 3, "i:": 4}
 
 
+@lru_cache(maxsize=20_000)
 def sort_key(element: str) -> tuple[Any, ...]:
     rank = _RANK.get(element[:2], 0)
     if rank == 1:

@@ -1,5 +1,6 @@
-"""JSON patch (RFC 6902), with the leniencies and words of the library upstream uses (evanphx/json-patch v4):
-negative array indexes count from the end, a missing member tests equal to null, removing what is absent fails.
+"""JSON patch (RFC 6902), with the leniencies and words of the library upstream uses (evanphx/json-patch):
+negative array indexes count from the end, a missing member tests equal to null, removing what is
+absent fails.
 
 In: a document and a list of operations. Out: a new document. Raises: PatchError.
 Called by: apiserver's patch verb, mutating webhooks.
@@ -12,16 +13,17 @@ from typing import Any
 from kubewheel.api import codec
 from kubewheel.api.merge.patch_error import PatchError
 
+_NO_JSON = "json: cannot unmarshal {} into Go value of type jsonpatch.{}"
 MAX_OPERATIONS = 10_000  # upstream answers 413 above it; the verb asks this
 
 
 def apply(doc: Any, ops: Any) -> Any:
     if not isinstance(ops, list):
-        raise PatchError("json: cannot unmarshal object into Go value of type jsonpatch.Patch", malformed=True)
+        raise PatchError(_NO_JSON.format("object", "Patch"), malformed=True)
     holder = {"": codec.copy(doc)}  # so that the root itself can be replaced
     for op in ops:
         if not isinstance(op, dict):
-            raise PatchError("json: cannot unmarshal value into Go value of type jsonpatch.Operation", malformed=True)
+            raise PatchError(_NO_JSON.format("value", "Operation"), malformed=True)
         run = _OPERATIONS.get(str(op.get("op", "unknown")))
         if run is None:
             raise PatchError(f"Unexpected kind: {op.get('op', 'unknown')}")
@@ -81,7 +83,9 @@ def _test(holder: dict[str, Any], op: dict[str, Any]) -> None:
         raise PatchError(f"testing value {path} failed: test failed")
 
 
-_OPERATIONS = {"add": _add, "remove": _remove, "replace": _replace, "move": _move, "copy": _copy, "test": _test}
+_OPERATIONS = {
+    "add": _add, "remove": _remove, "replace": _replace, "move": _move, "copy": _copy, "test": _test,
+}
 
 
 def same(a: Any, b: Any) -> bool:
@@ -143,5 +147,7 @@ def _take_out(holder: dict[str, Any], path: str, name: str) -> Any:
     if isinstance(parent, list):
         return parent.pop(_index(parent, key, path))
     if key not in parent:
-        raise PatchError(f"{name} operation does not apply: unable to remove nonexistent key: {key}: missing value")
+        raise PatchError(
+            f"{name} operation does not apply: unable to remove nonexistent key: {key}: missing value"
+        )
     return parent.pop(key)

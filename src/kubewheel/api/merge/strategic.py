@@ -1,9 +1,9 @@
 """Strategic merge patch: a merge patch that knows which lists are keyed. Built-in kinds only.
 
-In: the node of the kind, a document, a patch. Out: a new document sharing untouched parts. Raises: PatchError.
-Called by: apiserver's patch verb, mutating policies. The rules are those of the API conventions and of the
+In: the node of the kind, a document, a patch. Out: a new document sharing untouched parts. PatchError.
+Called by: apiserver's patch verb, mutating policies. The rules are the API conventions' and those of the
 design "preserve order in strategic merge patch":
-`$patch: replace|merge|delete` in a map or as a list element, `$retainKeys`, `$deleteFromPrimitiveList/<field>`,
+`$patch: replace|merge|delete` in a map or a list element, `$retainKeys`, `$deleteFromPrimitiveList/<field>`,
 `$setElementOrder/<field>`; a null deletes.
 """
 
@@ -46,7 +46,7 @@ def _merge_map(node: Node | None, doc: Doc, patch: Doc) -> Doc:
                 out[field] = _without(out[field], value)
         elif key.startswith(ORDER_PREFIX):
             field = key[len(ORDER_PREFIX):]
-            if field in out and field not in patch:  # with a patch list, the merge of that list puts it in order
+            if field in out and field not in patch:  # else merging the patch's list puts it in order
                 out[field] = _ordered(_child(node, field), out[field], _listed(out[field]), value)
         elif value is None:
             out.pop(key, None)
@@ -87,7 +87,8 @@ def _merge_field(node: Node | None, key: str, current: Any, patch: Doc) -> Any:
 
 def _merge_list(node: Node, live: list[Any], patch: list[Any]) -> list[Any]:
     if not node.patch_merge_key:  # a set of scalars
-        return live + [item for index, item in enumerate(patch) if item not in live and item not in patch[:index]]
+        fresh = [item for i, item in enumerate(patch) if item not in live and item not in patch[:i]]
+        return live + fresh
     merge_key = node.patch_merge_key
     for item in patch:
         if not isinstance(item, dict):

@@ -16,7 +16,8 @@ def validate(obj: Object) -> list[errors.FieldError]:
     spec = obj.get("spec") or {}
     out: list[errors.FieldError] = []
     if not spec.get("rules") and spec.get("defaultBackend") is None:
-        out.append(errors.field_invalid("spec", spec.get("rules"), "either `defaultBackend` or `rules` must be specified"))
+        out.append(errors.field_invalid("spec", spec.get("rules"),
+                                        "either `defaultBackend` or `rules` must be specified"))
     if (backend := spec.get("defaultBackend")) is not None:
         out += _backend(backend, "spec.defaultBackend")
     for i, rule in enumerate(spec.get("rules") or ()):

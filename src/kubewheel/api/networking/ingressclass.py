@@ -48,7 +48,8 @@ RESOURCE = Resource(
     validate_update=validate_update,
     columns=(
         columns.NAME,
-        Column("Controller", columns.at("spec", "controller"), description="Controller that is responsible for handling this class"),
+        Column("Controller", columns.at("spec", "controller"),
+               description="Controller that is responsible for handling this class"),
         Column("Parameters", _parameters, description="A reference to a resource with additional parameters"),
         columns.AGE,
     ),

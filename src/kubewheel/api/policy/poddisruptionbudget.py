@@ -51,8 +51,10 @@ RESOURCE = Resource(
     validate_update=lambda new, old: validate(new),
     columns=(
         columns.NAME,
-        Column("Min Available", _shown("minAvailable"), description="The minimum number of pods that must be available."),
-        Column("Max Unavailable", _shown("maxUnavailable"), description="The maximum number of pods that may be unavailable."),
+        Column("Min Available", _shown("minAvailable"),
+               description="The minimum number of pods that must be available."),
+        Column("Max Unavailable", _shown("maxUnavailable"),
+               description="The maximum number of pods that may be unavailable."),
         Column("Allowed Disruptions", columns.number("status", "disruptionsAllowed"), type="integer",
                description="Calculated number of pods that may be disrupted at this time."),
         columns.AGE,

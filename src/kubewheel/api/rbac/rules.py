@@ -103,10 +103,12 @@ def _subjects(kind: str):
 
 BINDING_COLUMNS = (
     columns.NAME,
-    Column("Role", lambda obj, now: f"{(obj.get('roleRef') or {}).get('kind')}/{(obj.get('roleRef') or {}).get('name')}",
+    Column("Role", lambda obj,
+           now: f"{(obj.get('roleRef') or {}).get('kind')}/{(obj.get('roleRef') or {}).get('name')}",
            description=".roleRef"),
     columns.AGE,
     Column("Users", _subjects("User"), priority=1, description="Users in the roleBinding"),
     Column("Groups", _subjects("Group"), priority=1, description="Groups in the roleBinding"),
-    Column("ServiceAccounts", _subjects("ServiceAccount"), priority=1, description="ServiceAccounts in the roleBinding"),
+    Column("ServiceAccounts", _subjects("ServiceAccount"), priority=1,
+           description="ServiceAccounts in the roleBinding"),
 )

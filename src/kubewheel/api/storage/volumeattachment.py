@@ -41,7 +41,8 @@ RESOURCE = Resource(
     columns=(
         columns.NAME,
         Column("Attacher", columns.at("spec", "attacher"), format="name", description=".spec.attacher"),
-        Column("PV", columns.at("spec", "source", "persistentVolumeName"), description=".spec.source.persistentVolumeName"),
+        Column("PV", columns.at("spec", "source", "persistentVolumeName"),
+               description=".spec.source.persistentVolumeName"),
         Column("Node", columns.at("spec", "nodeName"), description=".spec.nodeName"),
         Column("Attached", lambda obj, now: bool(dig(obj, "status", "attached")), type="boolean",
                description=".status.attached"),

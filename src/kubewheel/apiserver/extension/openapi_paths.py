@@ -90,7 +90,7 @@ def _camel(group: str, version: str) -> tuple[str, str]:
 
 def _operations(resource: Resource) -> Iterator[tuple[str, Operation]]:
     root = f"/apis/{resource.group}/{resource.version}" if resource.group else f"/api/{resource.version}"
-    scoped = f"{root}/namespaces/{{namespace}}/{resource.plural}" if resource.namespaced else f"{root}/{resource.plural}"
+    scoped = f"{root}/{'namespaces/{namespace}/' if resource.namespaced else ''}{resource.plural}"
     camel, tag = _camel(resource.group, resource.version)
     what = ("Namespaced" if resource.namespaced else "") + resource.kind
     kind = {"group": resource.group, "kind": resource.kind, "version": resource.version}
@@ -103,11 +103,11 @@ def _operations(resource: Resource) -> Iterator[tuple[str, Operation]]:
         ident = f"{verb}{camel}{resource.kind if suffix else what}{suffix}"
         return Operation(method, ident, action, text, kind, tag, answer, **more)  # type: ignore[arg-type]
 
+    watching = f"list or watch objects of kind {resource.kind}"
     if "list" in resource.verbs:
         if resource.namespaced:
-            yield f"{root}/{resource.plural}", op("get", "list", "list", f"list or watch objects of kind {resource.kind}",
-                                                  lists, query=_LIST, everywhere=True)
-        yield scoped, op("get", "list", "list", f"list or watch objects of kind {resource.kind}", lists, query=_LIST)
+            yield f"{root}/{resource.plural}", op("get", "list", "list", watching, lists, query=_LIST, everywhere=True)
+        yield scoped, op("get", "list", "list", watching, lists, query=_LIST)
     article = "an" if resource.kind[:1] in "AEIOU" else "a"
     if "create" in resource.verbs:
         yield scoped, op("post", "create", "post", f"create {article} {resource.kind}", name, body=name, query=_WRITE)
@@ -215,7 +215,8 @@ def _v2_operation(o: Operation) -> Object:
     if o.body:
         parameters.insert(0, {"name": "body", "in": "body", "schema": {"$ref": f"#/definitions/{o.body}"}}
                           | ({"required": True} if o.method != "delete" else {}))
-    out: Object = {"description": o.text, "consumes": list(o.consumes), "produces": list(o.produces), "schemes": ["https"],
+    out: Object = {"description": o.text, "consumes": list(o.consumes), "produces": list(o.produces),
+                   "schemes": ["https"],
                    "tags": [o.tag], "operationId": o.id,
                    "responses": {code: {"description": text, "schema": schema} for code, text in _answers(o).items()}
                    | {"401": {"description": "Unauthorized"}},

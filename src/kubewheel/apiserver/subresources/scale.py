@@ -10,7 +10,8 @@ from kubewheel.api.merge import json_patch, merge_patch
 from kubewheel.api.resource import Object, Resource, ScalePaths
 from kubewheel.apiserver import bodies, results
 from kubewheel.apiserver.call import Call
-from kubewheel.apiserver.verbs import get, patch as patching, write
+from kubewheel.apiserver.verbs import get, write
+from kubewheel.apiserver.verbs import patch as patching
 from kubewheel.client.transport import Response
 
 SCALE = "autoscaling/v1"

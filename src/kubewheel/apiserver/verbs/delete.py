@@ -10,7 +10,8 @@ from kubewheel.api.resource import Object, Resource
 from kubewheel.apiserver import bodies, results
 from kubewheel.apiserver.attributes import Attributes
 from kubewheel.apiserver.call import Call
-from kubewheel.apiserver.verbs import get, list as listing, write
+from kubewheel.apiserver.verbs import get, write
+from kubewheel.apiserver.verbs import list as listing
 from kubewheel.apiserver.watch_cache import Entry
 from kubewheel.client.transport import Response
 from kubewheel.lib import clock as clocks

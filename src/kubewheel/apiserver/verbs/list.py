@@ -167,7 +167,7 @@ async def _page(call: Call, want: Wanted, limit: int, *, revision: int, start: s
         except stores.Compacted as e:
             if start:
                 raise
-            raise errors.gone(f"The resourceVersion for the provided list is too old.") from e
+            raise errors.gone("The resourceVersion for the provided list is too old.") from e
         except stores.FutureRevision as e:
             raise too_large(revision, e.current) from e
         revision = revision or page.revision

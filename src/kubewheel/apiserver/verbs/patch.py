@@ -8,15 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from kubewheel.api import codec, errors
-from kubewheel.api.merge import json_patch, merge_patch, strategic
-from kubewheel.api.merge.interim import apply
+from kubewheel.api.merge import apply, json_patch, merge_patch, strategic
 from kubewheel.api.merge.patch_error import PatchError
 from kubewheel.api.resource import Object
 from kubewheel.apiserver import bodies, results
 from kubewheel.apiserver.call import Call
 from kubewheel.apiserver.verbs import write
 from kubewheel.client.transport import Response
-from kubewheel.lib import clock as clocks
 
 JSON = "application/json-patch+json"
 MERGE = "application/merge-patch+json"
@@ -92,15 +90,17 @@ async def _apply(call: Call) -> Response:
     _check_applied(call, body)
     force = call.request.first("force") in ("true", "1")
     node = call.resource.node()
-    now = clocks.rfc3339(call.server.clock.now())
+    now = call.server.clock.now()
+    status = call.resource.subresource("status")
+    reset = status.owns if status is not None and call.sub is None else ()  # the main resource never writes these
 
     def make(live: Object | None) -> Object:
         applied = codec.copy(body)
         write.check_address(call, applied)
         applied = _schema_checked(call, applied)
-        merged = apply.apply(node, live, applied, manager=manager, force=force,
-                             subresource=call.sub.name if call.sub else "",
-                             api_version=call.resource.api_version, now=now)
+        merged = codec.copy(apply.apply(
+            node, live, applied, manager=manager, force=force, subresource=call.sub.name if call.sub else "",
+            api_version=call.resource.api_version, now=now, reset=reset))
         call.resource.defaults(merged)
         return merged
 

@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Callable
 
 from kubewheel.api import codec, errors, schema, validation
-from kubewheel.api.merge.interim import managed
+from kubewheel.api.merge import managed
 from kubewheel.api.resource import Object, PrepareContext, Resource, new_context
 from kubewheel.apiserver import bodies, results
 from kubewheel.apiserver.attributes import Attributes
@@ -115,7 +115,7 @@ def track(call: Call, old: Object | None, new: Object, *, subresource: str = "")
     """managedFields of a plain write, in place."""
     new["metadata"]["managedFields"] = managed.updated(
         call.resource.node(), old, new, manager=manager_of(call), subresource=subresource,
-        api_version=call.resource.api_version, now=clocks.rfc3339(call.server.clock.now()))
+        api_version=call.resource.api_version, now=call.server.clock.now())
 
 
 # -- creating -----------------------------------------------------------------------------------------------------

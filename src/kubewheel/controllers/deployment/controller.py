@@ -1,6 +1,7 @@
 """Deployments: roll ReplicaSets from one template to the next.
 
-In: deployments, replicasets, pods. Out: replicasets, deployment status and conditions. Decisions are in plan.py,
+In: deployments, replicasets, pods. Out: replicasets, deployment status and conditions. Decisions are in
+plan.py,
 revisions.py and status.py; here they are carried out.
 """
 
@@ -30,12 +31,23 @@ async def reconcile(context: Context, key: str) -> float | None:
         return 1.0
     d = objects.with_kind(cached, "apps/v1", "Deployment")
     if objects.is_empty(d["spec"].get("selector")):
-        context.events.event(d, "Warning", "SelectingAll",
-                             "This deployment is selecting all pods. A non-empty selector is required.")
+        context.events.event(
+            d,
+            "Warning",
+            "SelectingAll",
+            "This deployment is selecting all pods. A non-empty selector is required.",
+        )
         return None
     sets = await ownership.claim(
-        context.client, context.cache(SETS), d, owner_resource=DEPLOYMENTS, api_version="apps/v1", kind="Deployment",
-        resource=SETS, selects=lambda rs: objects.matches(d["spec"]["selector"], objects.labels_of(rs)))
+        context.client,
+        context.cache(SETS),
+        d,
+        owner_resource=DEPLOYMENTS,
+        api_version="apps/v1",
+        kind="Deployment",
+        resource=SETS,
+        selects=lambda rs: objects.matches(d["spec"]["selector"], objects.labels_of(rs)),
+    )
     return await _Sync(context, key, d, sets).run()
 
 
@@ -103,7 +115,8 @@ class _Sync:
         return any(not objects.is_finished(pod) for rs in self.old for pod in ownership.owned(cache, rs))
 
     async def _sync_revision(self, *, create: bool) -> None:
-        """The new ReplicaSet exists (when asked for), carries the right revision, and the Deployment knows it."""
+        """The new ReplicaSet exists (when asked for), carries the right revision, and the Deployment knows
+        it."""
         revision = revisions.next_revision(self.old)
         if self.new is None:
             if not create:
@@ -132,7 +145,8 @@ class _Sync:
 
     def _note(self, reason: str, message: str, state: str = "True") -> None:
         self.conditions = status.with_condition(
-            self.conditions, status.condition("Progressing", state, reason, message), self.now)
+            self.conditions, status.condition("Progressing", state, reason, message), self.now
+        )
 
     async def _create_set(self, revision: int) -> None:
         rs = revisions.build(self.d, self.old, revision)
@@ -151,8 +165,12 @@ class _Sync:
                 raise
         else:
             if plan.size(made) > 0:
-                self.context.events.event(self.d, "Normal", "ScalingReplicaSet",
-                                          f"Scaled up replica set {plan.name_of(made)} from 0 to {plan.size(made)}")
+                self.context.events.event(
+                    self.d,
+                    "Normal",
+                    "ScalingReplicaSet",
+                    f"Scaled up replica set {plan.name_of(made)} from 0 to {plan.size(made)}",
+                )
             if has_deadline:
                 self._note("NewReplicaSetCreated", f'Created new replica set "{plan.name_of(made)}"')
         self.context.state.wrote(self.key, made)
@@ -161,7 +179,9 @@ class _Sync:
     async def _resolve_collision(self, rs: Object) -> Object:
         """The name is taken: by ourselves (the cache was slow), or by another template with the same hash."""
         there = await self.context.client.get(SETS, plan.name_of(rs), namespace=rs["metadata"]["namespace"])
-        same = revisions.template_text(there["spec"]["template"]) == revisions.template_text(rs["spec"]["template"])
+        same = revisions.template_text(there["spec"]["template"]) == revisions.template_text(
+            rs["spec"]["template"]
+        )
         if ownership.is_controlled_by(there, self.d) and same:
             return there
         old = self.d.get("status") or {}
@@ -193,8 +213,12 @@ class _Sync:
             self.old[self.old.index(rs)] = answer
         if was != wanted:
             word = "up" if wanted > was else "down"
-            self.context.events.event(self.d, "Normal", "ScalingReplicaSet",
-                                      f"Scaled {word} replica set {plan.name_of(rs)} from {was} to {wanted}")
+            self.context.events.event(
+                self.d,
+                "Normal",
+                "ScalingReplicaSet",
+                f"Scaled {word} replica set {plan.name_of(rs)} from {was} to {wanted}",
+            )
         return was != wanted
 
     async def _clean_up_if_complete(self) -> None:
@@ -204,8 +228,9 @@ class _Sync:
     async def _clean_up(self) -> None:
         for rs in plan.to_clean_up(self.d, self.old):
             try:
-                await self.context.client.delete(SETS, plan.name_of(rs), namespace=rs["metadata"]["namespace"],
-                                                 uid=rs["metadata"]["uid"])
+                await self.context.client.delete(
+                    SETS, plan.name_of(rs), namespace=rs["metadata"]["namespace"], uid=rs["metadata"]["uid"]
+                )
             except errors.StatusError as e:
                 if e.code != 404:
                     raise
@@ -250,11 +275,20 @@ def setup(context: Context) -> Expectations:
 
 
 CONTROLLER = Controller(
-    name="deployment-controller", reconcile=reconcile, setup=setup,
-    watches=(Watch(DEPLOYMENTS, own_key),
-             Watch(SETS, pods.keys_of_owner_or_orphan(DEPLOYMENTS, "Deployment", _selects)),
-             Watch("pods", _deployments_of_pod)),
-    rules=(rule("apps", "deployments", READ + " update"), rule("apps", "deployments/status", "update"),
-           rule("apps", "deployments/finalizers", "update"),
-           rule("apps", "replicasets", READ + " create update patch delete"),
-           rule("", "pods", READ + " update"), events()))
+    name="deployment-controller",
+    reconcile=reconcile,
+    setup=setup,
+    watches=(
+        Watch(DEPLOYMENTS, own_key),
+        Watch(SETS, pods.keys_of_owner_or_orphan(DEPLOYMENTS, "Deployment", _selects)),
+        Watch("pods", _deployments_of_pod),
+    ),
+    rules=(
+        rule("apps", "deployments", READ + " update"),
+        rule("apps", "deployments/status", "update"),
+        rule("apps", "deployments/finalizers", "update"),
+        rule("apps", "replicasets", READ + " create update patch delete"),
+        rule("", "pods", READ + " update"),
+        events(),
+    ),
+)

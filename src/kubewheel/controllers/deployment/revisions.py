@@ -1,6 +1,7 @@
 """Which ReplicaSet is a Deployment's new one, and the annotations that remember revisions. Pure.
 
-In: Deployment and ReplicaSet dicts. Out: ReplicaSet dicts to create or update. Called by: deployment/controller.
+In: Deployment and ReplicaSet dicts. Out: ReplicaSet dicts to create or update. Called by:
+deployment/controller.
 """
 
 from __future__ import annotations
@@ -15,9 +16,16 @@ from kubewheel.reconcile.ownership import controller_ref
 
 HASH = "pod-template-hash"
 HISTORY = "deployment.kubernetes.io/revision-history"
-NOT_COPIED = frozenset((
-    "kubectl.kubernetes.io/last-applied-configuration", plan.REVISION, HISTORY, plan.DESIRED, plan.MAX,
-    "deprecated.deployment.rollback.to"))
+NOT_COPIED = frozenset(
+    (
+        "kubectl.kubernetes.io/last-applied-configuration",
+        plan.REVISION,
+        HISTORY,
+        plan.DESIRED,
+        plan.MAX,
+        "deprecated.deployment.rollback.to",
+    )
+)
 
 
 def template_text(template: Object) -> bytes:
@@ -31,7 +39,9 @@ def template_text(template: Object) -> bytes:
 def split(d: Object, sets: Sequence[Object]) -> tuple[Object | None, list[Object]]:
     """(the new ReplicaSet if there is one, the others). Of several equal ones the oldest is the new."""
     wanted = template_text(d["spec"]["template"])
-    new = next((rs for rs in sorted(sets, key=plan.by_age) if template_text(rs["spec"]["template"]) == wanted), None)
+    new = next(
+        (rs for rs in sorted(sets, key=plan.by_age) if template_text(rs["spec"]["template"]) == wanted), None
+    )
     return new, [rs for rs in sets if rs is not new]
 
 
@@ -72,10 +82,16 @@ def build(d: Object, old: Sequence[Object], revision: int) -> Object:
     selector = codec.copy(d["spec"]["selector"])
     selector.setdefault("matchLabels", {})[HASH] = hash_
     rs: Object = {
-        "apiVersion": "apps/v1", "kind": "ReplicaSet",
-        "metadata": {"name": f"{d['metadata']['name']}-{hash_}", "namespace": d["metadata"]["namespace"],
-                     "labels": dict(labels), "ownerReferences": [controller_ref(d, "apps/v1", "Deployment")]},
-        "spec": {"replicas": plan.new_set_size(d, old, 0), "selector": selector, "template": template}}
+        "apiVersion": "apps/v1",
+        "kind": "ReplicaSet",
+        "metadata": {
+            "name": f"{d['metadata']['name']}-{hash_}",
+            "namespace": d["metadata"]["namespace"],
+            "labels": dict(labels),
+            "ownerReferences": [controller_ref(d, "apps/v1", "Deployment")],
+        },
+        "spec": {"replicas": plan.new_set_size(d, old, 0), "selector": selector, "template": template},
+    }
     if d["spec"].get("minReadySeconds"):
         rs["spec"]["minReadySeconds"] = d["spec"]["minReadySeconds"]
     annotate(rs, d, revision, exists=False)

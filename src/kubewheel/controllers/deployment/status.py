@@ -1,6 +1,7 @@
 """A Deployment's status and conditions, as `kubectl rollout status` reads them. Pure.
 
-In: Deployment, its ReplicaSets, now. Out: status dict, seconds until the progress deadline must be looked at again.
+In: Deployment, its ReplicaSets, now. Out: status dict, seconds until the progress deadline must be looked
+at again.
 Called by: deployment/controller.
 """
 
@@ -34,8 +35,11 @@ def with_condition(conditions: Sequence[Object], new: Object, now: float) -> lis
     if old is not None and old["status"] == new["status"] and old.get("reason") == new["reason"]:
         return list(conditions)
     same = old is not None and old["status"] == new["status"]
-    made = {**new, "lastUpdateTime": stamp,
-            "lastTransitionTime": old.get("lastTransitionTime", stamp) if same and old else stamp}
+    made = {
+        **new,
+        "lastUpdateTime": stamp,
+        "lastTransitionTime": old.get("lastTransitionTime", stamp) if same and old else stamp,
+    }
     return [*objects.without_condition(conditions, new["type"]), made]
 
 
@@ -43,7 +47,9 @@ def find(conditions: Sequence[Object], type_: str) -> Object | None:
     return next((c for c in conditions if c["type"] == type_), None)
 
 
-def counts(d: Object, new: Object | None, every: Sequence[Object], conditions: Sequence[Object], now: float) -> Object:
+def counts(
+    d: Object, new: Object | None, every: Sequence[Object], conditions: Sequence[Object], now: float
+) -> Object:
     """The numbers and the Available condition."""
     old = d.get("status") or {}
 
@@ -51,9 +57,14 @@ def counts(d: Object, new: Object | None, every: Sequence[Object], conditions: S
         return sum((rs.get("status") or {}).get(name, 0) for rs in every)
 
     ready, available = added("readyReplicas"), added("availableReplicas")
-    values = {"observedGeneration": d["metadata"].get("generation", 0), "replicas": added("replicas"),
-              "updatedReplicas": ((new or {}).get("status") or {}).get("replicas", 0), "readyReplicas": ready,
-              "availableReplicas": available, "unavailableReplicas": max(plan.total(every) - available, 0)}
+    values = {
+        "observedGeneration": d["metadata"].get("generation", 0),
+        "replicas": added("replicas"),
+        "updatedReplicas": ((new or {}).get("status") or {}).get("replicas", 0),
+        "readyReplicas": ready,
+        "availableReplicas": available,
+        "unavailableReplicas": max(plan.total(every) - available, 0),
+    }
     status = {k: v for k, v in values.items() if v}
     status["terminatingReplicas"] = added("terminatingReplicas")
     if old.get("collisionCount") is not None:
@@ -61,16 +72,24 @@ def counts(d: Object, new: Object | None, every: Sequence[Object], conditions: S
     if available >= plan.size(d) - plan.max_unavailable(d):
         c = condition("Available", "True", "MinimumReplicasAvailable", "Deployment has minimum availability.")
     else:
-        c = condition("Available", "False", "MinimumReplicasUnavailable", "Deployment does not have minimum availability.")
+        c = condition(
+            "Available",
+            "False",
+            "MinimumReplicasUnavailable",
+            "Deployment does not have minimum availability.",
+        )
     status["conditions"] = with_condition(conditions, c, now)
     return status
 
 
 def is_complete(d: Object, status: Object) -> bool:
     wanted = plan.size(d)
-    return (status.get("updatedReplicas", 0) == wanted and status.get("replicas", 0) == wanted
-            and status.get("availableReplicas", 0) == wanted
-            and status.get("observedGeneration", 0) >= d["metadata"].get("generation", 0))
+    return (
+        status.get("updatedReplicas", 0) == wanted
+        and status.get("replicas", 0) == wanted
+        and status.get("availableReplicas", 0) == wanted
+        and status.get("observedGeneration", 0) >= d["metadata"].get("generation", 0)
+    )
 
 
 def is_progressing(d: Object, status: Object) -> bool:
@@ -79,9 +98,12 @@ def is_progressing(d: Object, status: Object) -> bool:
     def outdated(s: Object) -> int:
         return s.get("replicas", 0) - s.get("updatedReplicas", 0)
 
-    return (status.get("updatedReplicas", 0) > old.get("updatedReplicas", 0) or outdated(status) < outdated(old)
-            or status.get("readyReplicas", 0) > old.get("readyReplicas", 0)
-            or status.get("availableReplicas", 0) > old.get("availableReplicas", 0))
+    return (
+        status.get("updatedReplicas", 0) > old.get("updatedReplicas", 0)
+        or outdated(status) < outdated(old)
+        or status.get("readyReplicas", 0) > old.get("readyReplicas", 0)
+        or status.get("availableReplicas", 0) > old.get("availableReplicas", 0)
+    )
 
 
 def is_timed_out(d: Object, conditions: Sequence[Object], now: float) -> bool:
@@ -93,22 +115,32 @@ def is_timed_out(d: Object, conditions: Sequence[Object], now: float) -> bool:
     return clocks.parse_time(c["lastUpdateTime"]) + seconds < now
 
 
-def rollout(d: Object, new: Object | None, every: Sequence[Object], conditions: Sequence[Object],
-            now: float) -> tuple[Object, float | None]:
+def rollout(
+    d: Object, new: Object | None, every: Sequence[Object], conditions: Sequence[Object], now: float
+) -> tuple[Object, float | None]:
     """The whole status during a rollout, and when to look again."""
     status = counts(d, new, every, conditions, now)
     found = list(status["conditions"])
     if deadline(d) is None:
         found = objects.without_condition(found, "Progressing")
     current = find(found, "Progressing")
-    settled = (status.get("replicas", 0) == status.get("updatedReplicas", 0) and current is not None
-               and current.get("reason") == NEW_AVAILABLE)
+    settled = (
+        status.get("replicas", 0) == status.get("updatedReplicas", 0)
+        and current is not None
+        and current.get("reason") == NEW_AVAILABLE
+    )
     if deadline(d) is not None and not settled:
         found = _progress(d, new, status, found, current, now)
     found = objects.without_condition(found, "ReplicaFailure")
-    failure = next((c for rs in ([new] if new else []) + list(every)
-                    if (c := objects.condition(rs, "ReplicaFailure")) is not None), None)
-    if failure is not None and find(found, "Progressing") is not None:
+    failure = next(
+        (
+            c
+            for rs in ([new] if new else []) + list(every)
+            if (c := objects.condition(rs, "ReplicaFailure")) is not None
+        ),
+        None,
+    )
+    if failure is not None:
         old = find(status["conditions"], "ReplicaFailure")
         stamp = clocks.rfc3339(now)
         found.append({**failure, "lastUpdateTime": old.get("lastUpdateTime", stamp) if old else stamp})
@@ -116,8 +148,9 @@ def rollout(d: Object, new: Object | None, every: Sequence[Object], conditions: 
     return status, _look_again(d, status, found, now)
 
 
-def _progress(d: Object, new: Object | None, status: Object, found: list[Object], current: Object | None,
-              now: float) -> list[Object]:
+def _progress(
+    d: Object, new: Object | None, status: Object, found: list[Object], current: Object | None, now: float
+) -> list[Object]:
     what = f'ReplicaSet "{plan.name_of(new)}"' if new is not None else f'Deployment "{d["metadata"]["name"]}"'
     if is_complete(d, status):
         c = condition("Progressing", "True", NEW_AVAILABLE, f"{what} has successfully progressed.")
@@ -125,10 +158,14 @@ def _progress(d: Object, new: Object | None, status: Object, found: list[Object]
     if is_progressing(d, status):
         c = condition("Progressing", "True", "ReplicaSetUpdated", f"{what} is progressing.")
         stamp = clocks.rfc3339(now)
-        if current is not None:  # written again even if equal: lastUpdateTime is what the deadline counts from
+        if (
+            current is not None
+        ):  # written again even if equal: lastUpdateTime is what the deadline counts from
             kept = current["lastTransitionTime"] if current["status"] == "True" else stamp
-            return [*objects.without_condition(found, "Progressing"),
-                    {**c, "lastUpdateTime": stamp, "lastTransitionTime": kept}]
+            return [
+                *objects.without_condition(found, "Progressing"),
+                {**c, "lastUpdateTime": stamp, "lastTransitionTime": kept},
+            ]
         return with_condition(found, c, now)
     if is_timed_out(d, found, now):
         c = condition("Progressing", "False", TIMED_OUT, f"{what} has timed out progressing.")
@@ -154,7 +191,11 @@ def paused_condition(d: Object, now: float) -> list[Object] | None:
     noted = c is not None and c.get("reason") == "DeploymentPaused"
     paused = bool(d["spec"].get("paused"))
     if paused and not noted:
-        return with_condition(conditions, condition("Progressing", "Unknown", "DeploymentPaused", "Deployment is paused"), now)
+        return with_condition(
+            conditions, condition("Progressing", "Unknown", "DeploymentPaused", "Deployment is paused"), now
+        )
     if not paused and noted:
-        return with_condition(conditions, condition("Progressing", "Unknown", "DeploymentResumed", "Deployment is resumed"), now)
+        return with_condition(
+            conditions, condition("Progressing", "Unknown", "DeploymentResumed", "Deployment is resumed"), now
+        )
     return None

@@ -159,7 +159,8 @@ def _value_from(pod: Object, container: Object, variable: Object, allocatable: O
     raise ConfigError(f"env {variable['name']}: unsupported valueFrom {sorted(source)}")
 
 
-def _data_of(get_object: Callable[[str, str], Object | None], kind: str, name: str, *, optional: bool) -> dict[str, str]:
+def _data_of(get_object: Callable[[str, str], Object | None], kind: str, name: str, *,
+             optional: bool) -> dict[str, str]:
     obj = get_object(kind, name)
     if obj is None:
         if optional:

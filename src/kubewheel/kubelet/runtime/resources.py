@@ -63,7 +63,8 @@ def oom_score_adj(pod: Object, container: Object, qos: str, memory_capacity: int
 
 
 def pod_totals(pod: Object) -> Object:
-    """{"cpu_request": milli, "cpu_limit": milli or 0, "memory_limit": bytes or 0}: a limit holds only if all have one."""
+    """{"cpu_request": milli, "cpu_limit": milli or 0, "memory_limit": bytes or 0}: a limit holds only if all
+    have one."""
     spec = pod["spec"]
     if spec.get("resources"):
         own = spec["resources"]

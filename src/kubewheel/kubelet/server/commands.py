@@ -72,7 +72,7 @@ async def serve(request: web.Request, url: str, wanted: Wanted) -> web.StreamRes
     raise web.HTTPBadRequest(text="unable to upgrade: missing upgrade headers in request")
 
 
-# -- WebSocket --------------------------------------------------------------------------------------------------
+# -- WebSocket -----------------------------------------------------------------------------------------------
 async def _serve_websocket(request: web.Request, url: str, wanted: Wanted) -> web.StreamResponse:
     offered = upgrade.offered(request)
     protocol = channels.choose(offered)
@@ -135,7 +135,7 @@ async def _from_websocket(socket: web.WebSocketResponse, backend: Backend, proto
             await backend.streams["stdin"].close_write()
 
 
-# -- SPDY -------------------------------------------------------------------------------------------------------
+# -- SPDY ----------------------------------------------------------------------------------------------------
 async def _serve_spdy(request: web.Request, url: str, wanted: Wanted) -> web.StreamResponse:
     offered = upgrade.offered(request, header="X-Stream-Protocol-Version")
     protocol = channels.choose(offered, known=SPDY_PROTOCOLS)

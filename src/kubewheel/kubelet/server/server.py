@@ -114,7 +114,7 @@ class Server:
         except (CriError, spdy.SpdyError) as e:
             return web.Response(status=500, text=str(e))
 
-    # -- looking things up --------------------------------------------------------------------------------------
+    # -- looking things up -----------------------------------------------------------------------------------
     def _worker(self, request: web.Request) -> PodWorker:
         namespace, name = request.match_info["namespace"], request.match_info["pod"]
         worker = self._kubelet.pod_named(namespace, name)
@@ -130,7 +130,7 @@ class Server:
             raise web.HTTPNotFound(text=f"container not found (\"{name}\")\n")
         return worker, container
 
-    # -- routes -------------------------------------------------------------------------------------------------
+    # -- routes ----------------------------------------------------------------------------------------------
     async def _healthz(self, request: web.Request) -> web.Response:
         if self._deps.pleg.last_relist and (
                 asyncio.get_running_loop().time() - self._deps.pleg.last_relist > 180):

@@ -50,8 +50,9 @@ class Stats:
             if not uid:
                 continue
             pod = pods.setdefault(uid, {
-                "podRef": {"name": labels.get(observed.POD_NAME, ""), "namespace": labels.get(observed.POD_NAMESPACE, ""),
-                           "uid": uid}, "startTime": self._start_of(uid, stamp), "containers": []})
+                "podRef": {"name": labels.get(observed.POD_NAME, ""),
+                           "namespace": labels.get(observed.POD_NAMESPACE, ""), "uid": uid},
+                "startTime": self._start_of(uid, stamp), "containers": []})
             pod["containers"].append(self._container(item, labels, now, stamp))
         for uid, pod in pods.items():
             self._add_pod_totals(uid, pod, stamp)
@@ -66,7 +67,8 @@ class Stats:
         total = _value(cpu, "usage_core_nano_seconds")
         identity = item["attributes"]["id"]
         return {
-            "name": labels.get(observed.CONTAINER_NAME, ""), "startTime": self._start_of(labels[observed.POD_UID], stamp),
+            "name": labels.get(observed.CONTAINER_NAME, ""),
+            "startTime": self._start_of(labels[observed.POD_UID], stamp),
             "cpu": {"time": stamp, "usageNanoCores": self._nano_cores(identity, total, now),
                     "usageCoreNanoSeconds": total},
             "memory": {"time": stamp, "workingSetBytes": _value(memory, "working_set_bytes"),
@@ -105,7 +107,7 @@ class Stats:
                        "curproc": sum(1 for n in os.listdir("/proc") if n.isdigit())},
         }
 
-    # -- Prometheus ---------------------------------------------------------------------------------------------
+    # -- Prometheus ------------------------------------------------------------------------------------------
     async def metrics(self, kind: str) -> str:
         if kind == "resource":
             return self._resource_metrics(await self.summary())
@@ -121,7 +123,8 @@ class Stats:
                 f'# TYPE kubelet_running_containers gauge\nkubelet_running_containers{{container_state="running"}} '
                 f"{running}\n# TYPE kubelet_node_name gauge\n"
                 f'kubelet_node_name{{node="{self._kubelet.options.node_name}"}} 1\n'
-                '# TYPE kubernetes_build_info gauge\nkubernetes_build_info{git_version="v1.37.0",major="1",minor="37"} 1\n')
+                "# TYPE kubernetes_build_info gauge\n"
+                'kubernetes_build_info{git_version="v1.37.0",major="1",minor="37"} 1\n')
 
     @staticmethod
     def _resource_metrics(summary: Object) -> str:

@@ -2,7 +2,8 @@
 
 `<dir>/..<stamp>/…` holds the files, `<dir>/..data` points to it and is swapped by rename, and the visible names are
 links through `..data` (upstream's atomic writer: what programs in pods watch for).
-In: path -> (bytes, mode). Out: files. Blocking: call in a thread. Called by: config_map, secret, downward_api, projected.
+In: path -> (bytes, mode). Out: files. Blocking: call in a thread.
+Called by: config_map, secret, downward_api, projected.
 """
 
 from __future__ import annotations

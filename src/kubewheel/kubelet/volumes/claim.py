@@ -1,4 +1,7 @@
-"""persistentVolumeClaim: a bound claim whose volume is a hostPath or a local one; `ephemeral` is the pod's own claim."""
+"""persistentVolumeClaim: a bound claim whose volume is a hostPath or a local one.
+
+`ephemeral` is the claim made for one pod. In: Request. Out: a path of the node. Called by: volumes/manager.py.
+"""
 
 from __future__ import annotations
 

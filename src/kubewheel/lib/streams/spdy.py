@@ -46,7 +46,7 @@ class Framer:
         self._deflate = zlib.compressobj(wbits=zlib.MAX_WBITS, zdict=DICTIONARY)
         self._inflate = zlib.decompressobj(zdict=DICTIONARY)
 
-    # -- reading ------------------------------------------------------------------------------------------------
+    # -- reading ---------------------------------------------------------------------------------------------
     def feed(self, data: bytes) -> list[Frame]:
         self._buffer += data
         frames = []
@@ -93,7 +93,7 @@ class Framer:
             out[texts[0].lower()] = texts[1].split("\0")[0]
         return out
 
-    # -- writing ------------------------------------------------------------------------------------------------
+    # -- writing ---------------------------------------------------------------------------------------------
     def _block(self, headers: dict[str, str]) -> bytes:
         raw = bytearray(struct.pack(">I", len(headers)))
         for name, value in headers.items():

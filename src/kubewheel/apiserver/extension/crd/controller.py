@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 from kubewheel.api import codec, errors
 from kubewheel.api.apiextensions import customresourcedefinition as definitions
 from kubewheel.api.resource import Gvr, Object
-from kubewheel.apiserver.extension.crd import resource as custom, status
+from kubewheel.apiserver.extension.crd import resource as custom
+from kubewheel.apiserver.extension.crd import status
 from kubewheel.lib import clock as clocks
 from kubewheel.lib.supervise import Tasks
 

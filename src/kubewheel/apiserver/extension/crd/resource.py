@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from kubewheel.api import codec, columns, schema, subresources
+from kubewheel.api import codec, columns, errors, schema, subresources
 from kubewheel.api.errors import FieldError
 from kubewheel.api.resource import (
     ALL_VERBS,
@@ -35,6 +35,7 @@ class Custom:
     served: bool = True
     conversion: Object = field(default_factory=lambda: {"strategy": "None"})
     list_kind: str = ""
+    defaulting: bool = False  # the schema has defaults, which objects stored earlier lack
 
 
 def resources(crd: Object) -> list[Resource]:
@@ -66,7 +67,9 @@ def _resource(crd: Object, version: Object) -> Resource:
         if has_status:
             obj.pop("status", None)
 
+    convert = _refusing(kind, group) if (spec.get("conversion") or {}).get("strategy") == "Webhook" else None
     return Resource(
+        to_hub=convert, from_hub=convert,
         group=group, version=version["name"], kind=kind, plural=plural, singular=names.get("singular", ""),
         namespaced=spec["scope"] == "Namespaced", short_names=tuple(names.get("shortNames") or ()),
         categories=tuple(names.get("categories") or ()), verbs=ALL_VERBS if version.get("served") else (),
@@ -77,7 +80,18 @@ def _resource(crd: Object, version: Object) -> Resource:
         unconditional_update=False,
         custom=Custom(crd=crd["metadata"]["name"], storage=storage, served=bool(version.get("served")),
                       conversion=spec.get("conversion") or {"strategy": "None"},
-                      list_kind=names.get("listKind") or kind + "List"))
+                      list_kind=names.get("listKind") or kind + "List",
+                      defaulting=b'"default":' in codec.dumps(declared)))
+
+
+def _refusing(kind: str, group: str) -> Callable[[Object], Object]:
+    """Conversion webhooks are not called: objects of another version than the stored one are refused, not falsified."""
+
+    def convert(obj: Object) -> Object:
+        raise errors.internal(f"conversion webhook for {group}, Kind={kind} failed: "
+                              "webhook conversion is not supported")
+
+    return convert
 
 
 def _subresources(kind: str, subs: Object, check: Callable[[Object, Object], list[FieldError]]

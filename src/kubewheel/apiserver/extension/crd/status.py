@@ -34,7 +34,8 @@ def wanted(crd: Object, others: Iterable[Object], *, now: str) -> Object:
     if definitions.APPROVAL in (crd["metadata"].get("annotations") or {}):
         url = crd["metadata"]["annotations"][definitions.APPROVAL]
         if url.startswith("https://"):
-            _set(status, "KubernetesAPIApprovalPolicyConformant", "True", "ApprovedAnnotation", f"approved in {url}", now)
+            _set(status, "KubernetesAPIApprovalPolicyConformant", "True", "ApprovedAnnotation",
+                 f"approved in {url}", now)
     return status
 
 

@@ -37,7 +37,8 @@ def build(schema: dict[str, Any]) -> node.Node:
         has_default="default" in schema, list_type=schema.get("x-kubernetes-list-type", "atomic"),
         list_map_keys=tuple(schema.get("x-kubernetes-list-map-keys", ())),
         map_type=schema.get("x-kubernetes-map-type", "granular"), preserve_unknown=preserve,
-        embedded=bool(schema.get("x-kubernetes-embedded-resource")), description=schema.get("description", ""), raw=schema)
+        embedded=bool(schema.get("x-kubernetes-embedded-resource")),
+        description=schema.get("description", ""), raw=schema)
     for name, prop in (schema.get("properties") or {}).items():
         made.fields[name] = build(prop)
     if extra:

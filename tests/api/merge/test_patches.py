@@ -1,0 +1,121 @@
+"""JSON patch, merge patch, strategic merge patch."""
+
+from __future__ import annotations
+
+import copy
+import importlib.util
+import pathlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kubewheel.api.merge import json_patch, merge_patch, strategic
+from kubewheel.api.merge.patch_error import PatchError
+
+_spec = importlib.util.spec_from_file_location("merge_nodes", pathlib.Path(__file__).with_name("nodes.py"))
+assert _spec is not None and _spec.loader is not None
+nodes = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(nodes)
+
+
+@pytest.mark.parametrize(("doc", "op", "wanted"), [
+    ({"a": [1, 2]}, {"op": "add", "path": "/a/-", "value": 3}, {"a": [1, 2, 3]}),
+    ({"a": [1, 2]}, {"op": "add", "path": "/a/0", "value": 3}, {"a": [3, 1, 2]}),
+    ({"a": [1, 2]}, {"op": "remove", "path": "/a/-1"}, {"a": [1]}),
+    ({"a": {"b~/": 1}}, {"op": "replace", "path": "/a/b~0~1", "value": 2}, {"a": {"b~/": 2}}),
+    ({"a": 1}, {"op": "move", "from": "/a", "path": "/b"}, {"b": 1}),
+    ({"a": {"x": 1}}, {"op": "copy", "from": "/a", "path": "/b"}, {"a": {"x": 1}, "b": {"x": 1}}),
+    ({"a": 1}, {"op": "test", "path": "/a", "value": 1}, {"a": 1}),
+    ({"a": 1}, {"op": "test", "path": "/b", "value": None}, {"a": 1}),
+    ({"a": 1}, {"op": "replace", "path": "", "value": {"b": 2}}, {"b": 2}),
+])
+def test_json_patch(doc, op, wanted):
+    before = copy.deepcopy(doc)
+    assert json_patch.apply(doc, [op]) == wanted
+    assert doc == before
+
+
+@pytest.mark.parametrize("op", [
+    {"op": "test", "path": "/a", "value": True},
+    {"op": "remove", "path": "/x"},
+    {"op": "replace", "path": "/x", "value": 1},
+    {"op": "add", "path": "/x/y", "value": 1},
+    {"op": "add", "path": "/l/5", "value": 1},
+    {"op": "add", "path": "/l/x", "value": 1},
+    {"op": "move", "from": "/x", "path": "/y"},
+    {"op": "copy", "from": "/x", "path": "/y"},
+    {"op": "add", "path": "/x"},
+    {"op": "add", "path": "x", "value": 1},
+    {"op": "frob", "path": "/a"},
+])
+def test_json_patch_that_does_not_fit(op):
+    with pytest.raises(PatchError) as error:
+        json_patch.apply({"a": 1, "l": []}, [op])
+    assert not error.value.malformed
+
+
+def test_json_patch_that_is_none():
+    with pytest.raises(PatchError) as error:
+        json_patch.apply({}, {"a": 1})
+    assert error.value.malformed
+
+
+JSON = st.recursive(st.none() | st.integers(0, 3) | st.text("ab", max_size=2),
+                    lambda inner: st.dictionaries(st.sampled_from("abc"), inner, max_size=3), max_leaves=8)
+
+
+def test_merge_patch():
+    assert merge_patch.apply({"a": {"b": 1, "c": 2}, "l": [1]}, {"a": {"b": None}, "l": [2]}) == {
+        "a": {"c": 2}, "l": [2]}
+    assert merge_patch.apply({"a": 1}, {"b": {"c": None}}) == {"a": 1, "b": {}}
+
+
+@given(JSON, JSON)
+def test_merge_patch_is_idempotent_and_pure(doc, patch):
+    before = copy.deepcopy((doc, patch))
+    once = merge_patch.apply(doc, patch)
+    assert merge_patch.apply(once, patch) == once
+    assert (doc, patch) == before
+
+
+def containers(*items, **more):
+    return {"spec": {"template": {"spec": {"containers": list(items), **more}}}}
+
+
+@pytest.mark.parametrize(("doc", "patch", "wanted"), [
+    (containers({"name": "a", "image": "1", "args": ["x"]}, {"name": "b"}),
+     containers({"name": "a", "image": "2", "args": ["y"]}, {"name": "c"}),
+     containers({"name": "a", "image": "2", "args": ["y"]}, {"name": "b"}, {"name": "c"})),
+    (containers({"name": "a"}, {"name": "b"}), containers({"name": "a", "$patch": "delete"}),
+     containers({"name": "b"})),
+    (containers({"name": "a"}, {"name": "b"}), containers({"$patch": "replace"}, {"name": "z"}),
+     containers({"name": "z"})),
+    (containers({"name": "a"}, {"name": "s"}, {"name": "b"}),
+     containers({"name": "c"}, **{"$setElementOrder/containers": [{"name": n} for n in "bac"]}),
+     containers({"name": "s"}, {"name": "b"}, {"name": "a"}, {"name": "c"})),
+    ({"metadata": {"finalizers": ["a", "b"]}},
+     {"metadata": {"$deleteFromPrimitiveList/finalizers": ["a"], "finalizers": ["c", "b"]}},
+     {"metadata": {"finalizers": ["b", "c"]}}),
+    ({"spec": {"strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1}}}},
+     {"spec": {"strategy": {"$retainKeys": ["type"], "type": "Recreate"}}},
+     {"spec": {"strategy": {"type": "Recreate"}}}),
+    ({"metadata": {"labels": {"a": "1", "b": "2"}}}, {"metadata": {"labels": {"a": None, "c": "3"}}},
+     {"metadata": {"labels": {"b": "2", "c": "3"}}}),
+    ({"metadata": {"labels": {"a": "1"}}}, {"metadata": {"labels": {"$patch": "replace", "b": "2"}}},
+     {"metadata": {"labels": {"b": "2"}}}),
+])
+def test_strategic(doc, patch, wanted):
+    before = copy.deepcopy((doc, patch))
+    assert strategic.apply(nodes.DEPLOYMENT, doc, patch) == wanted
+    assert (doc, patch) == before
+
+
+@pytest.mark.parametrize("patch", [
+    containers({"image": "no name"}),
+    {"metadata": {"labels": {"$patch": "frob"}}},
+    {"spec": {"strategy": {"$retainKeys": ["type"], "rollingUpdate": {}}}},
+])
+def test_strategic_that_does_not_fit(patch):
+    with pytest.raises(PatchError):
+        strategic.apply(nodes.DEPLOYMENT, containers({"name": "a"}), patch)
