@@ -77,6 +77,7 @@ CONTROLLERS: tuple[Controller, ...] = (
     binder.CONTROLLER,
     protection.CLAIM_PROTECTION,
     protection.VOLUME_PROTECTION,
+    protection.ATTRIBUTES_PROTECTION,
     expander.CONTROLLER,
     attachdetach.CONTROLLER,
     ephemeral_volume.CONTROLLER,

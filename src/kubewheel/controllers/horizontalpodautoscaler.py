@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from kubewheel.api import errors, quantity, selectors
 from kubewheel.api.resource import Gvr, Object
@@ -22,6 +22,13 @@ from kubewheel.reconcile.controller import Context, Controller, Watch, own_key, 
 HPAS = "horizontalpodautoscalers.autoscaling"
 SOURCES = {"Resource": "resource", "ContainerResource": "containerResource", "Pods": "pods", "Object": "object",
            "External": "external"}
+
+
+@dataclass(slots=True)
+class State:
+    memories: dict[str, hpa_limits.Memory] = field(default_factory=dict)
+    found: discovery.Discovered | None = None
+    found_at: float = 0.0  # loop time
 
 
 @dataclass(slots=True)
@@ -44,7 +51,7 @@ async def reconcile(context: Context, key: str) -> float | None:
     namespace, name = split_key(key)
     hpa = context.cache(HPAS).get(namespace, name)
     if hpa is None:
-        context.state.pop(key, None)
+        context.state.memories.pop(key, None)
         return None
     period = settings.seconds(context, "horizontal-pod-autoscaler-sync-period", 15.0)
     old = hpa.get("status") or {}
@@ -61,7 +68,7 @@ async def reconcile(context: Context, key: str) -> float | None:
         return period
     status.say("AbleToScale", "True", "SucceededGetScale", "the HPA controller was able to get the target's current scale")
     status.current = (scale.get("spec") or {}).get("replicas", 0)
-    memory = context.state.setdefault(key, hpa_limits.Memory())
+    memory = context.state.memories.setdefault(key, hpa_limits.Memory())
     why = await _decide(context, hpa, scale, status, memory)
     if why is not None and status.desired != status.current:
         await _resize(context, hpa, gvr, scale, status, memory, why)
@@ -69,9 +76,18 @@ async def reconcile(context: Context, key: str) -> float | None:
     return period
 
 
+async def _kind(context: Context, ref: Object) -> discovery.ApiResource | None:
+    """Of a reference. What the server serves is asked every 30 s at most, for a kind not known then too."""
+    state: State = context.state
+    now, key = asyncio.get_running_loop().time(), (ref.get("apiVersion", "v1"), ref["kind"])
+    if state.found is None or (key not in state.found.kinds and now - state.found_at >= 30):
+        state.found, state.found_at = await discovery.discover(context.client), now
+    return state.found.kinds.get(key)
+
+
 async def _scale(context: Context, hpa: Object) -> tuple[Gvr, Object]:
     ref = hpa["spec"]["scaleTargetRef"]
-    found = (await discovery.discover(context.client)).kinds.get((ref.get("apiVersion", "v1"), ref["kind"]))
+    found = await _kind(context, ref)
     if found is None:
         raise NoMetric(f'no matches for kind "{ref["kind"]}" in version "{ref.get("apiVersion", "v1")}"')
     return found.gvr, await context.client.get(found.gvr, ref["name"], namespace=hpa["metadata"]["namespace"],
@@ -185,7 +201,7 @@ async def _by_value(context: Context, metric: Object, source: Object, pods: list
     target, entry = source["target"], {"metric": source["metric"]}
     if metric["type"] == "Object":
         ref = source["describedObject"]
-        found = (await discovery.discover(context.client)).kinds.get((ref.get("apiVersion", "v1"), ref["kind"]))
+        found = await _kind(context, ref)
         plural = errors.qualified(found.gvr.plural, found.gvr.group) if found else ref["kind"].lower() + "s"
         value = await hpa_metrics.of_object(context.client, namespace, plural, ref["name"], source["metric"])
         entry["describedObject"] = ref
@@ -208,10 +224,10 @@ def _settings(context: Context, hpa: Object) -> hpa_replicas.Settings:
         tolerance, tolerance, settings.seconds(context, "horizontal-pod-autoscaler-cpu-initialization-period", 300.0),
         settings.seconds(context, "horizontal-pod-autoscaler-initial-readiness-delay", 30.0))
     behavior = hpa["spec"].get("behavior") or {}
-    for direction, field in (("scaleUp", "tolerance_up"), ("scaleDown", "tolerance_down")):
+    for direction, name in (("scaleUp", "tolerance_up"), ("scaleDown", "tolerance_down")):
         own = (behavior.get(direction) or {}).get("tolerance")
         if own is not None:
-            out = replace(out, **{field: quantity.nano(own) / quantity.NANO})
+            out = replace(out, **{name: quantity.nano(own) / quantity.NANO})
     return out
 
 
@@ -258,7 +274,7 @@ def _changed(old: Object | None, new: Object | None, context: Context) -> Iterab
 
 
 CONTROLLER = Controller(
-    name="horizontal-pod-autoscaler-controller", reconcile=reconcile, setup=lambda context: {},
+    name="horizontal-pod-autoscaler-controller", reconcile=reconcile, setup=lambda context: State(),
     watches=(Watch(HPAS, _changed),), reads=("pods",),
     rules=(rule("autoscaling", "horizontalpodautoscalers", READ), rule("*", "*/scale", "get update"),
            rule("autoscaling", "horizontalpodautoscalers/status", "update"), rule("", "pods", "list watch"),

@@ -83,9 +83,11 @@ def limit(spec: Object, memory: Memory, current: int, desired: int, *, down_wind
                       down=down.get("stabilizationWindowSeconds", down_window), now=now)
     able = "ReadyForNewScale", "recommended size matches current size"
     if calm < current or calm > desired:
-        able = "ScaleDownStabilized", "recent recommendations were higher than current one, applying the highest recent recommendation"
+        able = "ScaleDownStabilized", ("recent recommendations were higher than current one, applying the highest "
+                                       "recent recommendation")
     if calm < desired:
-        able = "ScaleUpStabilized", "recent recommendations were lower than current one, applying the lowest recent recommendation"
+        able = "ScaleUpStabilized", ("recent recommendations were lower than current one, applying the lowest "
+                                     "recent recommendation")
     if calm == desired:
         able = "ReadyForNewScale", "recommended size matches current size"
     replicas, why = _bounded(calm, least, most, current, _reaches(up, down, memory, current, now))
@@ -100,11 +102,13 @@ def _bounded(wanted: int, least: int, most: int, current: int, reach: Sequence[i
     lowest, highest = max(least, reach[0]), min(most, reach[1])
     if wanted > current and wanted > highest:
         if most > reach[1]:
-            return highest, ("True", "ScaleUpLimit", "the desired replica count is increasing faster than the maximum scale rate")
+            return highest, ("True", "ScaleUpLimit",
+                             "the desired replica count is increasing faster than the maximum scale rate")
         return highest, ("True", "TooManyReplicas", "the desired replica count is more than the maximum replica count")
     if wanted < current and wanted < lowest:
         if least < reach[0]:
-            return lowest, ("True", "ScaleDownLimit", "the desired replica count is decreasing faster than the maximum scale rate")
+            return lowest, ("True", "ScaleDownLimit",
+                            "the desired replica count is decreasing faster than the maximum scale rate")
         return lowest, ("True", "TooFewReplicas", "the desired replica count is less than the minimum replica count")
     if wanted > most:
         return most, ("True", "TooManyReplicas", "the desired replica count is more than the maximum replica count")
