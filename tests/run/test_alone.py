@@ -84,6 +84,7 @@ async def test_a_cluster_of_components_each_alone(host):
         assert await asyncio.to_thread(host.end, schedulers[1]) == 0
         assert await holder(client, "kube-scheduler") == ""
         assert await asyncio.to_thread(host.end, manager) == 0
+        assert "not released" not in host.log(manager) + host.log(schedulers[1])
         assert "Traceback" not in host.log(manager), host.log(manager)
         accounts = {a["metadata"]["name"] for a in (await client.list(
             "serviceaccounts", namespace="kube-system"))["items"]}

@@ -12,6 +12,7 @@ import contextlib
 import dataclasses
 import ipaddress
 import logging
+import os
 import random
 import socket
 import uuid
@@ -50,6 +51,11 @@ def _read(path: str, flag: str) -> bytes:
         raise Ended(f"--{flag}: open {path}: {(e.strerror or str(e)).lower()}") from e
 
 
+def _no_listener(address: str, port: int, error: OSError) -> Ended:
+    why = os.strerror(error.errno).lower() if error.errno else str(error)
+    return Ended(f"failed to create listener: failed to listen on {address}:{port}: {why}")
+
+
 # -- API server -----------------------------------------------------------------------------------------------------
 async def apiserver(options: Options) -> None:
     from kubewheel.apiserver.server import Server
@@ -83,8 +89,7 @@ async def _serve(server: Any, store: Store, options: Options, context: Any) -> N
     try:
         await serving.__aenter__()
     except OSError as e:
-        raise Ended(f"failed to create listener: failed to listen on {address}:{port}: "
-                    f"{(e.strerror or str(e)).lower()}") from e
+        raise _no_listener(address, port, e) from e
     try:
         log.info("serving on https://%s:%d", server.options.advertise_address, port)
         await asyncio.Event().wait()
@@ -312,8 +317,7 @@ async def _health(options: Options, client: Client, name: str) -> AsyncIterator[
         try:
             await server.start()
         except OSError as e:
-            raise Ended(f"failed to create listener: failed to listen on {options.bind_address}:{options.secure_port}: "
-                        f"{(e.strerror or str(e)).lower()}") from e
+            raise _no_listener(options.bind_address, options.secure_port, e) from e
         stack.push_async_callback(server.aclose)
         yield
 

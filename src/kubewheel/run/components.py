@@ -41,6 +41,7 @@ def run_process(main: Callable[[], Awaitable[None]]) -> int:
 
 async def _until_signalled(main: Callable[[], Awaitable[None]]) -> int:
     loop = asyncio.get_running_loop()
+    loop.set_exception_handler(_on_loop_error)
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
@@ -55,6 +56,15 @@ async def _until_signalled(main: Callable[[], Awaitable[None]]) -> int:
     with contextlib.suppress(asyncio.CancelledError):
         await work
     return 0
+
+
+def _on_loop_error(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """A peer that ends a TLS handshake (a port probe, another CA) is its affair: one line, as upstream's server
+    writes. aiofastnet's trace of it cannot even be printed."""
+    if "SSL handshake" in str(context.get("message", "")):
+        log.info("http: TLS handshake error: %s", context.get("exception"))
+    else:
+        loop.default_exception_handler(context)
 
 
 def ensure_pki(settings: Settings) -> certificates.Pki:
