@@ -78,7 +78,9 @@ def not_found(plural: str, name: str, *, group: str = "") -> StatusError:
 
 def page_not_found() -> StatusError:
     """What an unknown API path answers; kubectl shows the same words for an unknown resource."""
-    return status_error(404, "NotFound", "the server could not find the requested resource")
+    error = status_error(404, "NotFound", "the server could not find the requested resource")
+    error.status["details"] = {}
+    return error
 
 
 def already_exists(plural: str, name: str, *, group: str = "") -> StatusError:
