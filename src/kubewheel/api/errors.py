@@ -114,6 +114,13 @@ def method_not_supported(plural: str, verb: str, *, group: str = "") -> StatusEr
                         group=group, kind=plural)
 
 
+def not_allowed() -> StatusError:
+    """A method that no route of a known path has."""
+    error = status_error(405, "MethodNotAllowed", "the server does not allow this method on the requested resource")
+    error.status["details"] = {}
+    return error
+
+
 def gone(message: str) -> StatusError:
     """410 Expired: the resource version or continue token is too old."""
     return status_error(410, "Expired", message)

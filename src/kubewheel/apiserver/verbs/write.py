@@ -388,7 +388,8 @@ def _check_identity(call: Call, old: Object, new: Object) -> None:
     wanted = meta.get("resourceVersion")
     pinned = bool(wanted and wanted != "0")
     # A patched object names the version it was made from; it is made again from a newer one.
-    call.request.attributes["pinned"] = pinned and call.info.verb != "patch"
+    call.request.attributes["pinned"] = (
+        pinned and call.info.verb != "patch" and not call.request.attributes.get("floating"))
     if not pinned and not resource.unconditional_update and call.info.verb == "update":
         raise errors.invalid(resource.kind, call.name, [errors.FieldError(
             "FieldValueInvalid", "metadata.resourceVersion", "Invalid value: 0x0: must be specified for an update")],
