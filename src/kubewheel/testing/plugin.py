@@ -17,7 +17,7 @@ import pytest
 try:
     import pytest_asyncio
 except ImportError:  # without it there is no async fixture; with_cluster needs none
-    pytest_asyncio = None  # type: ignore[assignment]
+    pytest_asyncio = None
 
 
 def pytest_configure(config: pytest.Config) -> None:
