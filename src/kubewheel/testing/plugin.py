@@ -17,7 +17,7 @@ import pytest
 try:
     import pytest_asyncio
 except ImportError:  # without it there is no async fixture; with_cluster needs none
-    pytest_asyncio = None
+    pytest_asyncio = None  # type: ignore[assignment]
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -54,7 +54,7 @@ def with_cluster(*, virtual_time: bool = False, **options: Any) -> Callable[[Cal
 
         parameters = list(inspect.signature(test).parameters.values())[1:]
         wrapper.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-        del wrapper.__wrapped__  # type: ignore[attr-defined]
+        del wrapper.__wrapped__
         return wrapper
 
     return decorate
