@@ -3,6 +3,7 @@ import security_fakes as fakes
 from security_fakes import attributes, context, pod
 
 from kubewheel.api import errors
+from kubewheel.api import quota as usage
 from kubewheel.apiserver import admission
 from kubewheel.apiserver.admission import (
     certificates,
@@ -20,7 +21,6 @@ from kubewheel.apiserver.admission import (
     service_account,
     storage_in_use,
     taint_nodes,
-    usage,
 )
 from kubewheel.client.transport import Identity
 

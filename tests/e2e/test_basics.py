@@ -2,7 +2,7 @@
 
 import re
 
-from tests.e2e.conftest import IMAGE, SLEEP, pod, web
+from tests.e2e.support import IMAGE, SLEEP, pod, web
 
 
 def test_node_is_ready(kubectl):

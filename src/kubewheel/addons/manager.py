@@ -39,5 +39,7 @@ async def wait_available(client: Client, objects: Iterable[dict[str, Any]]) -> N
         if obj["kind"] != "Deployment":
             continue
         meta = obj["metadata"]
-        while not is_available(await client.get("deployments.apps", meta["name"], namespace=meta["namespace"])):
+        while True:
+            if is_available(await client.get("deployments.apps", meta["name"], namespace=meta["namespace"])):
+                break
             await asyncio.sleep(0.1)

@@ -80,8 +80,9 @@ class Chain:
         return user
 
     async def _impersonate(self, request: Request, user: Identity) -> Identity:
-        if any(name.startswith("impersonate-") for name in request.headers):
-            return await impersonation.impersonate(request, user, self.server.authorizer)
+        for name in request.headers:
+            if name.startswith("impersonate-"):
+                return await impersonation.impersonate(request, user, self.server.authorizer)
         return user
 
     async def _authorize(self, user: Identity, info: RequestInfo, request: Request) -> None:

@@ -297,6 +297,7 @@ async def _events(server: Server, stream: Stream) -> AsyncIterator[tuple[str, Ob
         yield "ERROR", stream.error
         return
     marker = stream.marker
+    stream.bookmarks = False  # they save a re-list after a lost connection; within a process none is lost
     if marker and not stream.initial:
         yield "BOOKMARK", _bookmark(resource, stream.initial_revision, marker=True)
         marker = False

@@ -127,7 +127,7 @@ class Watcher:
 
     def close(self) -> None:
         self.closed = True
-        self._cache.watchers.discard(self)
+        self._cache.watchers.pop(self, None)
         self._wake.set()
 
 
@@ -140,7 +140,7 @@ class ResourceCache:
         self.keys: list[str] = []
         self.since = since  # watches may start after this revision
         self.history: deque[CacheEvent] = deque()
-        self.watchers: set[Watcher] = set()
+        self.watchers: dict[Watcher, None] = {}  # in order, so that equal runs wake in equal order
 
     def load(self, items: list[Entry]) -> None:
         for entry in items:
@@ -183,7 +183,7 @@ class ResourceCache:
         watcher = Watcher(self, prefix, matches, after=after)
         for event in self._history_after(after):
             watcher.offer(event)
-        self.watchers.add(watcher)
+        self.watchers[watcher] = None
         return watcher
 
     def _history_after(self, after: int) -> list[CacheEvent]:

@@ -1,6 +1,6 @@
 """`kubewheel VERB …`: reads flags, hands over. What a verb needs is imported when the verb is known.
 
-In: argv. Out: an exit status. A file per family of verbs: up.py, status.py, logs.py, image.py, kubectl.py, components.py.
+In: argv. Out: an exit status. A file per family of verbs, as VERBS says.
 """
 
 from __future__ import annotations

@@ -34,9 +34,9 @@ def status(settings: Settings) -> dict[str, Any]:
     """Processes by name (pid or None), and what the API says; `ready` when all of it is well."""
     pids = {name: found.pid if (found := supervisor.alive(settings, name)) else None for name in PROCESSES
             if not (name == "containerd" and settings.container_runtime_endpoint)}
-    cluster = asyncio.run(_cluster(settings)) if pids["control-plane"] else {"api": "not running"}
-    ready = all(pids.values()) and cluster["api"] == "ready" and all(
-        node["ready"] for node in cluster["nodes"]) and bool(cluster["nodes"])
+    cluster: dict[str, Any] = asyncio.run(_cluster(settings)) if pids["control-plane"] else {"api": "not running"}
+    nodes = cluster.get("nodes", [])
+    ready = all(pids.values()) and bool(nodes) and all(node["ready"] for node in nodes)
     return {"ready": ready, "processes": pids, "server": settings.server_url, **cluster}
 
 

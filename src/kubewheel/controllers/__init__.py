@@ -6,28 +6,35 @@ In: nothing. Out: CONTROLLERS, `select`. Called by: run, testing. reconcile/runn
 from __future__ import annotations
 
 from kubewheel.controllers import (
+    bootstrap_signer,
     clusterrole_aggregation,
     cronjob,
+    csr,
     daemonset,
     disruption,
     endpoints,
     endpointslice,
     garbagecollector,
     job,
+    legacy_token_cleaner,
     namespace,
     node_ipam,
     node_lifecycle,
     podgc,
     replicaset,
     replication,
+    resourcequota,
     root_ca_publisher,
     serviceaccount,
+    serviceaccount_token,
     statefulset,
     taint_eviction,
+    token_cleaner,
     ttl,
     ttl_after_finished,
 )
 from kubewheel.controllers.deployment import controller as deployment
+from kubewheel.controllers.persistentvolume import binder, expander, protection
 from kubewheel.reconcile.controller import Controller
 
 CONTROLLERS: tuple[Controller, ...] = (
@@ -58,6 +65,20 @@ CONTROLLERS: tuple[Controller, ...] = (
     # Policies.
     disruption.CONTROLLER,
     clusterrole_aggregation.CONTROLLER,
+    resourcequota.CONTROLLER,
+    # Volumes.
+    binder.CONTROLLER,
+    protection.CLAIM_PROTECTION,
+    protection.VOLUME_PROTECTION,
+    expander.CONTROLLER,
+    # Certificates and tokens.
+    csr.APPROVER,
+    csr.SIGNER,
+    csr.CLEANER,
+    bootstrap_signer.CONTROLLER,
+    token_cleaner.CONTROLLER,
+    serviceaccount_token.CONTROLLER,
+    legacy_token_cleaner.CONTROLLER,
 )
 
 
@@ -84,3 +105,41 @@ def _is_enabled(controller: Controller, items: list[str]) -> bool:
             return False
         star = star or item == "*"
     return star and controller.default_on
+
+
+# Upstream's service accounts (kube-system) where they are not called like the controller; RBAC goes by them
+# (system:controller:<account>).
+# "" acts as the manager itself, as upstream's token controller does.
+ACCOUNTS = {
+    "bootstrap-signer-controller": "bootstrap-signer",
+    "certificatesigningrequest-approving-controller": "certificate-controller",
+    "certificatesigningrequest-cleaner-controller": "certificate-controller",
+    "certificatesigningrequest-signing-controller": "certificate-controller",
+    "daemonset-controller": "daemon-set-controller",
+    "endpoints-controller": "endpoint-controller",
+    "endpointslice-mirroring-controller": "endpointslicemirroring-controller",
+    "garbage-collector-controller": "generic-garbage-collector",
+    "horizontal-pod-autoscaler-controller": "horizontal-pod-autoscaler",
+    "legacy-serviceaccount-token-cleaner-controller": "legacy-service-account-token-cleaner",
+    "node-ipam-controller": "node-controller",
+    "node-lifecycle-controller": "node-controller",
+    "persistentvolume-attach-detach-controller": "attachdetach-controller",
+    "persistentvolume-binder-controller": "persistent-volume-binder",
+    "persistentvolume-expander-controller": "expand-controller",
+    "persistentvolume-protection-controller": "pv-protection-controller",
+    "persistentvolumeclaim-protection-controller": "pvc-protection-controller",
+    "pod-garbage-collector-controller": "pod-garbage-collector",
+    "replicationcontroller-controller": "replication-controller",
+    "resourceclaim-controller": "resource-claim-controller",
+    "root-ca-certificate-publisher-controller": "root-ca-cert-publisher",
+    "service-cidr-controller": "service-cidrs-controller",
+    "serviceaccount-controller": "service-account-controller",
+    "serviceaccount-token-controller": "",
+    "taint-eviction-controller": "node-controller",
+    "token-cleaner-controller": "token-cleaner",
+}
+
+
+def account(controller: Controller) -> str:
+    """The service account in kube-system whose identity the controller's client carries; "" for the manager's own."""
+    return ACCOUNTS.get(controller.name, controller.name)

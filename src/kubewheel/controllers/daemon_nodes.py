@@ -85,7 +85,8 @@ def should_run(ds: Object, node: Object) -> tuple[bool, bool]:
 
 
 def pin(pod: Object, node: str) -> None:
-    """In place: required node affinity to this node by name (the scheduler places it), and the tolerations."""
+    """In place: required node affinity to this node by name (the scheduler places it), and the
+    tolerations."""
     spec = pod["spec"]
     spec["tolerations"] = tolerations_of(spec)
     field = {"matchFields": [{"key": "metadata.name", "operator": "In", "values": [node]}]}

@@ -118,7 +118,8 @@ async def _write(context: Context, pdb: Object, status: Object) -> None:
 
 
 async def _expected(context: Context, pdb: Object, pods: Sequence[Object]) -> tuple[int, int]:
-    """(expected, desired healthy). Percentages and maxUnavailable are of the controllers' sizes, not of the pods'."""
+    """(expected, desired healthy). Percentages and maxUnavailable are of the controllers' sizes, not of
+    the pods'."""
     spec = pdb["spec"]
     if spec.get("maxUnavailable") is not None:
         expected = await _scales(context, pods)

@@ -84,7 +84,8 @@ def pack(
     *,
     limit: int = 100,
 ) -> Changes:
-    """`wanted` is (ports, endpoint) pairs. Existing slices are kept and filled; few writes rather than full slices."""
+    """`wanted` is (ports, endpoint) pairs. Existing slices are kept and filled; few writes rather than
+    full slices."""
     groups: dict[bytes, tuple[list[Object], dict[str, Object]]] = {}
     for ports, endpoint in wanted:
         groups.setdefault(objects.canonical(ports), (ports, {}))[1][endpoint["targetRef"]["uid"]] = endpoint
@@ -129,7 +130,7 @@ def _pack_group(
         kept.append((one, stay))
     # What is new goes first where something is written anyway, fullest first.
     rest = list(left.values())
-    for one, stay in sorted(kept, key=lambda k: (k[1] == (k[0].get("endpoints") or []), -len(k[1]))):
+    for _, stay in sorted(kept, key=lambda k: (k[1] == (k[0].get("endpoints") or []), -len(k[1]))):
         if rest and len(stay) < limit:
             room = limit - len(stay)
             stay += rest[:room]
@@ -198,7 +199,7 @@ async def reconcile(context: Context, key: str) -> float | None:
         return None
     if (
         service["spec"].get("type") == "ExternalName"
-        or service["spec"].get("selector") is None
+        or not service["spec"].get("selector")
         or "deletionTimestamp" in service["metadata"]
     ):
         return None

@@ -1,7 +1,10 @@
-"""Deletes what nobody owns any more: background, foreground and orphaning deletion over all resources, CRDs included.
+"""Deletes what nobody owns any more: background, foreground and orphaning deletion over all resources,
+CRDs included.
 
-In: a cache per discovered resource (list, watch, delete), discovery every 30 s and at once when a CRD changes.
-Out: deletions, owner references and finalizers taken off. The graph is in gc_graph.py; here one key is one uid.
+In: a cache per discovered resource (list, watch, delete), discovery every 30 s and at once when a CRD
+changes.
+Out: deletions, owner references and finalizers taken off. The graph is in gc_graph.py; here one key is one
+uid.
 """
 
 from __future__ import annotations
@@ -158,7 +161,8 @@ async def _collect(context: Context, node: Node, live: Object) -> None:
         return
     graph: Graph = context.state.graph
     if waiting and node.dependents:
-        # All that holds it waits for it: it waits for its own dependents first. A dependent that is itself waiting
+        # All that holds it waits for it: it waits for its own dependents first. A dependent that is itself
+        # waiting
         # means a circle; it is broken here by no longer blocking.
         if any(graph.nodes[u].deleting_dependents for u in node.dependents if u in graph.nodes):
             await _patch_refs(context, node, live, [{**r, "blockOwnerDeletion": False} for r in refs])

@@ -1,6 +1,7 @@
 """Who owns whom, by uid. Pure bookkeeping; says which uids are to be looked at.
 
-In: changes of objects. Out: calls of `enqueue` with "delete:<uid>" or "orphan:<uid>". Called by: garbagecollector.
+In: changes of objects. Out: calls of `enqueue` with "delete:<uid>" or "orphan:<uid>". Called by:
+garbagecollector.
 """
 
 from __future__ import annotations
@@ -90,7 +91,8 @@ class Graph:
         for uid, ref in owners.items():
             owner = self.nodes.get(uid)
             if owner is None:
-                # Cluster-scoped or not is known only to the mapping; the namespace is where it would be looked for.
+                # Cluster-scoped or not is known only to the mapping; the namespace is where it would be
+                # looked for.
                 owner = self.nodes[uid] = Node(uid, ref["name"], node.namespace, None, ref=ref)
                 self._enqueue(f"delete:{uid}")
             elif (

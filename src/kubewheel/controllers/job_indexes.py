@@ -37,7 +37,8 @@ def render(indexes: Iterable[int]) -> str:
 
 
 def failure_action(job: Object, pod: Object) -> tuple[str, str]:
-    """(action, message) of the first podFailurePolicy rule that matches: FailJob, FailIndex, Ignore, Count; "" for none."""
+    """(action, message) of the first podFailurePolicy rule that matches: FailJob, FailIndex, Ignore,
+    Count; "" for none."""
     for number, rule in enumerate((job["spec"].get("podFailurePolicy") or {}).get("rules") or ()):
         why = _matches(rule, pod)
         if why:

@@ -1,6 +1,7 @@
 """A namespace that is being deleted is emptied (pods first), then finalized.
 
-In: namespaces, discovery. Out: deletions of everything inside, conditions, the finalizer `kubernetes` taken off.
+In: namespaces, discovery. Out: deletions of everything inside, conditions, the finalizer `kubernetes`
+taken off.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""Deletes pods nobody will end: past the terminated threshold, on nodes that are gone, never scheduled and terminating,
+"""Deletes pods nobody will end: past the terminated threshold, on nodes that are gone, never scheduled and
+terminating,
 and on nodes out of service. Every 20 s.
 
 In: pods, nodes. Out: pod status (Failed, DisruptionTarget), forced deletions.

@@ -1,4 +1,5 @@
-"""ReplicaSets keep their number of pods (and, under another name, ReplicationControllers: see replication.py).
+"""ReplicaSets keep their number of pods (and, under another name, ReplicationControllers: see
+replication.py).
 
 In: replicasets, pods. Out: pods made and deleted, status. `plan` and `status_of` are pure.
 """
@@ -55,7 +56,8 @@ def plan(wanted: int, active: Sequence[Object], *, related_on_node: dict[str, in
 
 
 def deletion_rank(pod: Object, related_on_node: dict[str, int], now: float) -> tuple[Any, ...]:
-    """Lowest goes first (upstream's ActivePodsWithRanks): unassigned, pending, unready, cheap, doubled up on a node,
+    """Lowest goes first (upstream's ActivePodsWithRanks): unassigned, pending, unready, cheap, doubled up
+    on a node,
     ready for less long (on a log scale), restarted more, younger."""
     node = pod["spec"].get("nodeName", "")
     phase_rank = {"Pending": 0, "Unknown": 1, "Running": 2}.get(objects.phase(pod), 0)
@@ -79,7 +81,8 @@ def deletion_rank(pod: Object, related_on_node: dict[str, int], now: float) -> t
 
 
 def _log_age(stamp: float, now: float) -> float:
-    """Younger is smaller; ages in the same power of two count as equal. Negated by the caller so that younger goes first."""
+    """Younger is smaller; ages in the same power of two count as equal. Negated by the caller so that
+    younger goes first."""
     age = max(now - stamp, 0.0)
     return -float(int(age).bit_length())
 
@@ -152,7 +155,8 @@ def make_reconcile(flavor: Flavor) -> Callable[[Context, str], Any]:
             api_version=flavor.api_version,
             kind=flavor.kind,
             resource="pods",
-            selects=lambda pod: not objects.is_finished(pod) and flavor.selects(rs, pod),
+            selects=lambda pod: flavor.selects(rs, pod),
+            ignores=objects.is_finished,  # ended pods stay owned, for garbage collection
         )
         active = [p for p in claimed if objects.is_active(p)]
         failure, error = None, None

@@ -37,7 +37,8 @@ def duration(value: Any) -> float:
 
 
 def pem(context: Context, name: str) -> str:
-    """The PEM text of `name` (handed over as it is, by an assembly without files), or of the file that the flag
+    """The PEM text of `name` (handed over as it is, by an assembly without files), or of the file that the
+    flag
     `<name>-file` names. "" without one."""
     value = context.options.get(name)
     if value:

@@ -1,6 +1,8 @@
-"""Cron schedules with robfig/cron's rules (what CronJobs use): five fields, names, @daily …, @every, time zones.
+"""Cron schedules with robfig/cron's rules (what CronJobs use): five fields, names, @daily …, @every, time
+zones.
 
-In: a text. Out: Schedule with `next(epoch seconds)`. Pure. Called by: controllers/cronjob, api/batch validation.
+In: a text. Out: Schedule with `next(epoch seconds)`. Pure. Called by: controllers/cronjob, api/batch
+validation.
 When both day fields are restricted a day matches if either does; with `*` or `?` in one, the other decides.
 """
 
@@ -57,7 +59,8 @@ class Schedule:
     zone: dt.tzinfo
 
     def next(self, after: float) -> float | None:
-        """The first matching minute after `after`; None where there is none within five years (30 February)."""
+        """The first matching minute after `after`; None where there is none within five years (30
+        February)."""
         t = dt.datetime.fromtimestamp(int(after) // 60 * 60 + 60, self.zone)
         limit = t.year + 5
         while t.year <= limit:
@@ -89,7 +92,8 @@ class Schedule:
 
 
 def parse(text: str, zone: str | None = None) -> Schedule | Every:
-    """CronError for what is no schedule. `zone` is an IANA name; TZ= and CRON_TZ= in the text are honoured."""
+    """CronError for what is no schedule. `zone` is an IANA name; TZ= and CRON_TZ= in the text are
+    honoured."""
     found = re.match(r"^(?:TZ|CRON_TZ)=(\S+)\s+(.*)$", text)
     if found:
         zone, text = found.group(1), found.group(2)

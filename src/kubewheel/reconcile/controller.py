@@ -1,6 +1,7 @@
 """A controller as one declaration: name, what it watches, the function that brings one key right, its RBAC.
 
-In: caches. Out: calls of `reconcile` with keys, never events. runner.py carries it out (queue, workers, retries).
+In: caches. Out: calls of `reconcile` with keys, never events. runner.py carries it out (queue, workers,
+retries).
 Called by: controllers/*, cloud providers, users' own controllers.
 """
 
@@ -48,7 +49,8 @@ class Watch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Controller:
-    """`reconcile(context, key)` returns None, or seconds after which to look again. It raises to be retried with
+    """`reconcile(context, key)` returns None, or seconds after which to look again. It raises to be
+    retried with
     back-off (5 ms doubling to 1000 s, upstream's default); StatusError conflicts are retried quietly."""
 
     name: str  # upstream's, e.g. "deployment-controller"

@@ -1,6 +1,7 @@
 """What a server serves, asked at run time (CRDs included).
 
-In: a Client. Out: ApiResource values of every group's preferred version. Called by: namespace, garbage collector, quota, HPA.
+In: a Client. Out: ApiResource values of every group's preferred version. Called by: namespace, garbage
+collector, quota, HPA.
 """
 
 from __future__ import annotations
@@ -36,7 +37,8 @@ async def _get(client: Client, path: str) -> Object:
 
 
 async def discover(client: Client) -> Discovered:
-    """A group that cannot be asked (its extension server is down) is named in `failed`; the others are there."""
+    """A group that cannot be asked (its extension server is down) is named in `failed`; the others are
+    there."""
     versions: list[tuple[str, bool]] = [("v1", True)]
     for group in (await _get(client, "/apis")).get("groups") or ():
         preferred = (group.get("preferredVersion") or group["versions"][0])["groupVersion"]

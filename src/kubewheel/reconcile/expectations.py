@@ -1,4 +1,5 @@
-"""So that a slow cache never makes things twice: a key waits until the cache has seen what was written for it.
+"""So that a slow cache never makes things twice: a key waits until the cache has seen what was written for
+it.
 
 In: answers of our own writes. Out: `satisfied(key, cache)`. Called by: controllers that make or delete pods.
 Resource versions of one server are numbers that only grow, and the cache says how far it has read; so unlike

@@ -1,6 +1,7 @@
 """ControllerRevisions: the remembered templates of DaemonSets and StatefulSets.
 
-In: an owner and its template data. Out: revision objects, made or renumbered. Called by: daemonset, statefulset.
+In: an owner and its template data. Out: revision objects, made or renumbered. Called by: daemonset,
+statefulset.
 """
 
 from __future__ import annotations
@@ -59,7 +60,8 @@ def equal(a: Object, b: Object) -> bool:
 
 
 async def ensure(context: Context, new: Object, revisions: Sequence[Object]) -> tuple[Object, bool]:
-    """(the revision that says the same as `new`, collided). An older equal one gets the newest number (a roll-back).
+    """(the revision that says the same as `new`, collided). An older equal one gets the newest number (a
+    roll-back).
     Collided: the name is taken by other data; the caller raises its collisionCount and comes again."""
     found = ordered(revisions)
     same = [r for r in found if equal(r, new)]

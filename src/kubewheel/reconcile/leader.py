@@ -1,9 +1,11 @@
-"""Leader election over coordination.k8s.io Leases (client-go's leaderelection, with upstream's 15 s / 10 s / 2 s).
+"""Leader election over coordination.k8s.io Leases (client-go's leaderelection, with upstream's 15 s / 10 s
+/ 2 s).
 
 In: a client, an identity, the work to do while leading. Out: the work, run by one holder at a time.
 Called by: run (controller manager, scheduler, cloud controller manager).
 
-Whether a holder is alive is measured by our own loop's time since the Lease last changed, never by comparing clocks.
+Whether a holder is alive is measured by our own loop's time since the Lease last changed, never by
+comparing clocks.
 """
 
 from __future__ import annotations
@@ -61,7 +63,8 @@ class Elector:
         return self.leader == self.identity
 
     async def lead(self, work: Callable[[], Awaitable[None]], *, release: bool = True) -> None:
-        """Waits for the Lease, runs `work` while it is renewed. LeadershipLost when it is not; gives the Lease back
+        """Waits for the Lease, runs `work` while it is renewed. LeadershipLost when it is not; gives the
+        Lease back
         when the work ends or is cancelled."""
         await self._acquire()
         task = asyncio.ensure_future(work())

@@ -1,4 +1,5 @@
-"""Small questions about objects that every controller asks: selectors, conditions, pod readiness, percentages.
+"""Small questions about objects that every controller asks: selectors, conditions, pod readiness,
+percentages.
 
 In: JSON dicts. Out: plain values, new dicts. Pure. Called by: controllers.
 """
@@ -99,7 +100,8 @@ def scaled(value: int | str, total: int, *, round_up: bool) -> int:
     return math.ceil(exact) if round_up else math.floor(exact)
 
 
-# -- conditions ---------------------------------------------------------------------------------------------------
+# -- conditions
+# ---------------------------------------------------------------------------------------------------
 def condition(obj: Object, type_: str) -> Object | None:
     for c in (obj.get("status") or {}).get("conditions") or ():
         if c["type"] == type_:
@@ -137,7 +139,8 @@ def without_condition(conditions: Iterable[Object], type_: str) -> list[Object]:
     return [c for c in conditions if c["type"] != type_]
 
 
-# -- pods ---------------------------------------------------------------------------------------------------------
+# -- pods
+# ---------------------------------------------------------------------------------------------------------
 def phase(pod: Object) -> str:
     return (pod.get("status") or {}).get("phase", "")
 
@@ -184,9 +187,11 @@ def stamp_of(obj: Object, name: str = "creationTimestamp") -> float:
     return clocks.parse_time(text) if text else 0.0
 
 
-# -- hashes and names ---------------------------------------------------------------------------------------------
+# -- hashes and names
+# ---------------------------------------------------------------------------------------------
 def stable_hash(value: Any, collisions: int | None = None) -> str:
-    """Safe-encoded 32-bit FNV-1a over the canonical JSON (and the collision count), as in pod-template-hash."""
+    """Safe-encoded 32-bit FNV-1a over the canonical JSON (and the collision count), as in
+    pod-template-hash."""
     text = canonical(value) + (f"\x00{collisions}".encode() if collisions is not None else b"")
     number = 2166136261
     for byte in hashlib.sha256(text).digest():

@@ -1,6 +1,7 @@
 """Making and deleting pods for an owner, with upstream's events and slow start.
 
-In: owner, template, a Context. Out: pods; Expectations told. Called by: replicaset, replication, daemonset, job, statefulset.
+In: owner, template, a Context. Out: pods; Expectations told. Called by: replicaset, replication,
+daemonset, job, statefulset.
 """
 
 from __future__ import annotations
@@ -85,7 +86,8 @@ async def create_many(
     key: str,
     expectations: Expectations | None,
 ) -> int:
-    """In batches of 1, 2, 4 …: a template that cannot work fails once, not five hundred times. Raises the first
+    """In batches of 1, 2, 4 …: a template that cannot work fails once, not five hundred times. Raises the
+    first
     error; an ended namespace is no error. Says how many were made."""
     done, size = 0, 1
     while done < len(new_pods):
@@ -138,7 +140,8 @@ async def update_status(
 
 
 def keys_of_owner_or_orphan(resource: str, kind: str, selects: Callable[[Object, Object], bool]) -> Any:
-    """KeysOf for pods: the controlling owner, or for an orphan every owner in the namespace that selects it."""
+    """KeysOf for pods: the controlling owner, or for an orphan every owner in the namespace that selects
+    it."""
 
     def keys(old: Object | None, new: Object | None, context: Context) -> Iterable[str]:
         found: dict[str, None] = {}

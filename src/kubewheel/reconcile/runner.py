@@ -83,7 +83,8 @@ class Running:
                     self.queue.done(key)
 
     async def _one(self, key: str) -> None:
-        """A failure is retried for ever with back-off; lost races (409, 404) and a namespace going away quietly."""
+        """A failure is retried for ever with back-off; lost races (409, 404) and a namespace going away
+        quietly."""
         assert self.controller.reconcile is not None
         try:
             again = await self.controller.reconcile(self.context, key)

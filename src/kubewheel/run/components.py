@@ -154,7 +154,8 @@ async def network(settings: Settings) -> None:
             if pod_cidr and pod_cidr != current:
                 await asyncio.to_thread(cni.ensure, cni.Network(
                     pod_cidr=pod_cidr, cluster_cidr=settings.pod_cidr, service_cidr=settings.service_cidr,
-                    conf_dir=containerd.cni_conf_dir(settings), ipam_dir=settings.run_dir / "cni" / "networks"))
+                    conf_dir=containerd.cni_conf_dir(settings), ipam_dir=settings.run_dir / "cni" / "networks",
+                    mtu=cni.uplink_mtu()))
                 current = pod_cidr
                 log.info("the pods of this node have addresses of %s", pod_cidr)
 

@@ -11,7 +11,7 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from kubewheel.run import containerd
@@ -91,7 +91,7 @@ def _apt(*args: str) -> None:
 
 
 @contextlib.contextmanager
-def no_service_starts(policy: Path = Path("/usr/sbin/policy-rc.d")):  # type: ignore[no-untyped-def]
+def no_service_starts(policy: Path = Path("/usr/sbin/policy-rc.d")) -> Iterator[None]:
     """While inside, maintainer scripts start no service (Debian's policy-rc.d). One that is there already is left."""
     if policy.exists():
         yield

@@ -28,7 +28,9 @@ def pause_image(settings: Settings) -> oci.Image:
         oci.ImageConfig(entrypoint=["/pause"], user="65535:65535"))
 
 
-def busybox_image(path: Path, *, program: Path = Path("/bin/busybox"), names: tuple[str, ...] = BUSYBOX_NAMES) -> oci.Image:
+def busybox_image(
+    path: Path, *, program: Path = Path("/bin/busybox"), names: tuple[str, ...] = BUSYBOX_NAMES,
+) -> oci.Image:
     """A small userland: one static program and its links, users root and nobody, /tmp."""
     if not program.exists():
         program = Path("/usr/bin/busybox")
@@ -36,7 +38,8 @@ def busybox_image(path: Path, *, program: Path = Path("/bin/busybox"), names: tu
     entries = [oci.Entry("bin/busybox", source=program, mode=0o755)]
     entries += [oci.Entry(f"bin/{name}", target="bin/busybox", hardlink=True, mode=0o755)
                 for name in sorted(set(listed) - {"busybox"})]
-    entries += [oci.Entry("etc/passwd", b"root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/home:/bin/false\n"),
+    entries += [oci.Entry("etc/passwd",
+                          b"root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/home:/bin/false\n"),
                 oci.Entry("etc/group", b"root:x:0:\nnobody:x:65534:\n"),
                 oci.Entry("etc/nsswitch.conf", b"hosts: files dns\n"), oci.Entry("tmp"), oci.Entry("root"),
                 oci.Entry("home"), oci.Entry("usr/bin/env", target="/bin/env"), oci.Entry("var/tmp"),

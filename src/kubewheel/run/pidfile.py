@@ -1,6 +1,6 @@
 """Which process is ours: pid files that hold the start time too, so that a reused pid is never signalled.
 
-In: a pid. Out: JSON files {pid, started, argv}; None for a process that is gone. Called by: run/supervisor, teardown, cli.
+In: a pid. Out: JSON files {pid, started, argv}; None: it is gone. Called by: run/supervisor, teardown, cli.
 """
 
 from __future__ import annotations

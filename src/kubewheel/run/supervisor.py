@@ -204,9 +204,8 @@ async def supervise(settings: Settings, wanted: Sequence[Child]) -> None:
     logs = [*(child.log for child in wanted), settings.log_dir / "supervisor.log"]
     tasks = [asyncio.create_task(keeper.keep(), name=keeper.child.name) for keeper in keepers]
     tasks.append(asyncio.create_task(_rotate_all(logs), name="logs"))
-    crashed = asyncio.gather(*tasks)
     waiting = asyncio.create_task(asked.get())
-    await asyncio.wait({waiting, crashed}, return_when=asyncio.FIRST_COMPLETED)
+    await asyncio.wait([waiting, *tasks], return_when=asyncio.FIRST_COMPLETED)
     for task in tasks:
         task.cancel()
     results = await asyncio.gather(*tasks, return_exceptions=True)

@@ -26,7 +26,7 @@ from pathlib import Path
 import kubewheel
 from kubewheel.run import oci
 
-NAME = "docker.io/kubewheel/system:latest"
+NAME = f"docker.io/kubewheel/system:{kubewheel.__version__}"  # not :latest, which is pulled always
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 LIBS = "usr/local/lib/kubewheel"
 CONFIG = oci.ImageConfig(
@@ -84,12 +84,15 @@ class Contents:
                 where, _, name = file.path.rpartition("/")
                 yield oci.Entry(f"{where}/__pycache__/{name[:-3]}.{sys.implementation.cache_tag}.pyc", code)
         yield from self._shared_libraries()
-        yield oci.Entry("etc/passwd", b"root:x:0:0:root:/root:/sbin/nologin\nnobody:x:65534:65534::/:/sbin/nologin\n")
+        yield oci.Entry("etc/passwd",
+                        b"root:x:0:0:root:/root:/sbin/nologin\n"
+                        b"nobody:x:65534:65534::/:/sbin/nologin\n")
         yield oci.Entry("etc/group", b"root:x:0:\nnobody:x:65534:\n")
         yield oci.Entry("etc/nsswitch.conf", b"hosts: files dns\n")
         yield oci.Entry("tmp")
         yield oci.Entry("usr/local/bin/kubewheel",
-                        b"#!/usr/local/bin/python3\nimport sys\nfrom kubewheel.cli.main import main\nsys.exit(main())\n",
+                        b"#!/usr/local/bin/python3\nimport sys\n"
+                        b"from kubewheel.cli.main import main\nsys.exit(main())\n",
                         mode=0o755)
 
     def _shared_libraries(self) -> Iterator[oci.Entry]:
@@ -116,7 +119,7 @@ def _dynload() -> Path:
 
 # -- Python packages ------------------------------------------------------------------------------------------------
 def needed(names: Iterable[str]) -> set[str]:
-    """The distributions with what they need, extras and other platforms left out (what is not installed is not needed)."""
+    """The distributions with what they need, extras left out (what is not installed here is not needed)."""
     out: set[str] = set()
     waiting = list(names)
     while waiting:

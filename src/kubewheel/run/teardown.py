@@ -241,7 +241,8 @@ def leftovers(settings: Settings) -> list[str]:
                 if route.split()[0] in (settings.service_cidr,)
                 or route.split()[:2] == ["unreachable", settings.pod_cidr]]
     out += [f"nftables table {family} {name}" for family, name in our_tables()]
-    out += [f"iptables chain {chain} in {table}" for table in ("nat", "filter", "mangle") for chain in our_chains(table)]
+    out += [f"iptables chain {chain} in {table}" for table in ("nat", "filter", "mangle")
+            for chain in our_chains(table)]
     out += [f"cgroup {path}" for path in our_cgroups()]
     if settings.run_dir.exists():
         out.append(f"directory {settings.run_dir}")

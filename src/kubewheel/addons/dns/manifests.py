@@ -1,4 +1,4 @@
-"""Cluster DNS as objects, under upstream's names (ServiceAccount, Deployment and ConfigMap `coredns`, Service `kube-dns`).
+"""Cluster DNS as objects, under upstream's names (Deployment `coredns`, Service `kube-dns`).
 
 In: the image, the Service's address, the domain. Out: objects in applying order. Called by: addons/manager.
 """

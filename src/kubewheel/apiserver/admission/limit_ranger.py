@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from kubewheel.api import errors, quantity
+from kubewheel.api import amounts, errors, quantity
 from kubewheel.api.resource import Object
-from kubewheel.apiserver.admission import amounts, pods
+from kubewheel.apiserver.admission import pods
 from kubewheel.apiserver.attributes import AdmissionPlugin, Attributes
 
 ANNOTATION = "kubernetes.io/limit-ranger"
@@ -99,7 +99,7 @@ def check(obj: Object, limit_range: Object, *, pod: bool) -> list[str]:
 
 
 def _total(pod: Object, field: str) -> Object:
-    from kubewheel.apiserver.admission import usage
+    from kubewheel.api import quota as usage
 
     return {k: str(v) for k, v in usage.pod_resources(pod, field).items()}
 

@@ -5,9 +5,8 @@ In: updates of persistentvolumeclaims. Out: 403.
 
 from __future__ import annotations
 
-from kubewheel.api import errors
+from kubewheel.api import amounts, errors
 from kubewheel.api.resource import Object
-from kubewheel.apiserver.admission import amounts
 from kubewheel.apiserver.attributes import AdmissionPlugin, Attributes
 
 

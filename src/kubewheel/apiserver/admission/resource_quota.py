@@ -10,9 +10,9 @@ import asyncio
 import weakref
 from collections.abc import Iterable
 
-from kubewheel.api import codec, errors
+from kubewheel.api import amounts, codec, errors
+from kubewheel.api import quota as usage
 from kubewheel.api.resource import Object
-from kubewheel.apiserver.admission import amounts, usage
 from kubewheel.apiserver.attributes import AdmissionContext, AdmissionPlugin, Attributes
 
 MAX_ATTEMPTS = 20

@@ -1,6 +1,7 @@
 """Deployments: roll ReplicaSets from one template to the next.
 
-In: deployments, replicasets, pods. Out: replicasets, deployment status and conditions. Decisions are in plan.py,
+In: deployments, replicasets, pods. Out: replicasets, deployment status and conditions. Decisions are in
+plan.py,
 revisions.py and status.py; here they are carried out.
 """
 
@@ -114,7 +115,8 @@ class _Sync:
         return any(not objects.is_finished(pod) for rs in self.old for pod in ownership.owned(cache, rs))
 
     async def _sync_revision(self, *, create: bool) -> None:
-        """The new ReplicaSet exists (when asked for), carries the right revision, and the Deployment knows it."""
+        """The new ReplicaSet exists (when asked for), carries the right revision, and the Deployment knows
+        it."""
         revision = revisions.next_revision(self.old)
         if self.new is None:
             if not create:

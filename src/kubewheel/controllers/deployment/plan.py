@@ -69,7 +69,8 @@ def new_set_size(d: Object, sets: Iterable[Object], current: int) -> int:
 
 
 def rolling(d: Object, new: Object, old: Sequence[Object]) -> Sizes:
-    """One step of a rolling update: first the new set grows, only when it is as big as may be do old ones shrink."""
+    """One step of a rolling update: first the new set grows, only when it is as big as may be do old ones
+    shrink."""
     if size(new) != size(d):
         wanted = size(d) if size(new) > size(d) else new_set_size(d, [new, *old], size(new))
         if wanted != size(new):
@@ -114,7 +115,8 @@ def scale(d: Object, new: Object | None, old: Sequence[Object]) -> Sizes:
     active = [rs for rs in every if size(rs) > 0]
     if len(active) <= 1:
         only = active[0] if active else new or max(old, key=revision, default=None)
-        return {name_of(only): size(d)} if only is not None and size(only) != size(d) else {}
+        # Listed even at the right size: its annotations must follow the Deployment's.
+        return {name_of(only): size(d)} if only is not None else {}
     if new is not None and is_saturated(d, new):
         return {name_of(rs): 0 for rs in old if size(rs) > 0}
     return proportional(d, active) if is_rolling(d) else {}

@@ -1,6 +1,7 @@
 """Which ReplicaSet is a Deployment's new one, and the annotations that remember revisions. Pure.
 
-In: Deployment and ReplicaSet dicts. Out: ReplicaSet dicts to create or update. Called by: deployment/controller.
+In: Deployment and ReplicaSet dicts. Out: ReplicaSet dicts to create or update. Called by:
+deployment/controller.
 """
 
 from __future__ import annotations

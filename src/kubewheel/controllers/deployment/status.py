@@ -1,6 +1,7 @@
 """A Deployment's status and conditions, as `kubectl rollout status` reads them. Pure.
 
-In: Deployment, its ReplicaSets, now. Out: status dict, seconds until the progress deadline must be looked at again.
+In: Deployment, its ReplicaSets, now. Out: status dict, seconds until the progress deadline must be looked
+at again.
 Called by: deployment/controller.
 """
 
@@ -139,7 +140,7 @@ def rollout(
         ),
         None,
     )
-    if failure is not None and find(found, "Progressing") is not None:
+    if failure is not None:
         old = find(status["conditions"], "ReplicaFailure")
         stamp = clocks.rfc3339(now)
         found.append({**failure, "lastUpdateTime": old.get("lastUpdateTime", stamp) if old else stamp})

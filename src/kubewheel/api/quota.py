@@ -1,6 +1,6 @@
 """What an object uses of a quota, and which quotas look at it. Pure.
 
-In: objects, quotas. Out: {resource name: Amount}. Called by: resource_quota, limit_ranger.
+In: objects, quotas. Out: {resource name: Amount}. Called by: the ResourceQuota and LimitRanger admission, the quota controller.
 Source of the rules: the resource quota page of upstream's documentation and its evaluators' behaviour.
 """
 
@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from kubewheel.api import amounts
+from kubewheel.api.amounts import Amount
 from kubewheel.api.resource import Object
-from kubewheel.apiserver.admission import amounts
-from kubewheel.apiserver.admission.amounts import Amount
 
 Usage = dict[str, Amount]
 STANDARD = ("cpu", "memory", "ephemeral-storage")

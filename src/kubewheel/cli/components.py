@@ -1,0 +1,80 @@
+"""Components alone, with upstream's flags; and the two processes of `up`: control-plane, node.
+
+In: flags. Out: a process that runs until it is told to end. run/components.py does the assembly.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+from functools import partial
+from pathlib import Path
+
+from kubewheel.cli import component_flags, flags
+from kubewheel.cli.main import Failure, parser_of
+
+
+def run(verb: str, args: list[str]) -> int:
+    # Lines without a time are continuations: one clock for all logs.
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s.%(msecs)03d %(levelname)s %(name)s: %(message)s",
+                        datefmt="%Y-%m-%dT%H:%M:%S")
+    if verb in ("control-plane", "node"):
+        return _process(verb, args)
+    if verb == "dns":
+        return _dns(args)
+    return _component(verb, args)
+
+
+def _process(verb: str, args: list[str]) -> int:
+    from kubewheel.run import components, supervisor
+
+    parser = parser_of(verb)
+    supervisor.add_settings_flags(parser)
+    settings = supervisor.settings_of(parser.parse_args(args))
+    main = {"control-plane": components.control_plane, "node": components.node}[verb]
+    return components.run_process(partial(main, settings))
+
+
+def parse(verb: str, args: list[str]) -> argparse.Namespace:
+    """Options named as upstream's flags, `-` as `_`; durations in seconds, lists as tuples, maps as dicts.
+    pflag takes underscores in flag names too."""
+    parser = parser_of(verb)
+    flags.add(parser, component_flags.TABLES[verb])
+    return parser.parse_args([_dashed(arg) for arg in args])
+
+
+def _dashed(arg: str) -> str:
+    if not arg.startswith("--"):
+        return arg
+    name, equals, value = arg.partition("=")
+    return name.replace("_", "-") + equals + value
+
+
+def _component(verb: str, args: list[str]) -> int:
+    from kubewheel.run import components
+
+    options = parse(verb, args)
+    logging.getLogger().setLevel(logging.DEBUG if options.v >= 4 else logging.INFO)
+    name = {"controller-manager": "controller_manager_alone", "apiserver": "apiserver_alone",
+            "scheduler": "scheduler_alone", "kubelet": "kubelet_alone", "proxy": "proxy_alone"}[verb]
+    main = getattr(components, name, None)
+    if main is None:
+        raise Failure(f"this version cannot run {verb} alone")
+    return components.run_process(partial(main, options))
+
+
+def _dns(args: list[str]) -> int:
+    from kubewheel.run import components
+
+    parser = parser_of("dns")
+    parser.add_argument("--kubeconfig", type=Path, default=None, help="none: the pod's service account")
+    parser.add_argument("--port", type=int, default=53)
+    parser.add_argument("--domain", default="cluster.local")
+    parser.add_argument("--upstream", action="append", default=[], help="ip[:port]; none: /etc/resolv.conf")
+    parser.add_argument("--stub-domains", default="{}", help='JSON: {"domain": ["ip[:port]"]}')
+    options = parser.parse_args(args)
+    stubs = {domain: tuple(servers) for domain, servers in json.loads(options.stub_domains).items()}
+    return components.run_process(partial(
+        components.dns, kubeconfig=options.kubeconfig, port=options.port, domain=options.domain,
+        upstreams=tuple(options.upstream), stub_domains=stubs))

@@ -1,0 +1,51 @@
+import os
+import subprocess
+import sys
+
+import pytest
+
+from kubewheel.cli import component_flags, components, flags, main
+
+
+def test_help_names_every_verb_and_imports_little():
+    done = subprocess.run([sys.executable, "-X", "importtime", "-m", "kubewheel.cli.main", "--help"],
+                          capture_output=True, text=True, env=dict(os.environ), check=True)
+    assert all(f"  {verb} " in done.stdout for verb in main.VERBS)
+    assert not any(heavy in done.stderr for heavy in ("aiohttp", "asyncio", "yaml", "grpc", "numpy"))
+
+
+def test_an_unknown_verb_is_refused(capsys):
+    assert main.main(["nope"]) == 2
+    assert "unknown verb 'nope'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("0", 0), ("1h30m", 5400), ("1.5s", 1.5), ("100ms", 0.1), ("-2s", -2)])
+def test_durations(text, seconds):
+    assert flags.duration(text) == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize("text", ["", "5", "s", "1x", "1s2"])
+def test_bad_durations(text):
+    with pytest.raises(ValueError):
+        flags.duration(text)
+
+
+def test_flags_as_upstream_takes_them():
+    options = components.parse("controller-manager", [
+        "--controllers=*,-ttl", "--controllers", "job", "--leader-elect=false", "--allocate-node-cidrs",
+        "--node_monitor_period=10s", "--feature-gates=A=true,B=false", "--feature-gates=C=true"])
+    assert options.controllers == ("*", "-ttl", "job")
+    assert options.leader_elect is False and options.allocate_node_cidrs is True
+    assert options.node_monitor_period == 10.0
+    assert options.feature_gates == {"A": "true", "B": "false", "C": "true"}
+    assert options.node_monitor_grace_period == 50.0
+
+
+@pytest.mark.parametrize("verb", list(component_flags.TABLES))
+def test_every_table_parses_with_no_flag(verb):
+    assert components.parse(verb, []).v == 0
+
+
+def test_an_unknown_flag_is_refused():
+    with pytest.raises(SystemExit):
+        components.parse("kubelet", ["--no-such-flag"])
