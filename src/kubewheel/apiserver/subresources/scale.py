@@ -119,7 +119,7 @@ def _patched(call: Call) -> Callable[[Object], Object]:
     try:
         change = codec.loads(raw or b"") if isinstance(raw, bytes) or raw is None else raw
     except ValueError as e:
-        raise errors.bad_request(f"error decoding patch: {bodies.json_error(raw or b'')}") from e
+        raise errors.bad_request(f"error decoding patch: {bodies.json_error(raw if isinstance(raw, bytes) else b'')}") from e
     if kind == patching.JSON and isinstance(change, list):
         return lambda current: _checked(call, patching.guarded(lambda: json_patch.apply(current, change)))
     if kind == patching.JSON or not isinstance(change, dict):

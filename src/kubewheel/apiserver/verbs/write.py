@@ -291,7 +291,8 @@ async def update(call: Call, make: Make, *, tracked: bool = False, may_create: b
             obj = make(None)
             if obj["metadata"].get("uid"):
                 raise errors.conflict(call.resource.plural, call.name, group=call.resource.group, message=(
-                    f"uid mismatch: the provided object specified uid {obj['metadata']['uid']}, and no existing object was found"))
+                    f"uid mismatch: the provided object specified uid {obj['metadata']['uid']}, "
+                    "and no existing object was found"))
             return await create(call, obj, tracked=tracked), True
         try:
             return await _update_once(call, current, make, tracked=tracked), False
@@ -398,7 +399,8 @@ def _check_identity(call: Call, old: Object, new: Object) -> None:
         hub = call.server.registry.hub_of(resource)
         raise errors.conflict(resource.plural, call.name, group=resource.group, message=(
             f"StorageError: invalid object, Code: 4, Key: {keys.key(hub, call.namespace, call.name)}, "
-            f"ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in precondition: {meta['uid']}, UID in object meta: {old['metadata'].get('uid')}"))
+            f"ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in precondition: {meta['uid']}, "
+            f"UID in object meta: {old['metadata'].get('uid')}"))
     if pinned and wanted != old["metadata"]["resourceVersion"]:
         raise errors.conflict(resource.plural, call.name, group=resource.group)
 
