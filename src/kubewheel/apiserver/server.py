@@ -112,6 +112,8 @@ class Server:
         call.sub = sub
         if len(info.parts) > 3 and sub.name != "proxy":
             raise errors.page_not_found()
+        if info.verb not in sub.verbs and sub.name != "proxy":
+            raise errors.not_allowed()
         handler = subresources.HANDLERS.get((resource.qualified, sub.name)) or subresources.HANDLERS.get(("*", sub.name))
         if handler is not None:
             return await handler(call)

@@ -132,13 +132,5 @@ def _checked(call: Call, scale: Any) -> Object:
     if not isinstance(scale, dict):
         raise errors.bad_request("the patched value is not an object")
     write.check_kind(scale, "Scale", SCALE)
-    try:
-        problems = schema.check(schema.definition("io.k8s.api.autoscaling.v1.Scale"), scale)
-    except schema.DecodeError as e:
-        raise errors.bad_request(f'Scale in version "v1" cannot be handled as a Scale: {e}') from e
-    if problems and write.policy_of(call) == "Strict":
-        raise errors.bad_request(f'Scale in version "v1" cannot be handled as a Scale: strict decoding error: '
-                                 f"{', '.join(problems)}")
-    if write.policy_of(call) == "Warn":
-        call.warnings.extend(problems)
+    write.report(call, "Scale", "v1", lambda: schema.check(schema.definition("io.k8s.api.autoscaling.v1.Scale"), scale))
     return scale

@@ -81,18 +81,22 @@ def checked(call: Call, obj: Object, problems: list[str]) -> Object:
     """Kind check, schema check and defaults, in place. `problems`: what is known to be wrong with the text."""
     resource = call.resource
     check_kind(obj, resource.kind, resource.api_version)
+    report(call, resource.kind, resource.version, lambda: problems + fitted(call, obj))
+    return obj
+
+
+def report(call: Call, kind: str, version: str, check: Callable[[], list[str]]) -> None:
+    """What a check finds: refused if it is no such kind, or if fields are unknown and that is asked for; else told."""
     try:
-        problems = problems + fitted(call, obj)
+        problems = check()
     except schema.DecodeError as e:
-        raise errors.bad_request(f'{resource.kind} in version "{resource.version}" cannot be handled as a '
-                                 f"{resource.kind}: {e}") from e
+        raise errors.bad_request(f'{kind} in version "{version}" cannot be handled as a {kind}: {e}') from e
     policy = policy_of(call)
     if problems and policy == "Strict":
-        raise errors.bad_request(f'{resource.kind} in version "{resource.version}" cannot be handled as a '
-                                 f"{resource.kind}: strict decoding error: {', '.join(problems)}")
+        raise errors.bad_request(f'{kind} in version "{version}" cannot be handled as a {kind}: '
+                                 f"strict decoding error: {', '.join(problems)}")
     if policy == "Warn":
         call.warnings.extend(problems)
-    return obj
 
 
 def fitted(call: Call, obj: Object) -> list[str]:
