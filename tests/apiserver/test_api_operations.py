@@ -2,11 +2,11 @@
 
 import pytest
 from tests.api.test_catalog import EXAMPLES, resource_of
+from tests.apiserver.wire import account, send
 
 from kubewheel.api import codec
 from kubewheel.client.client import path_of
 from kubewheel.testing import with_cluster
-from tests.apiserver.wire import account, send
 
 MERGE = "application/merge-patch+json"
 # Names and states that only make sense with others' help have tests of their own.
