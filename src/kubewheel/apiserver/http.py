@@ -204,7 +204,7 @@ def _plain(raw: web.BaseRequest, response: Response) -> web.StreamResponse:
     if len(body) > GZIP_FROM and "gzip" in raw.headers.get("Accept-Encoding", "") and "content-encoding" not in response.headers:
         body = gzip.compress(body, compresslevel=1)
         headers += [("Content-Encoding", "gzip"), ("Vary", "Accept-Encoding")]
-    return web.Response(status=response.status, body=body, headers=headers)  # type: ignore[arg-type]
+    return web.Response(status=response.status, body=body, headers=headers)
 
 
 def _quoted(text: str) -> str:

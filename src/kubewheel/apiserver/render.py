@@ -164,9 +164,9 @@ def _list_bytes(server: Server, listing: Listing, form: Form, request: Request) 
         return codec.dumps(_table(server, resource, objs, listing.meta(), request, form))
     if form.shape:
         api_version = f"meta.k8s.io/{form.version}"
-        items = [partial(e.obj, form.version) for e in listing.entries]
+        metas = [partial(e.obj, form.version) for e in listing.entries]
         return codec.dumps({"kind": "PartialObjectMetadataList", "apiVersion": api_version,
-                            "metadata": listing.meta(), "items": items})
+                            "metadata": listing.meta(), "items": metas})
     head = codec.dumps({"kind": resource.list_kind, "apiVersion": resource.api_version, "metadata": listing.meta()})
     entries = listing.entries
     items = b",".join([e.data for e in entries] if as_stored(resource) else [data(resource, e) for e in entries])
@@ -285,7 +285,7 @@ def _as_objects(server: Server, response: Response) -> Response:
         response.obj = {"kind": resource.list_kind, "apiVersion": resource.api_version, "metadata": obj.meta(),
                         "items": [shown(resource, e).obj for e in obj.entries]}
     elif isinstance(obj, Stream):
-        response.events = Watching(_events(server, obj), obj)  # type: ignore[assignment]
+        response.events = Watching(_events(server, obj), obj)
         response.obj = None
     return response
 

@@ -82,7 +82,9 @@ class Server:
         if not info.is_resource:
             return await self.endpoints.handle(request, user)
         resource = self.registry.lookup(Gvr(info.group, info.version, info.plural))
-        if resource is None or not (resource.verbs or resource.not_stored) or (info.namespace and not resource.namespaced and info.plural != "namespaces"):
+        known = resource is not None and (resource.verbs or resource.not_stored)  # a stored version need not be served
+        if not known or resource is None or (
+                info.namespace and not resource.namespaced and info.plural != "namespaces"):
             return await self.endpoints.unknown(request, info, user)
         call = Call(self, request, info, user, resource)
         response = await self._run(call)
@@ -110,6 +112,8 @@ class Server:
         call.sub = sub
         if len(info.parts) > 3 and sub.name != "proxy":
             raise errors.page_not_found()
+        if info.verb not in sub.verbs and sub.name != "proxy":
+            raise errors.not_allowed()
         handler = subresources.HANDLERS.get((resource.qualified, sub.name)) or subresources.HANDLERS.get(("*", sub.name))
         if handler is not None:
             return await handler(call)

@@ -119,7 +119,7 @@ def _patched(call: Call) -> Callable[[Object], Object]:
     try:
         change = codec.loads(raw or b"") if isinstance(raw, bytes) or raw is None else raw
     except ValueError as e:
-        raise errors.bad_request(f"error decoding patch: {bodies.json_error(raw or b'')}") from e
+        raise errors.bad_request(f"error decoding patch: {bodies.json_error(raw if isinstance(raw, bytes) else b'')}") from e
     if kind == patching.JSON and isinstance(change, list):
         return lambda current: _checked(call, patching.guarded(lambda: json_patch.apply(current, change)))
     if kind == patching.JSON or not isinstance(change, dict):
@@ -132,13 +132,5 @@ def _checked(call: Call, scale: Any) -> Object:
     if not isinstance(scale, dict):
         raise errors.bad_request("the patched value is not an object")
     write.check_kind(scale, "Scale", SCALE)
-    try:
-        problems = schema.check(schema.definition("io.k8s.api.autoscaling.v1.Scale"), scale)
-    except schema.DecodeError as e:
-        raise errors.bad_request(f'Scale in version "v1" cannot be handled as a Scale: {e}') from e
-    if problems and write.policy_of(call) == "Strict":
-        raise errors.bad_request(f'Scale in version "v1" cannot be handled as a Scale: strict decoding error: '
-                                 f"{', '.join(problems)}")
-    if write.policy_of(call) == "Warn":
-        call.warnings.extend(problems)
+    write.report(call, "Scale", "v1", lambda: schema.check(schema.definition("io.k8s.api.autoscaling.v1.Scale"), scale))
     return scale

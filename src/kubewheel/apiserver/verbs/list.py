@@ -6,10 +6,11 @@ Source of the rules: the API concepts page (resourceVersion semantics, limit and
 from __future__ import annotations
 
 import base64
+from collections.abc import Callable
 from typing import NamedTuple
 
 from kubewheel.api import codec, errors, selectors
-from kubewheel.api.resource import Resource
+from kubewheel.api.resource import Object, Resource
 from kubewheel.apiserver.call import Call
 from kubewheel.apiserver.results import Listing
 from kubewheel.apiserver.verbs import keys
@@ -46,10 +47,10 @@ def wanted(call: Call) -> Wanted:
 def field_accessors(resource: Resource, fields: selectors.FieldSelector, namespace: str):
     if not fields.terms:
         return None
-    tests = []
+    tests: list[tuple[Callable[[Object], str], bool, str]] = []
     for term in fields.terms:
         if term.path == "metadata.name":
-            read = _name
+            read: Callable[[Object], str] = _name
         elif term.path == "metadata.namespace" and resource.namespaced:
             read = _namespace
         elif term.path in resource.selectable:
@@ -76,7 +77,7 @@ def _namespace(obj) -> str:
 
 def number(text: str, what: str = "resourceVersion") -> int:
     if not (text.isascii() and text.isdecimal()) or len(text) > 19:
-        raise errors.status_error(400, "BadRequest", f'invalid resource version "{text}": strconv.ParseUint: parsing "{text}": invalid syntax')
+        raise errors.bad_request(f'invalid resource version "{text}": strconv.ParseUint: parsing "{text}": invalid syntax')
     return int(text)
 
 
@@ -107,17 +108,17 @@ async def handle(call: Call) -> Response:
 
 
 def _check_versions(token: str, version: str, match: str) -> None:
-    def refuse(field: str, body: errors.FieldError) -> errors.StatusError:
-        return errors.invalid("ListOptions", "", [body], group="meta.k8s.io")
-
-    if match and match not in ("Exact", "NotOlderThan"):
-        raise refuse("", errors.field_not_supported("resourceVersionMatch", match, ("Exact", "NotOlderThan", "")))
+    field, found = "resourceVersionMatch", []
     if match and not version:
-        raise refuse("", errors.field_forbidden("resourceVersionMatch", "resourceVersionMatch is forbidden unless resourceVersion is provided"))
+        found.append(errors.field_forbidden(field, f"{field} is forbidden unless resourceVersion is provided"))
     if match and token:
-        raise refuse("", errors.field_forbidden("resourceVersionMatch", "resourceVersionMatch is forbidden when continue is provided"))
+        found.append(errors.field_forbidden(field, f"{field} is forbidden when continue is provided"))
+    if match and match not in ("Exact", "NotOlderThan"):
+        found.append(errors.field_not_supported(field, match, ("Exact", "NotOlderThan", "")))
     if match == "Exact" and version == "0":
-        raise refuse("", errors.field_forbidden("resourceVersionMatch", 'resourceVersionMatch "exact" is forbidden for resourceVersion "0"'))
+        found.append(errors.field_forbidden(field, f'{field} "exact" is forbidden for resourceVersion "0"'))
+    if found:
+        raise errors.invalid("ListOptions", "", found, group="meta.k8s.io")
     if token and version not in ("", "0"):
         raise errors.bad_request("specifying resource version is not allowed when using continue")
 

@@ -79,7 +79,7 @@ def _patcher(call: Call, kind: str) -> Callable[[Object], Object]:
     try:
         patch = raw if isinstance(raw, (dict, list)) else codec.loads(raw or b"")
     except ValueError as e:
-        raise errors.bad_request(f"error decoding patch: {bodies.json_error(raw or b'')}") from e
+        raise errors.bad_request(f"error decoding patch: {bodies.json_error(raw if isinstance(raw, bytes) else b'')}") from e
     if isinstance(patch, (dict, list)):
         bodies.check_depth(patch)
     if kind == JSON:

@@ -81,18 +81,22 @@ def checked(call: Call, obj: Object, problems: list[str]) -> Object:
     """Kind check, schema check and defaults, in place. `problems`: what is known to be wrong with the text."""
     resource = call.resource
     check_kind(obj, resource.kind, resource.api_version)
+    report(call, resource.kind, resource.version, lambda: problems + fitted(call, obj))
+    return obj
+
+
+def report(call: Call, kind: str, version: str, check: Callable[[], list[str]]) -> None:
+    """What a check finds: refused if it is no such kind, or if fields are unknown and that is asked for; else told."""
     try:
-        problems = problems + fitted(call, obj)
+        problems = check()
     except schema.DecodeError as e:
-        raise errors.bad_request(f'{resource.kind} in version "{resource.version}" cannot be handled as a '
-                                 f"{resource.kind}: {e}") from e
+        raise errors.bad_request(f'{kind} in version "{version}" cannot be handled as a {kind}: {e}') from e
     policy = policy_of(call)
     if problems and policy == "Strict":
-        raise errors.bad_request(f'{resource.kind} in version "{resource.version}" cannot be handled as a '
-                                 f"{resource.kind}: strict decoding error: {', '.join(problems)}")
+        raise errors.bad_request(f'{kind} in version "{version}" cannot be handled as a {kind}: '
+                                 f"strict decoding error: {', '.join(problems)}")
     if policy == "Warn":
         call.warnings.extend(problems)
-    return obj
 
 
 def fitted(call: Call, obj: Object) -> list[str]:
@@ -291,7 +295,8 @@ async def update(call: Call, make: Make, *, tracked: bool = False, may_create: b
             obj = make(None)
             if obj["metadata"].get("uid"):
                 raise errors.conflict(call.resource.plural, call.name, group=call.resource.group, message=(
-                    f"uid mismatch: the provided object specified uid {obj['metadata']['uid']}, and no existing object was found"))
+                    f"uid mismatch: the provided object specified uid {obj['metadata']['uid']}, "
+                    "and no existing object was found"))
             return await create(call, obj, tracked=tracked), True
         try:
             return await _update_once(call, current, make, tracked=tracked), False
@@ -398,7 +403,8 @@ def _check_identity(call: Call, old: Object, new: Object) -> None:
         hub = call.server.registry.hub_of(resource)
         raise errors.conflict(resource.plural, call.name, group=resource.group, message=(
             f"StorageError: invalid object, Code: 4, Key: {keys.key(hub, call.namespace, call.name)}, "
-            f"ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in precondition: {meta['uid']}, UID in object meta: {old['metadata'].get('uid')}"))
+            f"ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in precondition: {meta['uid']}, "
+            f"UID in object meta: {old['metadata'].get('uid')}"))
     if pinned and wanted != old["metadata"]["resourceVersion"]:
         raise errors.conflict(resource.plural, call.name, group=resource.group)
 
