@@ -66,7 +66,7 @@ def cron_job(schedule):
 JOBS = "cronjob-controller,job-controller,serviceaccount-controller"
 
 
-@with_cluster(virtual_time=True, nodes=0, controllers=JOBS)
+@with_cluster(virtual_time=True, nodes=0, scheduler=False, controllers=JOBS)
 async def test_a_day_of_a_cron_job_takes_no_time(cluster):
     began = asyncio.get_running_loop().time()
     await cluster.client.create("cronjobs.batch", cron_job("0 * * * *"), namespace="default")
