@@ -1,4 +1,5 @@
 import asyncio
+from pathlib import Path
 
 from controllers_kit import pod, ready_for_pods
 
@@ -123,3 +124,32 @@ async def test_late_claims_wait_for_the_scheduler(cluster):
     await client.create("pods", pod("p", volumes=[{"name": "d", "persistentVolumeClaim": {"claimName": "data"}}]))
     await cluster.wait_for(PVC, "data", lambda c: c["status"]["phase"] == "Bound")
     await cluster.wait_for("pods", "p", lambda p: p["spec"].get("nodeName") == "node-0")
+
+
+@with_cluster(virtual_time=True, nodes=0, scheduler=False, controllers=NAMES,
+              controller_options={"enable-hostpath-provisioner": True})
+async def test_a_host_path_is_made_and_removed(cluster):
+    client = cluster.client
+    await client.create("storageclasses.storage.k8s.io", {"metadata": {"name": "host"},
+                                                          "provisioner": "kubernetes.io/host-path"})
+    await client.create(PVC, without_uid(claim("data", storageClassName="host")))
+    bound = await cluster.wait_for(PVC, "data", lambda c: c["status"]["phase"] == "Bound")
+    name = bound["spec"]["volumeName"]
+    path = Path((await client.get(PV, name))["spec"]["hostPath"]["path"])
+    assert path.is_dir() and name == f"pvc-{bound['metadata']['uid']}"
+    await client.delete(PVC, "data", namespace="default")
+    await cluster.wait_gone(PV, name, namespace=None)
+    assert not path.exists()
+
+
+@with_cluster(virtual_time=True, nodes=0, scheduler=False, controllers="volumeattributesclass-protection-controller")
+async def test_an_attributes_class_stays_while_it_is_named(cluster):
+    client = cluster.client
+    await client.create(protection.ATTRIBUTES, {"metadata": {"name": "fast"}, "driverName": "d", "parameters": {"a": "b"}})
+    await client.create(PVC, without_uid(claim("data", volumeAttributesClassName="fast")))
+    await client.delete(protection.ATTRIBUTES, "fast")
+    await asyncio.sleep(30)
+    assert await client.find(protection.ATTRIBUTES, "fast")
+    await client.patch(PVC, "data", {"metadata": {"finalizers": None}}, namespace="default")
+    await client.delete(PVC, "data", namespace="default")
+    await cluster.wait_gone(protection.ATTRIBUTES, "fast", namespace=None)

@@ -6,6 +6,7 @@ In: nothing. Out: CONTROLLERS, `select`. Called by: run, testing. reconcile/runn
 from __future__ import annotations
 
 from kubewheel.controllers import (
+    attachdetach,
     bootstrap_signer,
     clusterrole_aggregation,
     cronjob,
@@ -14,7 +15,9 @@ from kubewheel.controllers import (
     disruption,
     endpoints,
     endpointslice,
+    ephemeral_volume,
     garbagecollector,
+    horizontalpodautoscaler,
     job,
     legacy_token_cleaner,
     namespace,
@@ -23,8 +26,10 @@ from kubewheel.controllers import (
     podgc,
     replicaset,
     replication,
+    resourceclaim,
     resourcequota,
     root_ca_publisher,
+    service_cidrs,
     serviceaccount,
     serviceaccount_token,
     statefulset,
@@ -53,6 +58,7 @@ CONTROLLERS: tuple[Controller, ...] = (
     # Services.
     endpoints.CONTROLLER,
     endpointslice.CONTROLLER,
+    service_cidrs.CONTROLLER,
     # Cleaning up.
     garbagecollector.CONTROLLER,
     namespace.CONTROLLER,
@@ -66,11 +72,16 @@ CONTROLLERS: tuple[Controller, ...] = (
     disruption.CONTROLLER,
     clusterrole_aggregation.CONTROLLER,
     resourcequota.CONTROLLER,
+    horizontalpodautoscaler.CONTROLLER,
     # Volumes.
     binder.CONTROLLER,
     protection.CLAIM_PROTECTION,
     protection.VOLUME_PROTECTION,
+    protection.ATTRIBUTES_PROTECTION,
     expander.CONTROLLER,
+    attachdetach.CONTROLLER,
+    ephemeral_volume.CONTROLLER,
+    resourceclaim.CONTROLLER,
     # Certificates and tokens.
     csr.APPROVER,
     csr.SIGNER,

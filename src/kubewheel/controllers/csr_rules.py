@@ -21,7 +21,8 @@ SIGNERS = (CLIENT, KUBELET_CLIENT, KUBELET_SERVING, LEGACY)
 _BITS = {"signing": "digital_signature", "digital signature": "digital_signature",
          "content commitment": "content_commitment", "key encipherment": "key_encipherment",
          "key agreement": "key_agreement",
-         "data encipherment": "data_encipherment", "cert sign": "key_cert_sign", "crl sign": "crl_sign", "encipher only": "encipher_only", "decipher only": "decipher_only"}
+         "data encipherment": "data_encipherment", "cert sign": "key_cert_sign", "crl sign": "crl_sign",
+         "encipher only": "encipher_only", "decipher only": "decipher_only"}
 _OIDS = {"any": Extended.ANY_EXTENDED_KEY_USAGE, "server auth": Extended.SERVER_AUTH,
          "client auth": Extended.CLIENT_AUTH,
          "code signing": Extended.CODE_SIGNING, "email protection": Extended.EMAIL_PROTECTION,

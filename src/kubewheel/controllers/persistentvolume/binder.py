@@ -11,13 +11,12 @@ from collections.abc import Iterable
 
 from kubewheel.api import codec
 from kubewheel.api.resource import Object
-from kubewheel.controllers.persistentvolume import match, reclaim
+from kubewheel.controllers.persistentvolume import match, provision, reclaim
 from kubewheel.controllers.rules import READ, events, rule
 from kubewheel.reconcile import objects
 from kubewheel.reconcile.controller import Context, Controller, Watch, split_key
 
 CLAIMS, VOLUMES, CLASSES = "persistentvolumeclaims", "persistentvolumes", "storageclasses.storage.k8s.io"
-PROVISIONERS = ("volume.beta.kubernetes.io/storage-provisioner", "volume.kubernetes.io/storage-provisioner")
 
 
 async def reconcile(context: Context, key: str) -> float | None:
@@ -55,7 +54,8 @@ async def sync_claim(context: Context, claim: Object) -> float | None:
              "waiting for first consumer to be created before binding")
         return None
     if match.class_of(claim):
-        return await _provision(context, claim)
+        await provision.provision(context, claim)
+        return None
     tell(context, claim, "PersistentVolumeClaim", "Normal", "FailedBinding",
          "no persistent volumes available for this claim and no storage class is set")
     return None
@@ -142,31 +142,6 @@ async def _phase(context: Context, claim: Object, phase: str, volume: Object | N
     status = match.claim_status(claim, phase, volume)
     if status != (claim.get("status") or {}):
         await context.client.update_status(CLAIMS, {**claim, "status": status})
-
-
-async def _provision(context: Context, claim: Object) -> float | None:
-    """All provisioners are outside: they look for the annotation."""
-    name = match.class_of(claim)
-    found = context.cache(CLASSES).get(None, name)
-    if found is None:
-        tell(context, claim, "PersistentVolumeClaim", "Warning", "ProvisioningFailed",
-             f'storageclass.storage.k8s.io "{name}" not found')
-        return None
-    provisioner = found["provisioner"]
-    if provisioner.startswith("kubernetes.io/"):
-        tell(context, claim, "PersistentVolumeClaim", "Warning", "ProvisioningFailed",
-             f"no volume plugin matched name: {provisioner}")
-        return None
-    notes = objects.annotations_of(claim)
-    if any(notes.get(a) != provisioner for a in PROVISIONERS):
-        new = codec.copy(claim)
-        new["metadata"]["annotations"] = {**notes, **{a: provisioner for a in PROVISIONERS}}
-        claim = await context.client.update(CLAIMS, new)
-    tell(context, claim, "PersistentVolumeClaim", "Normal", "ExternalProvisioning",
-         f"Waiting for a volume to be created either by the external provisioner '{provisioner}' or manually by the "
-         "system administrator. If volume creation is delayed, please verify that the provisioner is running and "
-         "correctly registered.")
-    return None
 
 
 # -- volumes ----------------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Takes the protection finalizers off claims and volumes that are being deleted, once nobody uses them.
+"""Takes the protection finalizers off claims, volumes and attributes classes that are being deleted, once nobody uses them.
 
 In: persistentvolumeclaims, persistentvolumes, pods. Out: finalizers (admission puts them on; what is older gets them here).
 """
@@ -14,6 +14,8 @@ from kubewheel.reconcile import objects
 from kubewheel.reconcile.controller import Context, Controller, Watch, own_key, split_key
 
 CLAIMS, VOLUMES = "persistentvolumeclaims", "persistentvolumes"
+ATTRIBUTES = "volumeattributesclasses.storage.k8s.io"
+ATTRIBUTES_FINALIZER = "kubernetes.io/vac-protection"
 CLAIM_FINALIZER, VOLUME_FINALIZER = "kubernetes.io/pvc-protection", "kubernetes.io/pv-protection"
 
 
@@ -71,6 +73,30 @@ async def reconcile_volume(context: Context, key: str) -> None:
         await context.client.update(VOLUMES, new)
 
 
+def attributes_of(obj: Object) -> set[str]:
+    """Names of the VolumeAttributesClasses that a claim or a volume wants, has or is on its way to."""
+    spec, status = obj["spec"], obj.get("status") or {}
+    return {n for n in (spec.get("volumeAttributesClassName"), status.get("currentVolumeAttributesClassName"),
+                        (status.get("modifyVolumeStatus") or {}).get("targetVolumeAttributesClassName")) if n}
+
+
+async def reconcile_attributes(context: Context, key: str) -> None:
+    found = context.cache(ATTRIBUTES).get(None, key)
+    if found is None:
+        return
+    in_use = objects.is_terminating(found) and any(
+        key in attributes_of(o) for kind in (CLAIMS, VOLUMES) for o in context.cache(kind).list())
+    new = plan(found, ATTRIBUTES_FINALIZER, in_use)
+    if new is not None:
+        await context.client.update(ATTRIBUTES, new)
+
+
+def _attributes(old: Object | None, new: Object | None, context: Context) -> Iterable[str]:
+    """The classes that are no longer named."""
+    if old is not None:
+        yield from attributes_of(old) - (attributes_of(new) if new is not None else set())
+
+
 def _of_pod(old: Object | None, new: Object | None, context: Context) -> Iterable[str]:
     """Its claims, when the pod goes (or was replaced by another of its name)."""
     if old is not None and (new is None or old["metadata"].get("uid") != new["metadata"].get("uid")):
@@ -85,3 +111,8 @@ CLAIM_PROTECTION = Controller(
 VOLUME_PROTECTION = Controller(
     name="persistentvolume-protection-controller", reconcile=reconcile_volume, watches=(Watch(VOLUMES, own_key),),
     rules=(rule("", "persistentvolumes", READ + " update"), events()))
+ATTRIBUTES_PROTECTION = Controller(
+    name="volumeattributesclass-protection-controller", reconcile=reconcile_attributes,
+    watches=(Watch(ATTRIBUTES, own_key), Watch(CLAIMS, _attributes), Watch(VOLUMES, _attributes)),
+    rules=(rule("storage.k8s.io", "volumeattributesclasses", READ + " update"),
+           rule("", "persistentvolumeclaims persistentvolumes", READ), events()))
