@@ -57,20 +57,32 @@ async def test_nothing_is_left_running_after_the_cluster():
 
 
 # -- virtual time ---------------------------------------------------------------------------------------------------
-@with_cluster(virtual_time=True, nodes=1, controllers=",".join((
-    "cronjob-controller", "job-controller", "serviceaccount-controller", "node-lifecycle-controller")))
+def cron_job(schedule):
+    template = {"spec": {"restartPolicy": "Never", "containers": [{"name": "main", "image": "example/job:1"}]}}
+    return {"metadata": {"name": "tick"}, "spec": {"schedule": schedule, "successfulJobsHistoryLimit": 30,
+                                                   "jobTemplate": {"spec": {"template": template}}}}
+
+
+JOBS = "cronjob-controller,job-controller,serviceaccount-controller"
+
+
+@with_cluster(virtual_time=True, nodes=0, scheduler=False, controllers=JOBS)
 async def test_a_day_of_a_cron_job_takes_no_time(cluster):
     began = asyncio.get_running_loop().time()
-    await cluster.client.create("cronjobs.batch", {"metadata": {"name": "hourly"}, "spec": {
-        "schedule": "0 * * * *", "successfulJobsHistoryLimit": 30,
-        "jobTemplate": {"spec": {"template": {"spec": {
-            "restartPolicy": "Never", "containers": [{"name": "main", "image": "example/job:1"}]}}}}}},
-        namespace="default")
+    await cluster.client.create("cronjobs.batch", cron_job("0 * * * *"), namespace="default")
     await asyncio.sleep(24 * 3600 + 60)
     assert asyncio.get_running_loop().time() - began >= 24 * 3600
     jobs = (await cluster.client.list("jobs.batch", namespace="default"))["items"]
-    assert len(jobs) == 24
-    assert [j["status"].get("succeeded") for j in jobs] == [1] * 24
+    times = [j["metadata"]["annotations"]["batch.kubernetes.io/cronjob-scheduled-timestamp"] for j in jobs]
+    assert [t[11:] for t in sorted(times)] == [f"{hour % 24:02}:00:00Z" for hour in range(1, 25)]
+
+
+@with_cluster(virtual_time=True, nodes=1, controllers=f"{JOBS},node-lifecycle-controller")
+async def test_jobs_of_a_cron_job_run_on_simulated_nodes(cluster):
+    await cluster.client.create("cronjobs.batch", cron_job("*/10 * * * *"), namespace="default")
+    await asyncio.sleep(30 * 60 + 30)
+    jobs = (await cluster.client.list("jobs.batch", namespace="default"))["items"]
+    assert [j["status"].get("succeeded") for j in jobs] == [1, 1, 1]
 
 
 def history(seed):
