@@ -1,4 +1,4 @@
-"""The fixture as a user's test sees it: fresh clusters, virtual time, equal seeds, nodes that fail, other people's clients."""
+"""The fixture as a user sees it: fresh clusters, virtual time, equal seeds, nodes that fail, other people's clients."""
 
 import asyncio
 import concurrent.futures
@@ -23,8 +23,9 @@ def ready(count):
 # -- the fixture ----------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("turn", [1, 2])
 async def test_each_test_has_a_cluster_of_its_own(cluster, turn):
-    assert not (await cluster.client.list("configmaps", namespace="default"))["items"] or turn == 0
-    await cluster.client.create("configmaps", {"metadata": {"name": "mark"}, "data": {"turn": str(turn)}}, namespace="default")
+    assert await cluster.client.find("configmaps", "mark", namespace="default") is None
+    await cluster.client.create("configmaps", {"metadata": {"name": "mark"}, "data": {"turn": str(turn)}},
+                                namespace="default")
 
 
 async def test_two_clusters_in_one_loop_do_not_know_each_other():
@@ -56,13 +57,15 @@ async def test_nothing_is_left_running_after_the_cluster():
 
 
 # -- virtual time ---------------------------------------------------------------------------------------------------
-@with_cluster(virtual_time=True, nodes=1, controllers="cronjob-controller,job-controller,serviceaccount-controller,node-lifecycle-controller")
+@with_cluster(virtual_time=True, nodes=1, controllers=",".join((
+    "cronjob-controller", "job-controller", "serviceaccount-controller", "node-lifecycle-controller")))
 async def test_a_day_of_a_cron_job_takes_no_time(cluster):
     began = asyncio.get_running_loop().time()
     await cluster.client.create("cronjobs.batch", {"metadata": {"name": "hourly"}, "spec": {
         "schedule": "0 * * * *", "successfulJobsHistoryLimit": 30,
         "jobTemplate": {"spec": {"template": {"spec": {
-            "restartPolicy": "Never", "containers": [{"name": "main", "image": "example/job:1"}]}}}}}}, namespace="default")
+            "restartPolicy": "Never", "containers": [{"name": "main", "image": "example/job:1"}]}}}}}},
+        namespace="default")
     await asyncio.sleep(24 * 3600 + 60)
     assert asyncio.get_running_loop().time() - began >= 24 * 3600
     jobs = (await cluster.client.list("jobs.batch", namespace="default"))["items"]
@@ -87,7 +90,7 @@ def history(seed):
                 "annotations": {"round": "2"}}}}}, namespace="default")
             await made.wait_for("deployments.apps", "web", lambda d: (
                 d["status"].get("observedGeneration") == d["metadata"]["generation"]
-                and d["status"].get("updatedReplicas") == d["status"].get("readyReplicas") == d["status"].get("replicas") == 6))
+                and [d["status"].get(f) for f in ("updatedReplicas", "readyReplicas", "replicas")] == [6, 6, 6]))
             events = (await made.client.list("events.events.k8s.io", namespace="default"))["items"]
             return seen, [(e["metadata"]["name"], e.get("reason"), e.get("note")) for e in events]
 
@@ -136,8 +139,9 @@ async def test_the_official_python_client_lists_creates_and_watches(cluster):
         with kubernetes.config.new_client_from_config(str(path)) as api:
             core = kubernetes.client.CoreV1Api(api)
             assert [n.metadata.name for n in core.list_node().items] == ["node-0"]
-            core.create_namespaced_pod("default", {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "one"}, "spec": {
-                "containers": [{"name": "main", "image": "example/web:1"}]}})
+            core.create_namespaced_pod("default", {
+                "apiVersion": "v1", "kind": "Pod", "metadata": {"name": "one"},
+                "spec": {"containers": [{"name": "main", "image": "example/web:1"}]}})
             phases = []
             watch = kubernetes.watch.Watch()
             for event in watch.stream(core.list_namespaced_pod, "default", timeout_seconds=20):

@@ -11,6 +11,7 @@ from kubewheel.api.resource import Gvr
 
 pytest.importorskip("kopf")
 
+CRDS = "customresourcedefinitions.apiextensions.k8s.io"
 FOOS = Gvr("example.com", "v1", "foos")
 
 OPERATOR = '''
@@ -74,8 +75,8 @@ async def operator(kubeconfig, folder):
 @pytest.mark.kubewheel(nodes=2)
 async def test_a_foo_becomes_running_pods(cluster, tmp_path):
     client = cluster.client
-    await client.create("customresourcedefinitions.apiextensions.k8s.io", CRD)
-    await cluster.wait_for("customresourcedefinitions.apiextensions.k8s.io", "foos.example.com", established, namespace=None)
+    await client.create(CRDS, CRD)
+    await cluster.wait_for(CRDS, "foos.example.com", established, namespace=None)
 
     async with operator(await cluster.kubeconfig(), tmp_path):
         await client.create(FOOS, {
@@ -105,4 +106,5 @@ def ready(count):
 
 
 def established(crd):
-    return any(c["type"] == "Established" and c["status"] == "True" for c in crd.get("status", {}).get("conditions", ()))
+    conditions = crd.get("status", {}).get("conditions", ())
+    return any(c["type"] == "Established" and c["status"] == "True" for c in conditions)

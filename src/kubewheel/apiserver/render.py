@@ -89,7 +89,12 @@ def finish(server: Server, request: Request, response: Response) -> Response:
         return response
     if request.wants_objects:
         return _as_objects(server, response)
-    form = negotiate(request)
+    try:
+        form = negotiate(request)
+    except errors.StatusError:
+        if isinstance(obj, Stream):
+            obj.close()
+        raise
     if isinstance(obj, Stream):
         response.chunks = Watching(_lines(server, obj, form, request), obj)
         response.headers["content-type"] = form.content_type + (";stream=watch" if form.format == "yaml" else "")
@@ -211,7 +216,7 @@ async def _follow(server: Server, stream: Stream) -> AsyncIterator[list[tuple[st
                     next_bookmark = min(next_bookmark, end - 2)
                 yield [("BOOKMARK", None, server.watch_cache.revision)]  # type: ignore[list-item]
     finally:
-        watcher.close()
+        stream.close()
 
 
 def _bookmark(resource: Resource, revision: int, *, marker: bool = False) -> Object:
@@ -224,6 +229,7 @@ def _bookmark(resource: Resource, revision: int, *, marker: bool = False) -> Obj
 async def _lines(server: Server, stream: Stream, form: Form, request: Request) -> AsyncIterator[bytes]:
     encode = _encoder(server, stream, form, request)
     if stream.error is not None:
+        stream.close()
         yield reformat(codec.dumps({"type": "ERROR", "object": stream.error}), form) + b"\n"
         return
     marker = stream.marker
@@ -287,6 +293,7 @@ def _as_objects(server: Server, response: Response) -> Response:
 async def _events(server: Server, stream: Stream) -> AsyncIterator[tuple[str, Object]]:
     resource = stream.resource
     if stream.error is not None:
+        stream.close()
         yield "ERROR", stream.error
         return
     marker = stream.marker

@@ -6,6 +6,7 @@ In: the watch cache. Out: values that become JSON, Tables, metadata or shared di
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from kubewheel.api import codec
 from kubewheel.api.resource import Object, Resource
@@ -50,8 +51,11 @@ class Stream:
     bookmarks: bool = False
     deadline: float = 0.0  # seconds the watch may last
     error: Object | None = None  # a Status: the watch cannot begin, and says so as its only event
+    opened: Any = None  # counts it as long-running until closed
 
     def close(self) -> None:
+        if self.opened is not None:
+            self.opened.close()
         if self.watcher is not None:
             self.watcher.close()
 

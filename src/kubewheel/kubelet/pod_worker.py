@@ -27,7 +27,7 @@ from kubewheel.lib.clock import parse_time
 log = logging.getLogger(__name__)
 
 Object = dict[str, Any]
-VOLUME_REFRESH = 15.0
+VOLUME_REFRESH = 60.0  # for tokens that age; changes of objects come by watch
 LAST_RETRY = 120.0
 
 
@@ -41,6 +41,7 @@ class PodWorker:
         self.status: Object = pod.get("status") or {}
         self.gone = False  # the API object (or manifest) is gone
         self._wake = asyncio.Event()
+        self._syncing: asyncio.Task[float] | None = None
         self._changed_grace = asyncio.Event()
         self._backoff = Backoff()
         self._reasons: dict[str, tuple[str, str]] = {}
@@ -64,6 +65,12 @@ class PodWorker:
         if self.stage == "terminating" and killing.grace_of(pod) < before:
             self._changed_grace.set()
         self._wake.set()
+        self._stop_sync_of_ended()
+
+    def refresh_volumes(self) -> None:
+        """An object its volumes or environment come from has changed."""
+        self._refreshed = float("-inf")
+        self._wake.set()
 
     def poke(self) -> None:
         self._wake.set()
@@ -72,6 +79,7 @@ class PodWorker:
         """The object is gone: end the pod and all that is left of it."""
         self.gone = True
         self._wake.set()
+        self._stop_sync_of_ended()
 
     def fail(self, reason: str, message: str, *, grace: int | None = None, disruption: tuple[str, str] | None = None
              ) -> None:
@@ -80,6 +88,7 @@ class PodWorker:
         self._grace_override = grace
         self._disruption = disruption
         self._wake.set()
+        self._stop_sync_of_ended()
 
     @property
     def name(self) -> str:
@@ -119,7 +128,7 @@ class PodWorker:
                     await self._terminate()
                     continue
                 else:
-                    delay = await self._sync()
+                    delay = await self._sync_unless_ended()
             except (CriError, errors.StatusError, OSError, TimeoutError) as e:
                 log.warning("pod %s: %s", self.name, e)
                 delay = 2.0
@@ -131,6 +140,20 @@ class PodWorker:
                     await self._wake.wait()
             except TimeoutError:
                 continue
+
+    async def _sync_unless_ended(self) -> float:
+        """A round may take long (a pull, a postStart hook): a pod that shall end meanwhile does not wait for it."""
+        self._syncing = asyncio.ensure_future(self._sync())
+        try:
+            await asyncio.wait([self._syncing])
+            return 0.0 if self._syncing.cancelled() else self._syncing.result()
+        finally:
+            self._syncing.cancel()
+            self._syncing = None
+
+    def _stop_sync_of_ended(self) -> None:
+        if self._syncing is not None and self._must_end():
+            self._syncing.cancel()
 
     def _is_deleted(self) -> bool:
         return bool(self.pod["metadata"].get("deletionTimestamp"))

@@ -130,7 +130,8 @@ class Cluster:
         """A kubeconfig file for any client; the default user is an admin. Gone with the cluster."""
         url = await self.serve()
         ca = self.authority()
-        pair = tls.issue(ca, user, organizations=groups or ("system:masters",), now=clocks.RealClock().now(), client=True)
+        pair = tls.issue(ca, user, organizations=groups or ("system:masters",), now=clocks.RealClock().now(),
+                         client=True)
 
         def b64(data: bytes) -> str:
             return base64.b64encode(data).decode()

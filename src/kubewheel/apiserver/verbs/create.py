@@ -9,6 +9,7 @@ from kubewheel.client.transport import Response
 
 
 async def handle(call: Call) -> Response:
+    write.check_options(call)
     obj = write.decode(call)
     write.check_address(call, obj)
     stored = await write.create(call, obj)

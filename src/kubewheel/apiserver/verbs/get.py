@@ -6,6 +6,7 @@ from kubewheel.api import codec, errors
 from kubewheel.apiserver.call import Call
 from kubewheel.apiserver.results import Stored
 from kubewheel.apiserver.verbs import keys
+from kubewheel.apiserver.verbs import list as listing
 from kubewheel.apiserver.watch_cache import Entry
 from kubewheel.client.transport import Response
 
@@ -32,4 +33,7 @@ async def find(call: Call, name: str = "") -> Entry | None:
 
 
 async def handle(call: Call) -> Response:
+    version = call.request.first("resourceVersion")
+    if version not in ("", "0"):  # at least that new
+        await listing.reach(call, version)
     return Response(obj=Stored(call.resource, await entry(call)))

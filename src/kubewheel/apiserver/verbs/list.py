@@ -75,7 +75,7 @@ def _namespace(obj) -> str:
 
 
 def number(text: str, what: str = "resourceVersion") -> int:
-    if not text.isdigit():
+    if not (text.isascii() and text.isdecimal()) or len(text) > 19:
         raise errors.status_error(400, "BadRequest", f'invalid resource version "{text}": strconv.ParseUint: parsing "{text}": invalid syntax')
     return int(text)
 
@@ -83,8 +83,8 @@ def number(text: str, what: str = "resourceVersion") -> int:
 async def handle(call: Call) -> Response:
     query = call.request
     want = wanted(call)
-    limit_text = query.first("limit")
-    limit = int(limit_text) if limit_text.lstrip("-").isdigit() else 0
+    limit = max(query.integer("limit"), 0)
+    query.integer("timeoutSeconds")
     token, version, match = query.first("continue"), query.first("resourceVersion"), query.first("resourceVersionMatch")
     _check_versions(token, version, match)
     if token:
@@ -129,10 +129,15 @@ async def cache_at(call: Call, version: str):
     if version == "":
         await server.watch_cache.fresh()
     elif version != "0":
-        wanted_revision = number(version)
-        if not await server.watch_cache.reach(wanted_revision, timeout=3.0):
-            raise too_large(wanted_revision, server.watch_cache.revision)
+        await reach(call, version)
     return server.watch_cache.resource(hub.registry)
+
+
+async def reach(call: Call, version: str) -> None:
+    """Waits until everything up to a revision is visible; 504 where it does not come."""
+    wanted_revision, cache = number(version), call.server.watch_cache
+    if not await cache.reach(wanted_revision, timeout=3.0):
+        raise too_large(wanted_revision, cache.revision)
 
 
 def too_large(wanted_revision: int, current: int) -> errors.StatusError:
@@ -147,7 +152,7 @@ async def _continued(call: Call, want: Wanted, limit: int, token: str) -> Listin
         revision, start = int(decoded["rv"]), str(decoded["start"]).removesuffix("\0")
     except (ValueError, KeyError, TypeError) as e:
         raise errors.bad_request(f"continue key is not valid: {e}") from e
-    if revision == -1:
+    if revision < 1:  # -1: go on from a key in what there is now
         revision = 0
     try:
         return await _page(call, want, limit, revision=revision, start=want.prefix + start)

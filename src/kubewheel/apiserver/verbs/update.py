@@ -11,6 +11,7 @@ from kubewheel.client.transport import Response
 
 
 async def handle(call: Call) -> Response:
+    write.check_options(call)
     body = write.decode(call)
     write.check_address(call, body)
 

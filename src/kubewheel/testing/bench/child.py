@@ -23,6 +23,8 @@ from typing import Any
 
 import yaml
 
+from kubewheel.lib import garbage
+
 
 @dataclass(frozen=True, slots=True)
 class Served:
@@ -34,7 +36,8 @@ class Served:
 
 
 @contextlib.contextmanager
-def served(*, store: str = "memory", nodes: int = 0, controllers: str = "", scheduler: bool = False) -> Iterator[Served]:
+def served(*, store: str = "memory", nodes: int = 0, controllers: str = "",
+           scheduler: bool = False) -> Iterator[Served]:
     """An API server (and what is asked for with it) until the block ends."""
     arguments = json.dumps({"store": store, "nodes": nodes, "controllers": controllers, "scheduler": scheduler})
     process = subprocess.Popen([sys.executable, "-m", __name__, "serve", arguments],
@@ -135,6 +138,7 @@ async def _inside(module: str, arguments: dict[str, Any]) -> None:
 def main() -> None:
     import uvloop
 
+    garbage.collect_rarely()  # as `up` does
     what, arguments = sys.argv[1], json.loads(sys.argv[2])
     uvloop.run(_serve(arguments) if what == "serve" else _inside(what, arguments))
 

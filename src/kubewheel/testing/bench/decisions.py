@@ -70,5 +70,8 @@ async def inside(case: int, times: int) -> list[float]:
 
 
 def run() -> list[Figure]:
-    return [Figure(f"decisions, {NODES:,} nodes, {title}", median(child.measured(__name__, case=case, times=4)[1:]), "pods/s")
-            for case, (title, *_) in enumerate(CASES)]
+    found = []
+    for case, (title, *_) in enumerate(CASES):
+        _, *rates = child.measured(__name__, case=case, times=4)
+        found.append(Figure(f"decisions, {NODES:,} nodes, {title}", median(rates), "pods/s"))
+    return found

@@ -22,7 +22,8 @@ async def inside() -> tuple[float, float]:
         await made.client.create("deployments.apps", objects.deployment("web", REPLICAS), namespace="default")
         await made.wait_until(lambda: len(pods) >= REPLICAS, timeout=120, what="pods created")
         created = time.perf_counter() - began
-        await made.wait_for("deployments.apps", "web", lambda d: d["status"].get("readyReplicas") == REPLICAS, timeout=120)
+        await made.wait_for("deployments.apps", "web", timeout=120,
+                            condition=lambda d: (d.get("status") or {}).get("readyReplicas") == REPLICAS)
         return created, time.perf_counter() - began
 
 
