@@ -1,12 +1,21 @@
+import asyncio
+
 import pytest
 
-from kubewheel.controllers import horizontalpodautoscaler, hpa_limits, hpa_metrics, hpa_replicas
+from kubewheel.api.resource import Gvr
+from kubewheel.controllers import horizontalpodautoscaler, hpa_limits, hpa_replicas
 from kubewheel.controllers.hpa_replicas import NoMetric, Sample, Settings
 from kubewheel.testing import with_cluster
 
 NAMES = "deployment-controller,replicaset-controller,serviceaccount-controller,node-lifecycle-controller," \
         "horizontal-pod-autoscaler-controller"
 STAMP = "2026-01-01T00:00:00Z"
+POD_METRICS = Gvr("metrics.k8s.io", "v1beta1", "pods")
+METRICS = {"metadata": {"name": "pods.metrics.k8s.io", "annotations": {"api-approved.kubernetes.io": "unapproved"}}, "spec": {
+    "group": "metrics.k8s.io", "scope": "Namespaced",
+    "names": {"plural": "pods", "singular": "pod", "kind": "PodMetrics", "listKind": "PodMetricsList"},
+    "versions": [{"name": "v1beta1", "served": True, "storage": True, "schema": {"openAPIV3Schema": {
+        "type": "object", "x-kubernetes-preserve-unknown-fields": True}}}]}}
 NOW = 1_767_225_600.0 + 3600
 
 
@@ -62,7 +71,7 @@ def test_stabilization_and_policies():
 
 
 @with_cluster(virtual_time=True, nodes=1, controllers=NAMES)
-async def test_bounds_and_missing_metrics(cluster, monkeypatch):
+async def test_bounds_and_missing_metrics(cluster):
     client = cluster.client
     await client.create("deployments.apps", {"metadata": {"name": "web", "namespace": "default"}, "spec": {
         "replicas": 1, "selector": {"matchLabels": {"a": "b"}}, "template": {"metadata": {"labels": {"a": "b"}}, "spec": {
@@ -81,13 +90,22 @@ async def test_bounds_and_missing_metrics(cluster, monkeypatch):
     reason = {c["type"]: c for c in found["status"]["conditions"]}["ScalingActive"]
     assert reason["reason"] == "FailedGetResourceMetric" and "unable to fetch metrics from resource metrics API" in reason["message"]
 
-    # once there are metrics it grows, bounded by the maximum
-    async def samples(client, namespace, selector, name, container=""):
-        listed = (await cluster.client.list("pods", namespace=namespace, label_selector=selector))["items"]
-        return {p["metadata"]["name"]: Sample(100, cluster.clock.now()) for p in listed}
+    # once there are metrics (here by a custom resource that looks like a metrics server) it grows up to the maximum
+    await client.create("customresourcedefinitions.apiextensions.k8s.io", METRICS)
 
-    monkeypatch.setattr(hpa_metrics, "resource", samples)
-    await cluster.wait_for("deployments.apps", "web", lambda d: d["spec"]["replicas"] == 5, timeout=900)
+    async def measured():
+        for p in (await client.list("pods", namespace="default"))["items"]:
+            name = p["metadata"]["name"]
+            if await client.find(POD_METRICS, name, namespace="default") is None:
+                await client.create(POD_METRICS, {
+                    "apiVersion": "metrics.k8s.io/v1beta1", "kind": "PodMetrics",
+                    "metadata": {"name": name, "namespace": "default", "labels": p["metadata"]["labels"]},
+                    "timestamp": "2027-01-01T00:00:00Z", "window": "30s",
+                    "containers": [{"name": "c", "usage": {"cpu": "100m"}}]})
+        return (await client.get("deployments.apps", "web", namespace="default"))["spec"]["replicas"] == 5
+
+    await asyncio.sleep(10)
+    await cluster.wait_until(measured, timeout=900)
     await cluster.wait_for(horizontalpodautoscaler.HPAS, "web", condition("ScalingActive", "True"), timeout=60)
     events = (await client.list("events", namespace="default"))["items"]
     assert "New size: 4; reason: cpu resource utilization (percentage of request) above target" in {
