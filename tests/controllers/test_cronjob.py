@@ -58,7 +58,8 @@ def test_a_day_of_every_five_minutes():
         assert await schedule_times(c) == ["2026-01-01T23:55:00Z", "2026-01-02T00:00:00Z"]
         assert len(await items(c, "pods")) == 288  # with nobody here to collect them: one for each time
 
-    in_cluster(work, nodes=1, controllers="serviceaccount-controller,cronjob-controller,job-controller")
+    needed = "serviceaccount-controller,cronjob-controller,job-controller,node-lifecycle-controller"
+    in_cluster(work, nodes=1, controllers=needed)
 
 
 def test_overlap_forbidden_replaced_allowed():
