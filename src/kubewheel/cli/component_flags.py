@@ -117,8 +117,8 @@ APISERVER = (
 
 # flag -> the controllers whose workers it counts
 SYNCS = (("cron-job", 5), ("daemonset", 2), ("deployment", 5), ("endpoint", 5), ("gc", 20), ("job", 5),
-         ("namespace", 10), ("rc", 5), ("replicaset", 5), ("resource-quota", 5), ("service-endpoint", 5), ("statefulset", 5),
-         ("ttl-after-finished", 5))
+         ("namespace", 10), ("rc", 5), ("replicaset", 5), ("resource-quota", 5), ("service-endpoint", 5),
+         ("statefulset", 5), ("ttl-after-finished", 5))
 
 CONTROLLER_MANAGER = (
     *CLIENT,

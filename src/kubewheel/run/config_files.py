@@ -169,8 +169,8 @@ KUBELET: dict[str, Field] = {
     "shutdownGracePeriod": ("shutdown_grace_period", seconds),
 }
 KUBELET_IDLE = frozenset("""enableServer authentication.webhook.cacheTTL authorization.webhook httpCheckFrequency
-staticPodURL staticPodURLHeader readOnlyPort tlsCipherSuites tlsMinVersion tlsCurvePreferences rotateCertificates serverTLSBootstrap
-registryBurst imagePullCredentialsVerificationPolicy preloadedImagesVerificationAllowlist eventRecordQPS eventBurst
+staticPodURL staticPodURLHeader readOnlyPort tlsCipherSuites tlsMinVersion tlsCurvePreferences rotateCertificates
+serverTLSBootstrap registryBurst imagePullCredentialsVerificationPolicy preloadedImagesVerificationAllowlist eventRecordQPS eventBurst
 enableContentionProfiling enableProfilingHandler enableDebugFlagsHandler oomScoreAdj imageMaximumGCAge
 volumeStatsAggPeriod kubeletCgroups systemCgroups cpuManagerPolicy singleProcessOOMKill cpuManagerPolicyOptions
 cpuManagerReconcilePeriod memoryManagerPolicy topologyManagerPolicy topologyManagerScope topologyManagerPolicyOptions
@@ -220,7 +220,8 @@ SCHEDULER: dict[str, Field] = {
     "leaderElection.resourceNamespace": ("leader_elect_resource_namespace", str),
     "clientConnection.kubeconfig": ("kubeconfig", str),
 }
-SCHEDULER_OWN = ("profiles", "podInitialBackoffSeconds", "podMaxBackoffSeconds", "extenders")  # read by scheduler/profile
+# Read by scheduler/profile.
+SCHEDULER_OWN = ("profiles", "podInitialBackoffSeconds", "podMaxBackoffSeconds", "extenders")
 SCHEDULER_IDLE = frozenset("""clientConnection.acceptContentTypes clientConnection.contentType clientConnection.qps
 clientConnection.burst parallelism healthzBindAddress metricsBindAddress enableProfiling enableContentionProfiling
 percentageOfNodesToScore delayCacheUntilActive""".split())
