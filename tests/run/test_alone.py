@@ -2,6 +2,8 @@ import asyncio
 import random
 import signal
 import ssl
+import subprocess
+import sys
 import urllib.error
 import urllib.request
 
@@ -89,8 +91,6 @@ async def test_a_cluster_of_components_each_alone(host):
         accounts = {a["metadata"]["name"] for a in (await client.list(
             "serviceaccounts", namespace="kube-system"))["items"]}
         assert {"deployment-controller", "replicaset-controller", "generic-garbage-collector"} <= accounts
-        managed = (await client.get("deployments.apps", "web", namespace="default"))["metadata"]["managedFields"]
-        assert "kube-controller-manager" in {m["manager"] for m in managed}
         for node in nodes:
             node.stop()
         await nodes[0]._kubelets.aclose()
@@ -121,7 +121,8 @@ async def check_metrics(host, port):
     status, text = await asyncio.to_thread(get, url)
     assert status == 403 and 'User \\"system:anonymous\\" cannot get path \\"/metrics\\"' in text
     assert (await asyncio.to_thread(get, url, "nonsense"))[0] == 401
-    create = ("create", "clusterrolebinding", "m", "--clusterrole=system:monitoring", "--serviceaccount=default:default")
+    create = ("create", "clusterrolebinding", "m", "--clusterrole=system:monitoring",
+              "--serviceaccount=default:default")
     await asyncio.to_thread(host.kubectl, *create)
     token = (await asyncio.to_thread(host.kubectl, "create", "token", "default")).strip()
     status, text = await asyncio.to_thread(get, url, token)
@@ -177,11 +178,12 @@ def test_an_apiserver_with_next_to_no_flags(host):
     tokens = host.directory / "tokens.csv"
     tokens.write_text('secret,root,1,"system:masters"\n')
     port = alone_support.free_port()
-    server = host.start("apiserver", "--etcd-servers=memory", f"--secure-port={port}", f"--cert-dir={host.directory}/made",
-                        "--bind-address=127.0.0.1", f"--token-auth-file={tokens}", "--anonymous_auth=false")
+    server = host.start("apiserver", "--etcd-servers=memory", f"--secure-port={port}",
+                        f"--cert-dir={host.directory}/made", "--bind-address=127.0.0.1", f"--token-auth-file={tokens}",
+                        "--anonymous_auth=false")
     url = f"https://127.0.0.1:{port}"
-    kubectl = ("--kubeconfig=/dev/null", f"--server={url}", f"--certificate-authority={host.directory}/made/apiserver.crt",
-               "--token=secret")
+    kubectl = ("--kubeconfig=/dev/null", f"--server={url}", "--token=secret",
+               f"--certificate-authority={host.directory}/made/apiserver.crt")
     alone_support.until(lambda: server.poll() is None and "default" in host.kubectl(*kubectl, "get", "ns", check=False))
     assert get(f"{url}/api")[0] == 401
     taken = host.start("apiserver", "--etcd-servers=memory", f"--secure-port={port}", "--bind-address=127.0.0.1",
@@ -189,6 +191,43 @@ def test_an_apiserver_with_next_to_no_flags(host):
     assert taken.wait(15) == 1
     assert f"failed to listen on 127.0.0.1:{port}: address already in use" in host.log(taken), host.log(taken)
     assert host.end(server) == 0
+
+
+def test_a_proxy_alone_in_a_network_of_its_own(host):
+    """Rules appear for a Service with endpoints, the health answer is good, --cleanup takes the rules away."""
+    script = host.directory / "alone.sh"
+    proxy = f"{sys.executable} -m kubewheel.cli.main proxy --kubeconfig={host.kubeconfigs['proxy.conf']}"
+    script.write_text(f"""set -e
+ip link set lo up
+{sys.executable} -m kubewheel.cli.main apiserver --etcd-servers=memory --secure-port={host.port} \\
+  --bind-address=127.0.0.1 --client-ca-file={host.pki.cert('ca')} --tls-cert-file={host.pki.cert('apiserver')} \\
+  --tls-private-key-file={host.pki.key('apiserver')} --cert-dir={host.directory} &
+server=$!
+trap 'kill $server $proxy' EXIT
+{proxy} --hostname-override=node-a --cluster-cidr=10.244.0.0/16 --healthz-bind-address=127.0.0.1:10256 &
+proxy=$!
+for try in $(seq 100); do
+  curl -sf http://127.0.0.1:10256/healthz && nft list table ip kube-proxy 2>/dev/null | grep -q 10.96.0.1 && break
+  sleep 0.1
+done
+nft list table ip kube-proxy
+curl -s http://127.0.0.1:10249/proxyMode
+kill $proxy; wait $proxy; echo " ended $?"
+{proxy} --cleanup
+nft list tables
+echo end
+""")
+    done = subprocess.run(["unshare", "-n", "sh", str(script)], capture_output=True, text=True, timeout=60, check=False)
+    assert "10.96.0.1 . tcp . 443" in done.stdout and "nftables ended 0" in done.stdout, done.stdout + done.stderr
+    assert done.stdout.rpartition("ended 0")[2].split() == ["end"], done.stdout
+
+
+def test_a_kubelet_alone_waits_for_its_runtime(host):
+    process = host.start("kubelet", f"--kubeconfig={host.kubeconfigs['kubelet.conf']}", "--hostname-override=node-a",
+                         f"--container-runtime-endpoint=unix://{host.directory}/none.sock", "--node-ip=127.0.0.1",
+                         f"--root-dir={host.directory}/kubelet", "--port=0", "--healthz-port=0")
+    alone_support.until(lambda: "waiting for the container runtime" in host.log(process), what="it waits")
+    assert host.end(process) == 0 and "Traceback" not in host.log(process), host.log(process)
 
 
 # -- flags ----------------------------------------------------------------------------------------------------------
@@ -201,7 +240,7 @@ def test_help_is_in_upstreams_groups():
 
 @pytest.mark.parametrize(("args", "error"), [
     (("apiserver", "--nope"), "unknown flag: --nope"),
-    (("apiserver", "--etcd-servers=http://127.0.0.1:2379"), "--etcd-servers=http://127.0.0.1:2379: etcd is not in kube"),
+    (("apiserver", "--etcd-servers=http://127.0.0.1:1"), "--etcd-servers=http://127.0.0.1:1: etcd is not in kube"),
     (("controller-manager", "--kubeconfig=/nowhere"), "invalid configuration: error loading config file '/nowhere'"),
 ])
 def test_bad_flags_end_the_process_with_1(args, error):
@@ -320,11 +359,13 @@ def test_a_repeated_field_or_another_kind_is_refused(tmp_path):
 
 def test_proxy_configuration(tmp_path):
     path = written(tmp_path, apiVersion="kubeproxy.config.k8s.io/v1alpha1", kind="KubeProxyConfiguration",
-                   mode="nftables", clusterCIDR="10.244.0.0/16", metricsBindAddress="127.0.0.1:1", conntrack={"min": None},
+                   mode="nftables", clusterCIDR="10.244.0.0/16", metricsBindAddress="127.0.0.1:1",
+                   conntrack={"min": None},
                    clientConnection={"kubeconfig": "/k", "qps": 5}, nftables={"syncPeriod": "10s"})
     values = alone.proxy_values(components.parse("proxy", [f"--config={path}", "--hostname-override=n"]))
     assert (values["hostname_override"], values["cluster_cidr"], values["kubeconfig"]) == ("n", "10.244.0.0/16", "/k")
-    assert values["sync_period"] == 10 and config_files.endpoint(values["metrics_bind_address"], port=9) == ("127.0.0.1", 1)
+    assert values["sync_period"] == 10
+    assert config_files.endpoint(values["metrics_bind_address"], port=9) == ("127.0.0.1", 1)
     assert config_files.endpoint("", port=9) == ("", 0) and config_files.endpoint("::1", port=9) == ("::1", 9)
 
 

@@ -74,7 +74,7 @@ APISERVER = (
     *grouped(
         "Secure serving",
         Flag("secure-port", "int", 6443, "port to serve HTTPS on"),
-        Flag("cert-dir", default="/var/run/kubernetes", help="where certificate and keys are made when none are named")),
+        Flag("cert-dir", default="/var/run/kubernetes", help="where certificate and keys are made if none are named")),
     *grouped(
         "Authentication",
         Flag("anonymous-auth", "bool", True, "requests without credentials are of system:anonymous"),
@@ -106,7 +106,8 @@ APISERVER = (
         Flag("kubelet-preferred-address-types", "list",
              ("Hostname", "InternalDNS", "InternalIP", "ExternalDNS", "ExternalIP"), "of a Node, to reach its kubelet"),
         Flag("kubernetes-service-node-port", "int", 0, has_effect=False),
-        Flag("proxy-client-cert-file", help="certificate shown to extension API servers"), Flag("proxy-client-key-file"),
+        Flag("proxy-client-cert-file", help="certificate shown to extension API servers"),
+        Flag("proxy-client-key-file"),
         Flag("service-cluster-ip-range", default="10.96.0.0/16", help="addresses of Services"),
         Flag("service-node-port-range", default="30000-32767", help="ports of NodePort Services"),
         Flag("enable-aggregator-routing", "bool", False, has_effect=False),
@@ -115,9 +116,9 @@ APISERVER = (
 )
 
 # flag -> the controllers whose workers it counts
-SYNCS = (("cron-job", 5), ("daemonset", 2), ("deployment", 5), ("endpoint", 5), ("gc", 20), ("job", 5), ("namespace", 10),
-         ("rc", 5), ("replicaset", 5), ("resource-quota", 5), ("service-endpoint", 5), ("statefulset", 5),
-         ("ttl-after-finished", 5))
+SYNCS = (("cron-job", 5), ("daemonset", 2), ("deployment", 5), ("endpoint", 5), ("gc", 20), ("job", 5),
+         ("namespace", 10), ("rc", 5), ("replicaset", 5), ("resource-quota", 5), ("service-endpoint", 5),
+         ("statefulset", 5), ("ttl-after-finished", 5))
 
 CONTROLLER_MANAGER = (
     *CLIENT,
@@ -193,7 +194,8 @@ KUBELET = (
         Flag("enable-debugging-handlers", "bool", True)),
     *grouped(
         "Pods",
-        Flag("cluster-dns", "list"), Flag("cluster-domain", default="cluster.local"), Flag("resolv-conf", default="/etc/resolv.conf"),
+        Flag("cluster-dns", "list"), Flag("cluster-domain", default="cluster.local"),
+        Flag("resolv-conf", default="/etc/resolv.conf"),
         Flag("max-pods", "int", 110), Flag("container-log-max-size", default="10Mi"),
         Flag("container-log-max-files", "int", 5), Flag("seccomp-default", "bool", False),
         Flag("allowed-unsafe-sysctls", "list"), Flag("serialize-image-pulls", "bool", True),
@@ -255,7 +257,8 @@ ABSENT = {verb: frozenset(names.split()) for verb, names in {
         default-not-ready-toleration-seconds default-unreachable-toleration-seconds egress-selector-config-file
         tracing-config-file peer-ca-file peer-advertise-ip peer-advertise-port enable-priority-and-fairness
         livez-grace-period max-connection-bytes-per-sec strict-transport-security-directives kubelet-port
-        kubelet-timeout aggregator-reject-forwarding-redirects cloud-provider cloud-config identity-lease-duration-seconds
+        kubelet-timeout aggregator-reject-forwarding-redirects cloud-provider cloud-config
+        identity-lease-duration-seconds
         emulated-version""",
     "controller-manager": f"""{_SERVING_ABSENT} cert-dir cloud-provider cloud-config external-cloud-volume-plugin
         cluster-signing-kubelet-client-cert-file cluster-signing-kubelet-client-key-file

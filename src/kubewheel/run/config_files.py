@@ -30,7 +30,8 @@ def _mapping(loader: _Strict, node: yaml.MappingNode) -> Json:
     for key_node, value_node in node.value:
         key = loader.construct_object(key_node, deep=True)
         if key in out:
-            raise Ended(f'strict decoding error: yaml: line {key_node.start_mark.line + 1}: key "{key}" already set in map')
+            raise Ended(f'strict decoding error: yaml: line {key_node.start_mark.line + 1}: key "{key}" already set '
+                        "in map")
         out[key] = loader.construct_object(value_node, deep=True)
     return out
 
@@ -94,7 +95,7 @@ Field = tuple[str, Callable[[Any], Any]]  # our option, how its value is read
 
 
 def apply(doc: Json, fields: Mapping[str, Field], idle: frozenset[str], *, kind: str, path: str) -> Json:
-    """Our options by name. Zero values of numbers, durations and texts mean the default, as in upstream's defaulting."""
+    """Our options by name. Zero values of numbers, durations and texts mean the default, as upstream has it."""
     out: Json = {}
     flat = _flatten(doc, {name.rsplit(".", 1)[0] for name in fields if "." in name})
     for name, value in flat.items():
@@ -110,7 +111,8 @@ def apply(doc: Json, fields: Mapping[str, Field], idle: frozenset[str], *, kind:
             if value not in (None, "", {}, [], 0, "0s", False):
                 log.info("%s.%s is accepted; no effect here", kind, name)
         else:
-            raise Ended(f'failed to load config file, path: {path}, error: strict decoding error: unknown field "{name}"')
+            raise Ended(f"failed to load config file, path: {path}, error: strict decoding error: "
+                        f'unknown field "{name}"')
     return out
 
 
@@ -166,9 +168,9 @@ KUBELET: dict[str, Field] = {
     "containerRuntimeEndpoint": ("container_runtime_endpoint", str), "podLogsDir": ("pod_logs_dir", str),
     "shutdownGracePeriod": ("shutdown_grace_period", seconds),
 }
-KUBELET_IDLE = frozenset("""enableServer authentication.webhook.cacheTTL authorization.webhook httpCheckFrequency staticPodURL
-staticPodURLHeader readOnlyPort tlsCipherSuites tlsMinVersion tlsCurvePreferences rotateCertificates serverTLSBootstrap
-registryBurst imagePullCredentialsVerificationPolicy preloadedImagesVerificationAllowlist eventRecordQPS eventBurst
+KUBELET_IDLE = frozenset("""enableServer authentication.webhook.cacheTTL authorization.webhook httpCheckFrequency
+staticPodURL staticPodURLHeader readOnlyPort tlsCipherSuites tlsMinVersion tlsCurvePreferences rotateCertificates
+serverTLSBootstrap registryBurst imagePullCredentialsVerificationPolicy preloadedImagesVerificationAllowlist eventRecordQPS eventBurst
 enableContentionProfiling enableProfilingHandler enableDebugFlagsHandler oomScoreAdj imageMaximumGCAge
 volumeStatsAggPeriod kubeletCgroups systemCgroups cpuManagerPolicy singleProcessOOMKill cpuManagerPolicyOptions
 cpuManagerReconcilePeriod memoryManagerPolicy topologyManagerPolicy topologyManagerScope topologyManagerPolicyOptions
@@ -218,7 +220,8 @@ SCHEDULER: dict[str, Field] = {
     "leaderElection.resourceNamespace": ("leader_elect_resource_namespace", str),
     "clientConnection.kubeconfig": ("kubeconfig", str),
 }
-SCHEDULER_OWN = ("profiles", "podInitialBackoffSeconds", "podMaxBackoffSeconds", "extenders")  # scheduler/profile reads them
+# Read by scheduler/profile.
+SCHEDULER_OWN = ("profiles", "podInitialBackoffSeconds", "podMaxBackoffSeconds", "extenders")
 SCHEDULER_IDLE = frozenset("""clientConnection.acceptContentTypes clientConnection.contentType clientConnection.qps
 clientConnection.burst parallelism healthzBindAddress metricsBindAddress enableProfiling enableContentionProfiling
 percentageOfNodesToScore delayCacheUntilActive""".split())

@@ -79,7 +79,8 @@ class HealthServer:
         kind, _, token = request.headers.get("Authorization", "").partition(" ")
         if kind.lower() == "bearer" and token:
             review = await self._tokens.create("tokenreviews.authentication.k8s.io", {
-                "apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview", "metadata": {}, "spec": {"token": token}})
+                "apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview", "metadata": {},
+                "spec": {"token": token}})
             status = review.get("status") or {}
             if not status.get("authenticated"):
                 return None
@@ -125,7 +126,8 @@ def context_of(options: Options, name: str) -> ssl.SSLContext:
     """The certificate named, or a self-signed one that lives as long as the process."""
     client_ca = options.client_ca or None
     if options.tls_cert_file:
-        context = tls.server_context(Path(options.tls_cert_file), Path(options.tls_private_key_file), client_ca=client_ca)
+        context = tls.server_context(Path(options.tls_cert_file), Path(options.tls_private_key_file),
+                                     client_ca=client_ca)
     else:
         pair = self_signed(name)
         with tempfile.TemporaryDirectory() as folder:  # the ssl module reads files only
