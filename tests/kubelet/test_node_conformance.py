@@ -12,6 +12,7 @@ from typing import Any
 import grpc.aio
 from aiohttp import web
 from tests.kubelet.harness import IMAGE, Node, container, is_ready, needs_containerd, node, runtime, state
+from tests.kubelet.registry import registry
 
 from kubewheel.run.settings import Settings
 
@@ -340,3 +341,185 @@ async def test_probes_and_hooks(runtime: Settings, tmp_path: Path) -> None:
         began = loop.time()
         assert (await n.kubectl("delete", "pod", "rest"))[0] == 0
         assert 2 <= loop.time() - began < 5
+
+
+def waiting(status: Object, name: str = "c") -> Object:
+    return state(status, name)["state"].get("waiting") or {}
+
+
+async def test_images_from_a_registry(runtime: Settings, tmp_path: Path) -> None:
+    tar = next(runtime.data_dir.parent.glob("busybox.tar"))
+    async with registry(tar) as reg, node(runtime, tmp_path) as n:
+        await make(n, "secrets", "reg", type="kubernetes.io/dockerconfigjson",
+                   data={".dockerconfigjson": reg.docker_config()})
+        account = {"metadata": {"name": "puller", "namespace": "default"}, "imagePullSecrets": [{"name": "reg"}]}
+        await n.client.create("serviceaccounts", account)
+        image = f"{reg.address}/team/box"
+
+        def box(tag: str, **more: Any) -> Object:
+            return {"name": "c", "image": f"{image}:{tag}", "command": ["sh", "-c", LOOP], **more}
+
+        await n.run("never", box("1", imagePullPolicy="Never"))
+        await n.run("without", box("1"))
+        status = await n.status("without", lambda s: waiting(s).get("reason") == "ImagePullBackOff")
+        assert waiting(status)["message"].startswith(f'Back-off pulling image "{image}:1": ErrImagePull: ')
+        assert "401 Unauthorized" in waiting(status)["message"]
+        await told(n, "without", "Failed", "Error: ErrImagePull")
+        status = await n.status("never", lambda s: waiting(s).get("reason"))
+        assert waiting(status) == {"reason": "ErrImageNeverPull", "message":
+                                   f'Container image "{image}:1" is not present with pull policy of Never'}
+        await n.run("with", box("1"), imagePullSecrets=[{"name": "reg"}])
+        status = await n.status("with", is_ready)
+        assert state(status, "c")["image"] == f"{image}:1"
+        await told(n, "with", "Pulled", "Successfully pulled image")
+        await n.run("account", box("2", imagePullPolicy="Always"), serviceAccountName="puller")
+        await n.status("account", is_ready)
+        pulls = reg.pulls
+        await n.run("present", box("2", imagePullPolicy="IfNotPresent"), serviceAccountName="puller")
+        await n.status("present", is_ready)
+        assert reg.pulls == pulls
+        await n.run("absent", box("none"), imagePullSecrets=[{"name": "reg"}])
+        status = await n.status("absent", lambda s: waiting(s).get("reason") == "ImagePullBackOff")
+        assert "not found" in waiting(status)["message"]
+
+
+async def test_a_pod_ends_while_its_image_comes(runtime: Settings, tmp_path: Path) -> None:
+    tar = next(runtime.data_dir.parent.glob("busybox.tar"))
+    async with registry(tar) as reg, node(runtime, tmp_path) as n:
+        await make(n, "secrets", "reg", type="kubernetes.io/dockerconfigjson",
+                   data={".dockerconfigjson": reg.docker_config()})
+        reg.hold.clear()
+        await n.run("stuck", {"name": "c", "image": f"{reg.address}/other:9"}, imagePullSecrets=[{"name": "reg"}])
+        await told(n, "stuck", "Pulling")
+        code, _, err = await n.kubectl("delete", "pod", "stuck", "--timeout=10s")
+        assert code == 0, err
+
+
+async def test_sources_that_change_are_seen_at_once(runtime: Settings, tmp_path: Path) -> None:
+    async with node(runtime, tmp_path) as n:
+        await make(n, "configmaps", "cm", data={"k": "old", "gone": "x"})
+        volumes = [{"name": "cm", "configMap": {"name": "cm"}},
+                   {"name": "p", "projected": {"sources": [{"secret": {"name": "late", "optional": True}}]}}]
+        await n.run("reader", container("c", LOOP, volumeMounts=[
+            {"name": "cm", "mountPath": "/cm"}, {"name": "p", "mountPath": "/p"}]), volumes=volumes)
+        await n.run("waiter", container("c", LOOP), volumes=[{"name": "s", "secret": {"secretName": "late"}}])
+        await n.run("asker", container("c", "echo v=$V", env=[{"name": "V", "valueFrom": {"secretKeyRef": {
+            "name": "late", "key": "k"}}}]), restartPolicy="Never")
+        await n.status("reader", is_ready)
+        await told(n, "waiter", "FailedMount", 'MountVolume.SetUp failed for volume "s" : secret "late" not found')
+        worker = n.kubelet.pod_named("default", "reader")
+        assert worker is not None
+        directory = Path(n.kubelet.options.volume_dir(worker.uid, "kubernetes.io~configmap", "cm"))
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        await n.client.patch("configmaps", "cm", {"data": {"k": "new", "gone": None, "more": "y"}}, namespace="default")
+        await make(n, "secrets", "late", stringData={"k": "v"})
+        await n.cluster.wait_until(lambda: (directory / "k").read_text() == "new")
+        assert loop.time() - began < 1
+        assert sorted(p.name for p in directory.iterdir() if not p.name.startswith("..")) == ["k", "more"]
+        await n.status("waiter", is_ready)
+        assert (await output(n, "asker"))["v"] == "v"
+        assert loop.time() - began < 5
+        assert (await n.kubectl("exec", "reader", "--", "cat", "/p/k"))[1] == "v"
+
+
+async def test_resizes(runtime: Settings, tmp_path: Path) -> None:
+    async with node(runtime, tmp_path) as n:
+        def sized(cpu: str, memory: str = "32Mi") -> Object:
+            return {"requests": {"cpu": cpu, "memory": memory}, "limits": {"cpu": cpu, "memory": memory}}
+
+        def resizing(**names: Object) -> list[str]:
+            return ["--subresource=resize", "-p", json.dumps({"spec": {"containers": [
+                {"name": k, "resources": v} for k, v in names.items()]}})]
+
+        policy = [{"resourceName": "memory", "restartPolicy": "RestartContainer"}]
+        await n.run("two", container("a", LOOP, resources=sized("100m"), resizePolicy=policy),
+                    container("b", LOOP, resources=sized("100m")))
+        await n.run("other", container("c", LOOP, resources={"requests": {"cpu": "1"}}))
+        await n.status("other", is_ready)
+        before = await n.status("two", is_ready)
+        capacity = n.kubelet.deps.node.allocatable["cpu"]
+        code, _, err = await n.kubectl("patch", "pod", "two", *resizing(a=sized("100m", "64Mi"), b=sized("200m")))
+        assert code == 0, err
+        status = await n.status("two", lambda s: state(s, "a")["restartCount"] == 1 and is_ready(s) and (
+            state(s, "b")["resources"]["limits"]["cpu"] == "200m"))
+        assert state(status, "a")["resources"] == sized("100m", "64Mi")
+        assert state(status, "b")["containerID"] == state(before, "b")["containerID"]
+        for cpu, reason in (("1000", "Infeasible"), (f"{int(capacity) * 1000 - 500}m", "Deferred")):
+            code, _, err = await n.kubectl("patch", "pod", "two", *resizing(b=sized(cpu)))
+            assert code == 0, err
+            status = await n.status("two", lambda s, want=reason: any(
+                c["type"] == "PodResizePending" and c["reason"] == want for c in s["conditions"]))
+            assert state(status, "b")["resources"]["limits"]["cpu"] == "200m"
+        assert (await n.kubectl("delete", "pod", "other"))[0] == 0
+        await n.status("two", lambda s: state(s, "b")["allocatedResources"]["cpu"] == cpu and not any(
+            c["type"].startswith("PodResize") for c in s["conditions"]))
+
+
+async def test_claims_and_classes(runtime: Settings, tmp_path: Path) -> None:
+    async with node(runtime, tmp_path) as n:
+        kept = tmp_path / "kept"
+        modes = {"accessModes": ["ReadWriteOnce"]}
+        await n.client.create("persistentvolumes", {"metadata": {"name": "pv"}, "spec": {
+            **modes, "capacity": {"storage": "1Gi"}, "hostPath": {"path": str(kept)}, "storageClassName": "none"}})
+        await make(n, "persistentvolumeclaims", "pvc", spec={
+            **modes, "resources": {"requests": {"storage": "1Gi"}}, "storageClassName": "none", "volumeName": "pv"})
+        await n.run("claims", container("c", "echo x > /v/f", volumeMounts=[{"name": "v", "mountPath": "/v"}]),
+                    restartPolicy="Never", volumes=[{"name": "v", "persistentVolumeClaim": {"claimName": "pvc"}}])
+        await told(n, "claims", "FailedMount", "PVC is not bound")
+        claim = await n.client.get("persistentvolumeclaims", "pvc", namespace="default")
+        await n.client.patch("persistentvolumes", "pv", {"spec": {"claimRef": {
+            "name": "pvc", "namespace": "default", "uid": claim["metadata"]["uid"]}}})
+        await n.client.patch("persistentvolumeclaims", "pvc", {"status": {"phase": "Bound"}}, namespace="default",
+                             subresource="status")
+        await n.status("claims", lambda s: s.get("phase") == "Succeeded")
+        assert (kept / "f").read_text() == "x\n"
+        await n.client.create("runtimeclasses.node.k8s.io", {"metadata": {"name": "odd"}, "handler": "odd"})
+        await n.run("odd", container("c", "true"), runtimeClassName="odd")
+        await told(n, "odd", "FailedCreatePodSandBox",
+                   'Failed to create pod sandbox: rpc error: code = Unknown desc = failed to get sandbox runtime: '
+                   'no runtime for "odd" is configured')
+
+
+async def test_restarts_are_kept_over_the_kubelets(runtime: Settings, tmp_path: Path) -> None:
+    async with node(runtime, tmp_path) as n:
+        await n.run("counted", container("c", "test -e /v/f && exec sleep 1000; touch /v/f", readinessProbe={
+            "exec": {"command": ["true"]}, "periodSeconds": 60}, volumeMounts=[{"name": "v", "mountPath": "/v"}]),
+                    volumes=[{"name": "v", "emptyDir": {}}])
+        before = await n.status("counted", lambda s: is_ready(s) and state(s, "c")["restartCount"] == 1)
+        await n.stop()
+        n.kubelet = n.restart()  # type: ignore[attr-defined]
+        n.task = asyncio.create_task(n.kubelet.run())
+        await n.cluster.wait_until(lambda: any(w.status and w.observed.containers for w in n.kubelet.workers.values()))
+        worker = n.kubelet.pod_named("default", "counted")
+        assert worker is not None
+        assert is_ready(worker.status)
+        after = (await n.client.get("pods", "counted", namespace="default"))["status"]
+        assert state(after, "c") == state(before, "c")
+        assert [c for c in after["conditions"] if c["type"] == "Ready"] == [
+            c for c in before["conditions"] if c["type"] == "Ready"]
+
+
+async def test_how_fast_pods_come_and_go(runtime: Settings, tmp_path: Path) -> None:
+    async with node(runtime, tmp_path) as n:
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        await n.run("one", container("c", "exec sleep 1000"))
+        await n.status("one", is_ready)
+        first = loop.time() - began
+        began = loop.time()
+        await n.client.delete("pods", "one", namespace="default", grace=0)
+        await n.run("inits", container("c", "true"), restartPolicy="Never",
+                    initContainers=[container(f"i{i}", "true") for i in range(4)])
+        await n.status("inits", lambda s: s.get("phase") == "Succeeded")
+        steps = loop.time() - began
+        began = loop.time()
+        for i in range(30):
+            await n.run(f"many-{i}", container("c", LOOP))
+        for i in range(30):
+            await n.status(f"many-{i}", is_ready)
+        many = loop.time() - began
+        print(f"one pod {first:.2f}s, four init containers {steps:.2f}s, thirty pods {many:.2f}s")
+        assert first < 3
+        assert steps < 8
+        assert many < 30
