@@ -54,4 +54,5 @@ class Deps:
     options: Options
     node: NodeFacts
     services: Callable[[str], list[Object]]  # namespace -> its Services and default/kubernetes
+    others: Callable[[str], list[Object]]  # uid -> all other pods that hold resources here, as granted
     admit: Callable[[Object], tuple[str, str] | None]  # (reason, message) of a refusal

@@ -63,7 +63,7 @@ class Kubelet:
             images=Images(cri, client, events, options, clock),
             probes=Probes(cri, events, clock, on_change=self._poke), cgroups=Cgroups(root=options.cgroup_root),
             events=events, clock=clock, random=rng, options=options, node=facts, services=self._services,
-            admit=self._admit)
+            others=self._others, admit=self._admit)
         self.node_status = NodeStatus(client, cri, pleg, options, clock, events, facts)
         self.deps.volumes.allocatable = facts.allocatable
         self.static_pods = StaticPods(self)
@@ -181,10 +181,11 @@ class Kubelet:
             found = [*found, master]
         return found
 
+    def _others(self, uid: str) -> list[Object]:
+        return [w.granted for w in self.workers.values() if w.uid != uid and w.is_admitted and not w.is_stopped]
+
     def _admit(self, pod: Object) -> tuple[str, str] | None:
-        uid = pod["metadata"]["uid"]
-        others = [w.pod for w in self.workers.values()
-                  if w.uid != uid and w.is_admitted and not w.is_stopped]
+        others = self._others(pod["metadata"]["uid"])
         return admission.refusal(pod, others, self.node_status.node, self.deps.node.allocatable, self.options)
 
     # -- housekeeping ----------------------------------------------------------------------------------------

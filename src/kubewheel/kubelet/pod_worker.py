@@ -51,7 +51,8 @@ class PodWorker:
         self._admitted = False
         self._mount_delay = 0.0
         self._refreshed = 0.0
-        self._resize = resize.Resizer(deps)
+        self._resize = resize.Resizer(deps, self.uid)
+        self.granted = pod  # with the resources the node grants it, which a resize may ask to differ from its spec
         old_start = self.status.get("startTime")
         self._start_time = parse_time(old_start) if old_start else deps.clock.now()
 
@@ -177,10 +178,12 @@ class PodWorker:
             deps.events.event(pod, "Warning", "NetworkNotReady", f"network is not ready: {deps.node.network_message}")
             self._write_status()
             return 2.0
+        pod = self.granted = await self._resize.allocate(pod)
         await asyncio.to_thread(deps.cgroups.apply, pod, self.qos)
         if (retry := await self._mount()) > 0:
             return retry
-        todo = plans.plan(pod, self.observed, self._facts())
+        resized = self._resize.restarts(pod, self.observed, self.qos)
+        todo = plans.plan(pod, self.observed, self._facts(resized))
         self._note_waits(todo)
         if todo.kill_pod and not todo.create_sandbox:
             self.stage = "terminating"
@@ -241,7 +244,7 @@ class PodWorker:
         self._mount_delay = 0.0
         return 0.0
 
-    def _facts(self) -> plans.Facts:
+    def _facts(self, resized: frozenset[str]) -> plans.Facts:
         now = self.deps.clock.now()
         waits = {}
         for container in self._containers():
@@ -251,7 +254,7 @@ class PodWorker:
             left = self._backoff.remaining(self._backoff_key(container), last.finished_at, now)
             if left > 0:
                 waits[container["name"]] = left
-        return plans.Facts(waits=waits, failed=self.deps.probes.failed,
+        return plans.Facts(waits=waits, failed=self.deps.probes.failed, resized=resized,
                            started=self.deps.probes.started(self.pod, self.observed))
 
     def _containers(self) -> list[Object]:
@@ -328,7 +331,7 @@ class PodWorker:
 
     def _pod_now(self) -> Object:
         """The pod with the status as computed here (pod IPs for the downward API)."""
-        return {**self.pod, "status": self.status}
+        return {**self.granted, "status": self.status}
 
     # -- status ----------------------------------------------------------------------------------------------
     def _write_status(self, *, terminated: bool = False) -> None:
@@ -340,7 +343,8 @@ class PodWorker:
             reasons=self._reasons, failed=self._failed, terminating=self.stage != "running", terminated=terminated,
             network_ready=bool(observed.sandbox and observed.sandbox.ready and (
                 observed.sandbox.ips or observed.sandbox.host_network)),
-            allocated=self._resize.allocated, resize=self._resize.condition, disruption=self._disruption)
+            allocated=self._resize.allocated, in_force=self._resize.in_force, resize=self._resize.condition,
+            disruption=self._disruption)
         if self._failed is not None and not self._admitted:
             self.status = statuses.rejected(self.pod, self._failed)
         else:

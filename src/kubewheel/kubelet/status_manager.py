@@ -48,6 +48,7 @@ class StatusManager:
         self._finished: dict[str, Object] = {}  # uid -> pod whose API object may go
         self._dirty: dict[str, None] = {}
         self._writing: set[str] = set()
+        self._failures: dict[str, int] = {}
         self._wake = asyncio.Event()
 
     def set(self, pod: Object, status: Object) -> None:
@@ -95,9 +96,13 @@ class StatusManager:
             self._writing.discard(uid)
             slots.release()
             self._wake.set()
-        if not written:
-            await asyncio.sleep(self._retry)
-            self._mark(uid)
+        if written:
+            self._failures.pop(uid, None)
+            return
+        failures = self._failures[uid] = self._failures.get(uid, 0) + 1
+        # The first refusals may only mean that the server has not seen yet that the pod is ours.
+        await asyncio.sleep(min(self._retry, 0.05 * 2 ** failures))
+        self._mark(uid)
 
     async def _try_write(self, uid: str) -> bool:
         try:

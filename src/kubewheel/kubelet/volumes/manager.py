@@ -129,7 +129,8 @@ class Volumes:
             return await self._client.find(resource, name, namespace=namespace)
 
         request = Request(pod=pod, volume=volume, source=source, directory=directory, options=self._options,
-                          clock=self._clock, random=self._random, allocatable=self.allocatable, fetch=fetch, token=token)
+                          clock=self._clock, random=self._random, allocatable=self.allocatable, fetch=fetch,
+                          token=token)
         try:
             return await plugin.mount(request)
         except (MountError, OSError, errors.StatusError) as e:
