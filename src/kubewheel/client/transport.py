@@ -75,7 +75,7 @@ class Response:
     obj: Any = None  # in-process: the object (shared, read-only) or list dict
     events: AsyncIterator[tuple[str, dict[str, Any]]] | None = None  # in-process watch: (type, object)
     chunks: AsyncIterator[bytes] | None = None  # streamed body (watch, logs, proxy)
-    upgrade: Callable[[Any], Awaitable[None]] | None = None  # given the hijacked connection
+    upgrade: Callable[[Any], Awaitable[Any]] | None = None  # given the hijacked connection
     warnings: list[str] = field(default_factory=list)
 
 

@@ -34,7 +34,8 @@ async def log(call: Call) -> Response:
         what=f"Get \"https://{host}:{port}{path}\"")
     if response.status >= 400:
         raw = b"".join([c async for c in response.chunks or _none()])
-        raise errors.status_error(response.status, "BadRequest" if response.status == 400 else "", raw.decode(errors="replace").strip())
+        raise errors.status_error(response.status, "BadRequest" if response.status == 400 else "",
+                                  raw.decode(errors="replace").strip())
     response.headers = {"content-type": "text/plain"}
     return response
 
