@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kubewheel.api import codec, columns, errors, schema, subresources
+from kubewheel.api.apiextensions import rules as validations
 from kubewheel.api.errors import FieldError
 from kubewheel.api.resource import (
     ALL_VERBS,
@@ -21,7 +22,7 @@ from kubewheel.api.resource import (
     ScalePaths,
     Subresource,
 )
-from kubewheel.apiserver.extension.crd import jsonpath, structural, validate
+from kubewheel.apiserver.extension.crd import jsonpath, rules, structural, validate
 
 JsonPath = Callable[[Any], list[Any]]
 
@@ -56,11 +57,13 @@ def _resource(crd: Object, version: Object) -> Resource:
     def defaults(obj: Object) -> None:
         schema.apply_defaults(node, obj)
 
+    tree = validations.tree(declared, root=True)
+
     def check(obj: Object) -> list[FieldError]:
-        return validate.findings(node, obj)
+        return _with_rules(tree, validate.findings(node, obj), obj, None)
 
     def check_update(obj: Object, old: Object) -> list[FieldError]:
-        return validate.findings(node, obj, old=old)
+        return _with_rules(tree, validate.findings(node, obj, old=old), obj, old)
 
     def prepare_create(obj: Object, context: PrepareContext) -> None:
         if has_status:
@@ -80,6 +83,15 @@ def _resource(crd: Object, version: Object) -> Resource:
         custom=Custom(crd=crd["metadata"]["name"], storage=storage, served=bool(version.get("served")),
                       conversion=spec.get("conversion") or {"strategy": "None"},
                       list_kind=names.get("listKind") or kind + "List"))
+
+
+def _with_rules(tree: validations.Rules | None, found: list[FieldError], obj: Object, old: Object | None
+                ) -> list[FieldError]:
+    if tree is None:
+        return found
+    if rules.is_blocked(found):
+        return [*found, rules.not_checked()]
+    return found + rules.findings(tree, obj, old=old)
 
 
 def _refusing(kind: str, group: str) -> Callable[[Object], Object]:
