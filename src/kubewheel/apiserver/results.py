@@ -5,9 +5,10 @@ In: the watch cache. Out: values that become JSON, Tables, metadata or shared di
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass, field
 
-from kubewheel.api import codec
+from kubewheel.api import codec, errors
 from kubewheel.api.resource import Object, Resource
 from kubewheel.apiserver.watch_cache import Entry, ResourceCache, Watcher
 
@@ -59,6 +60,9 @@ def view(resource: Resource, obj: Object) -> Object:
     """The hub object in the version of `resource`; the same (shared) dict where that is the hub."""
     if is_stored_version(resource):
         return obj
+    if getattr(resource.custom, "convert", None) is not None:
+        raise errors.internal(f"conversion webhook for {obj.get('apiVersion')}, Kind={resource.kind} failed: "
+                              "it cannot be called here")  # whoever may wait calls `shown`
     if resource.from_hub is not None:
         out = resource.from_hub(codec.copy(obj))
     else:
@@ -75,6 +79,44 @@ def to_hub(resource: Resource, hub: Resource, obj: Object) -> Object:
     out["apiVersion"] = hub.api_version
     out["kind"] = hub.kind
     return out
+
+
+# -- custom resources with a conversion webhook: what it converts is awaited ----------------------------------------
+async def shown(resource: Resource, obj: Object) -> Object:
+    """The object in the version of `resource`, whichever it is in; shared if it is there already."""
+    convert = getattr(resource.custom, "convert", None)
+    if convert is None:
+        return view(resource, obj)
+    if obj.get("apiVersion") == resource.api_version:
+        return obj
+    return (await convert([obj], resource.api_version))[0]  # type: ignore[no-any-return]
+
+
+async def stored_form(resource: Resource, hub: Resource, obj: Object) -> Object:
+    """The (private) object in the hub's version."""
+    if getattr(hub.custom, "convert", None) is None:
+        return to_hub(resource, hub, obj)
+    return await shown(hub, obj)
+
+
+def as_converted(resource: Resource) -> Resource:
+    """`resource` for entries that `converted` has been over: they are shown as they are."""
+    if getattr(resource.custom, "convert", None) is None or resource.hub is None:
+        return resource
+    return dataclasses.replace(resource, hub=None)
+
+
+async def converted(resource: Resource, entries: list[Entry]) -> list[Entry]:
+    """The entries in the version of `resource`; all the others' in one request."""
+    convert = getattr(resource.custom, "convert", None)
+    if convert is None:
+        return entries
+    others = [e for e in entries if e.obj.get("apiVersion") != resource.api_version]
+    if not others:
+        return entries
+    made = await convert([e.obj for e in others], resource.api_version)
+    new = {id(e): Entry(e.key, e.revision, codec.dumps(o)) for e, o in zip(others, made, strict=True)}
+    return [new.get(id(e), e) for e in entries]
 
 
 def data(resource: Resource, entry: Entry) -> bytes:

@@ -40,7 +40,7 @@ def _at(obj: Any, path: tuple[str, ...]) -> Any:
 
 async def handle(call: Call) -> Response:
     if call.request.method == "GET":
-        return call.answer(of(call.resource, results.view(call.resource, (await get.entry(call)).obj)))
+        return call.answer(of(call.resource, await results.shown(call.resource, (await get.entry(call)).obj)))
     make_scale = _replacement(call) if call.request.method == "PUT" else _patched(call)
     paths = call.resource.scale or ScalePaths()
     main = dataclasses.replace(call, sub=None)
@@ -68,7 +68,7 @@ async def handle(call: Call) -> Response:
 
     call.request.attributes["subresource"] = "scale"
     stored, _ = await write.update(main, make)
-    return call.answer(of(call.resource, results.view(call.resource, stored)))
+    return call.answer(of(call.resource, await results.shown(call.resource, stored)))
 
 
 def _replacement(call: Call):

@@ -64,7 +64,7 @@ async def handle(call: Call) -> Response:
     obj, done = await remove(call, call.name, options)
     if done and not (call.resource.group == "" and call.resource.plural in RETURNED):
         return Response(obj=success(call.resource, obj))
-    return Response(obj=results.view(call.resource, obj))
+    return Response(obj=await results.shown(call.resource, obj))
 
 
 def success(resource: Resource, obj: Object) -> Object:

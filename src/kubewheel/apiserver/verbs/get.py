@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from kubewheel.api import codec, errors
+from kubewheel.apiserver import results
 from kubewheel.apiserver.call import Call
 from kubewheel.apiserver.results import Stored
 from kubewheel.apiserver.verbs import keys
@@ -32,4 +33,5 @@ async def find(call: Call, name: str = "") -> Entry | None:
 
 
 async def handle(call: Call) -> Response:
-    return Response(obj=Stored(call.resource, await entry(call)))
+    found = await results.converted(call.resource, [await entry(call)])
+    return Response(obj=Stored(results.as_converted(call.resource), found[0]))

@@ -41,7 +41,7 @@ async def handle(call: Call) -> Response:
         return new
 
     stored, _ = await write.update(call, make)
-    return call.answer(results.view(call.resource, stored))
+    return call.answer(await results.shown(call.resource, stored))
 
 
 def _patcher(call: Call, kind: str) -> Callable[[Object], Object]:
@@ -105,7 +105,7 @@ async def _apply(call: Call) -> Response:
         return merged
 
     stored, created = await write.update(call, make, tracked=True, may_create=call.sub is None)
-    return call.answer(results.view(call.resource, stored), status=201 if created else 200)
+    return call.answer(await results.shown(call.resource, stored), status=201 if created else 200)
 
 
 def _check_applied(call: Call, body: Object) -> None:

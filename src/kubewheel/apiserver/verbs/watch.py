@@ -6,6 +6,7 @@ Source of the rules: the API concepts page (watch, bookmarks, sendInitialEvents)
 from __future__ import annotations
 
 from kubewheel.api import errors
+from kubewheel.apiserver import results
 from kubewheel.apiserver.call import Call
 from kubewheel.apiserver.results import Stream
 from kubewheel.apiserver.verbs import list as listing
@@ -26,7 +27,7 @@ async def handle(call: Call) -> Response:
     initial = request.first("sendInitialEvents")
     _check(request.first("resourceVersionMatch"), initial, request.first("allowWatchBookmarks"))
     cache = await listing.cache_at(call, version)
-    stream = Stream(call.resource, cache, None, deadline=_deadline(call))  # type: ignore[arg-type]
+    stream = Stream(results.as_converted(call.resource), cache, None, deadline=_deadline(call))  # type: ignore[arg-type]
     stream.bookmarks = request.first("allowWatchBookmarks") in ("true", "1")
     if initial == "true" or (initial != "false" and version in ("", "0")):
         # No await from here on: the snapshot and the subscription are one moment.

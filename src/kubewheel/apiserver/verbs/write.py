@@ -156,7 +156,7 @@ async def create(call: Call, obj: Object, *, tracked: bool = False) -> Object:
         entries = meta.get("managedFields")
         stamp(call, obj)
         meta["managedFields"] = entries
-    obj = results.to_hub(resource, hub, obj)
+    obj = await results.stored_form(resource, hub, obj)
     context = _context(call)
     await server.hooks.before_create(call, obj)
     try:
@@ -240,8 +240,8 @@ async def update(call: Call, make: Make, *, tracked: bool = False, may_create: b
 async def _update_once(call: Call, current: Entry, make: Make, *, tracked: bool) -> Object:
     server, resource = call.server, call.resource
     hub = server.registry.hub_of(resource)
-    old = current.obj
-    old_view = results.view(resource, old)
+    old = await results.shown(hub, current.obj)
+    old_view = await results.shown(resource, old)
     new = make(old_view)
     _check_identity(call, old, new)
     keep_server_fields(new["metadata"], old["metadata"])
@@ -249,7 +249,7 @@ async def _update_once(call: Call, current: Entry, make: Make, *, tracked: bool)
     restrict(call, new, old_view)
     if not tracked:
         track(call, old_view, new, subresource=subresource)
-    new = results.to_hub(resource, hub, new)
+    new = await results.stored_form(resource, hub, new)
     context = _context(call)
     if call.sub is not None:
         if call.sub.prepare is not None:

@@ -22,6 +22,7 @@ from kubewheel.api.resource import (
     ScalePaths,
     Subresource,
 )
+from kubewheel.apiserver.extension.crd.conversion import Convert
 from kubewheel.apiserver.extension.crd import jsonpath, rules, structural, validate
 
 JsonPath = Callable[[Any], list[Any]]
@@ -35,15 +36,16 @@ class Custom:
     storage: str  # the version objects are stored in
     served: bool = True
     conversion: Object = field(default_factory=lambda: {"strategy": "None"})
+    convert: Convert | None = None  # strategy Webhook: objects of any version into the one named
     list_kind: str = ""
 
 
-def resources(crd: Object) -> list[Resource]:
+def resources(crd: Object, convert: Convert | None = None) -> list[Resource]:
     """One per served version, and the storage version even where it is not served (verbs are empty then)."""
-    return [_resource(crd, v) for v in crd["spec"]["versions"] if v.get("served") or v.get("storage")]
+    return [_resource(crd, v, convert) for v in crd["spec"]["versions"] if v.get("served") or v.get("storage")]
 
 
-def _resource(crd: Object, version: Object) -> Resource:
+def _resource(crd: Object, version: Object, convert: Convert | None) -> Resource:
     spec, names = crd["spec"], (crd.get("status") or {}).get("acceptedNames") or {}
     if not names.get("plural"):
         names = spec["names"]
@@ -69,9 +71,7 @@ def _resource(crd: Object, version: Object) -> Resource:
         if has_status:
             obj.pop("status", None)
 
-    convert = _refusing(kind, group) if (spec.get("conversion") or {}).get("strategy") == "Webhook" else None
     return Resource(
-        to_hub=convert, from_hub=convert,
         group=group, version=version["name"], kind=kind, plural=plural, singular=names.get("singular", ""),
         namespaced=spec["scope"] == "Namespaced", short_names=tuple(names.get("shortNames") or ()),
         categories=tuple(names.get("categories") or ()), verbs=ALL_VERBS if version.get("served") else (),
@@ -82,7 +82,7 @@ def _resource(crd: Object, version: Object) -> Resource:
         unconditional_update=False,
         custom=Custom(crd=crd["metadata"]["name"], storage=storage, served=bool(version.get("served")),
                       conversion=spec.get("conversion") or {"strategy": "None"},
-                      list_kind=names.get("listKind") or kind + "List"))
+                      convert=convert, list_kind=names.get("listKind") or kind + "List"))
 
 
 def _with_rules(tree: validations.Rules | None, found: list[FieldError], obj: Object, old: Object | None
@@ -92,16 +92,6 @@ def _with_rules(tree: validations.Rules | None, found: list[FieldError], obj: Ob
     if rules.is_blocked(found):
         return [*found, rules.not_checked()]
     return found + rules.findings(tree, obj, old=old)
-
-
-def _refusing(kind: str, group: str) -> Callable[[Object], Object]:
-    """Conversion webhooks are not called: objects of another version than the stored one are refused, not falsified."""
-
-    def convert(obj: Object) -> Object:
-        raise errors.internal(f"conversion webhook for {group}, Kind={kind} failed: "
-                              "webhook conversion is not supported")
-
-    return convert
 
 
 def _subresources(kind: str, subs: Object, check: Callable[[Object, Object], list[FieldError]]
