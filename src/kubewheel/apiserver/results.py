@@ -89,7 +89,7 @@ async def shown(resource: Resource, obj: Object) -> Object:
         return view(resource, obj)
     if obj.get("apiVersion") == resource.api_version:
         return obj
-    return (await convert([obj], resource.api_version))[0]  # type: ignore[no-any-return]
+    return (await convert([obj], resource.api_version))[0]
 
 
 async def stored_form(resource: Resource, hub: Resource, obj: Object) -> Object:

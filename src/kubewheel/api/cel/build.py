@@ -63,7 +63,7 @@ class Builder:
         self.problems: list[tuple[int, str]] = []
 
     def node(self, node: ast.Node) -> Built:
-        return getattr(self, "_" + type(node).__name__.lower())(node)  # type: ignore[no-any-return]
+        return getattr(self, "_" + type(node).__name__.lower())(node)
 
     # -- leaves ---------------------------------------------------------------------------------------------------
     def _literal(self, node: ast.Literal) -> Built:

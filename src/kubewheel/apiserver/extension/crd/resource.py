@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from kubewheel.api import codec, columns, errors, schema, subresources
+from kubewheel.api import codec, columns, schema, subresources
 from kubewheel.api.apiextensions import rules as validations
 from kubewheel.api.errors import FieldError
 from kubewheel.api.resource import (
@@ -22,8 +22,8 @@ from kubewheel.api.resource import (
     ScalePaths,
     Subresource,
 )
-from kubewheel.apiserver.extension.crd.conversion import Convert
 from kubewheel.apiserver.extension.crd import jsonpath, rules, structural, validate
+from kubewheel.apiserver.extension.crd.conversion import Convert
 
 JsonPath = Callable[[Any], list[Any]]
 
