@@ -10,6 +10,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from kubewheel.api import errors
+
 
 @dataclass(slots=True)
 class Peer:
@@ -47,6 +49,20 @@ class Request:
     def first(self, name: str, default: str = "") -> str:
         values = self.query.get(name)
         return values[0] if values else default
+
+    def flag(self, name: str) -> bool:
+        """A query parameter as upstream reads booleans: absent, "false" and "0" are false, all else is true."""
+        values = self.query.get(name)
+        return bool(values) and values[0].lower() not in ("false", "0")  # type: ignore[index]
+
+    def integer(self, name: str) -> int:
+        """A query parameter as a number, 0 where it is absent or empty; StatusError 400."""
+        text = self.first(name)
+        if not text:
+            return 0
+        if not text.removeprefix("-").isdecimal() or not text.isascii():
+            raise errors.bad_request(f'strconv.ParseInt: parsing "{text}": invalid syntax')
+        return int(text)
 
 
 @dataclass(slots=True)

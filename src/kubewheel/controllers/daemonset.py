@@ -6,6 +6,7 @@ In: daemonsets, pods, nodes, controllerrevisions. Out: pods, revisions, status. 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -19,6 +20,25 @@ from kubewheel.reconcile.expectations import Expectations
 SETS, REVISIONS = "daemonsets.apps", history.REVISIONS
 HASH, GENERATION = "controller-revision-hash", "pod-template-generation"
 BURST = 250
+FIRST_BACKOFF, MAX_BACKOFF = 1.0, 900.0
+
+
+class State(Expectations):
+    """What pods are expected, and how long to leave a failed pod of a node before it is replaced."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._failed: dict[tuple[str, str], tuple[float, float]] = {}  # (set uid, node) -> (delay, loop time)
+
+    def left(self, uid: str, node: str, now: float) -> float:
+        """Seconds until the failed pod may be replaced: at once the first time, then 1 s, 2 s … 15 min apart."""
+        delay, at = self._failed.get((uid, node), (0.0, 0.0))
+        if now - at > 2 * MAX_BACKOFF:
+            delay = 0.0
+        if now < at + delay:
+            return at + delay - now
+        self._failed[uid, node] = (min(delay * 2 or FIRST_BACKOFF, MAX_BACKOFF), now)
+        return 0.0
 
 
 @dataclass(slots=True)
@@ -187,7 +207,7 @@ def status_of(
 
 async def reconcile(context: Context, key: str) -> float | None:
     namespace, name = split_key(key)
-    expectations: Expectations = context.state
+    expectations: State = context.state
     cached = context.cache(SETS).get(namespace, name)
     if cached is None:
         expectations.forget(key)
@@ -241,21 +261,39 @@ async def _act(
     now: float,
 ) -> float | None:
     plan = plan_nodes(ds, nodes, placed, hash_, now)
+    again = _back_off(context, ds, plan)
     if not plan.create and not plan.delete and strategy(ds).get("type", "RollingUpdate") == "RollingUpdate":
         plan = plan_update(ds, nodes, placed, hash_, now)
-    victims, again = list(plan.delete), None
+    new = [_pod(ds, node, hash_) for node in plan.create[:BURST]]
+    await pods.delete_many(context, ds, plan.delete[:BURST], key=key, expectations=context.state)
+    await pods.create_many(context, ds, new, key=key, expectations=context.state)
+    return again
+
+
+def _back_off(context: Context, ds: Object, plan: Plan) -> float | None:
+    """Takes failed pods out of the plan that were replaced too lately; says when to look again."""
+    again = None
     for pod in plan.failed:
+        node, loop_now = pod["spec"].get("nodeName", ""), asyncio.get_running_loop().time()
+        wait = context.state.left(ds["metadata"]["uid"], node, loop_now)
+        if wait > 0:
+            plan.delete.remove(pod)
+            again = wait if again is None else min(again, wait)
+            continue
+        if objects.phase(pod) == "Succeeded":
+            context.events.event(
+                ds,
+                "Normal",
+                "SucceededDaemonPod",
+                f"Found succeeded daemon pod {objects.key_of(pod)} on node {node}, will try to delete it",
+            )
+            continue
         context.events.event(
             ds,
             "Warning",
             "FailedDaemonPod",
-            f"Found failed daemon pod {objects.key_of(pod)} on node {pod['spec'].get('nodeName', '')}, "
-            "will try to kill it",
+            f"Found failed daemon pod {objects.key_of(pod)} on node {node}, will try to kill it",
         )
-        again = 1.0
-    new = [_pod(ds, node, hash_) for node in plan.create[:BURST]]
-    await pods.delete_many(context, ds, victims[:BURST], key=key, expectations=context.state)
-    await pods.create_many(context, ds, new, key=key, expectations=context.state)
     return again
 
 
@@ -327,10 +365,10 @@ def _node_view(node: Object) -> tuple[object, ...]:
     return objects.labels_of(node), (node.get("spec") or {}).get("taints")
 
 
-def setup(context: Context) -> Expectations:
+def setup(context: Context) -> State:
     ownership.index_by_controller(context.cache("pods"))
     ownership.index_by_controller(context.cache(REVISIONS))
-    return Expectations()
+    return State()
 
 
 CONTROLLER = Controller(

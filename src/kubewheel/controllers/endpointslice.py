@@ -199,7 +199,7 @@ async def reconcile(context: Context, key: str) -> float | None:
         return None
     if (
         service["spec"].get("type") == "ExternalName"
-        or service["spec"].get("selector") is None
+        or not service["spec"].get("selector")
         or "deletionTimestamp" in service["metadata"]
     ):
         return None

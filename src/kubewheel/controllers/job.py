@@ -9,7 +9,7 @@ the numbers (upstream's job tracking); a crash between any two steps counts neit
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from kubewheel.api import errors
 from kubewheel.api.resource import Object
@@ -21,6 +21,7 @@ from kubewheel.reconcile.controller import Context, Controller, Watch, own_key, 
 from kubewheel.reconcile.expectations import Expectations
 
 JOBS = "jobs.batch"
+TRACKED = "job-tracked"
 
 
 async def reconcile(context: Context, key: str) -> float | None:
@@ -29,6 +30,7 @@ async def reconcile(context: Context, key: str) -> float | None:
     cached = context.cache(JOBS).get(namespace, name)
     if cached is None:
         expectations.forget(key)
+        await _free_pods(context, key)
         return None
     if not expectations.satisfied(key, context.cache("pods")) or not expectations.satisfied(
         "job/" + key, context.cache(JOBS)
@@ -60,8 +62,9 @@ async def reconcile(context: Context, key: str) -> float | None:
 async def _sync(context: Context, key: str, job: Object, owned: Sequence[Object]) -> float | None:
     now = context.clock.now()
     todo = plan.plan(job, owned, now)
-    for pod in todo.delete:
-        await pods.delete(context, job, pod, key=key, expectations=context.state)
+    for pod in todo.release:
+        await _remove_finalizer(context, key, pod)
+    await pods.delete_many(context, job, [*todo.delete, *todo.release], key=key, expectations=context.state)
     for count, reason, message in todo.notes:
         context.events.event(job, "Normal" if count else "Warning", reason, message)
     if todo.create:
@@ -125,6 +128,30 @@ async def _remove_finalizer(context: Context, key: str, pod: Object) -> None:
         context.state.deleted(key, pod)
 
 
+async def _free_pods(context: Context, key: str) -> None:
+    """The Job is gone: nobody will count its pods any more, so nothing may hold them."""
+    cache = context.cache("pods")
+    namespace, _ = split_key(key)
+    for pod in (*cache.by_index(TRACKED, key), *cache.by_index(TRACKED, f"{namespace}/")):
+        ref = ownership.controller_of(pod)
+        if ref is None and _may_be_adopted(context, pod):
+            continue
+        await _remove_finalizer(context, key, pod)
+
+
+def _may_be_adopted(context: Context, pod: Object) -> bool:
+    jobs = context.cache(JOBS).list(pod["metadata"]["namespace"])
+    return any(_selects(job, pod) and not objects.is_terminating(job) for job in jobs)
+
+
+def _tracked(pod: Object) -> Iterable[str]:
+    """Pods that carry our finalizer, by Job; "namespace/" for orphans."""
+    if plan.has_finalizer(pod):
+        ref = ownership.controller_of(pod)
+        if ref is None or ref["kind"] == "Job":
+            yield f"{pod['metadata']['namespace']}/{ref['name'] if ref else ''}"
+
+
 def _pod(job: Object, index: int | None, failures: int) -> Object:
     pod = pods.from_template(job["spec"]["template"], job, "batch/v1", "Job")
     meta, spec = pod["metadata"], pod["spec"]
@@ -153,6 +180,7 @@ def _selects(job: Object, pod: Object) -> bool:
 
 def setup(context: Context) -> Expectations:
     ownership.index_by_controller(context.cache("pods"))
+    context.cache("pods").add_index(TRACKED, _tracked)
     return Expectations()
 
 

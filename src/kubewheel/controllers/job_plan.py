@@ -27,7 +27,8 @@ class Plan:
     create: list[tuple[int | None, int]] = field(
         default_factory=list
     )  # (index, failures of the index so far)
-    delete: list[Object] = field(default_factory=list)
+    delete: list[Object] = field(default_factory=list)  # they count as failed once they end
+    release: list[Object] = field(default_factory=list)  # to delete too, but never to be counted
     counted: list[Object] = field(default_factory=list)  # pods whose finalizer goes in this pass
     status: Object = field(default_factory=dict)  # written before the finalizers go
     succeeded: int = 0  # to add when they are gone
@@ -87,6 +88,10 @@ def plan(job: Object, owned: Sequence[Object], now: float) -> Plan:
     strays = [
         p for p in owned if objects.is_active(p) and index_of(p) in todo.failed_indexes and is_indexed(job)
     ]
+    if is_indexed(job):  # spec.completions may have shrunk (elastic Indexed Jobs)
+        beyond = [p for p in active if not 0 <= index_of(p) < job["spec"].get("completions", 0)]
+        active = [p for p in active if p not in beyond]
+        todo.release += beyond
     if verdict is None:
         verdict = _verdict(job, status, active, todo, conditions, now)
     for target in ("FailureTarget", "SuccessCriteriaMet"):
@@ -104,7 +109,7 @@ def plan(job: Object, owned: Sequence[Object], now: float) -> Plan:
         if not todo.delete and not ending:
             todo.final = {"type": verdict[0], "status": "True", "reason": verdict[1], "message": verdict[2]}
     elif job["spec"].get("suspend"):
-        todo.delete = list(active)
+        todo.release += active
         if objects.condition_status(job, "Suspended") != "True":
             conditions = _suspended(conditions, True, now)
             todo.notes.append((1, "Suspended", "Job suspended"))
@@ -116,6 +121,8 @@ def plan(job: Object, owned: Sequence[Object], now: float) -> Plan:
             todo.notes.append((1, "Resumed", "Job resumed"))
         todo.delete = strays
         _manage(job, owned, active, status, todo, now)
+    if objects.is_terminating(job):  # only counted from now on: its pods are the garbage collector's
+        todo.create, todo.delete, todo.release = [], [], []
     _numbers(job, owned, active, status, todo)
     if conditions:
         status["conditions"] = conditions
@@ -284,26 +291,40 @@ def _manage(
         wanted = min(parallelism, spec["completions"] - status.get("succeeded", 0) - todo.succeeded)
     duplicates = _duplicates(active) if is_indexed(job) else []
     alive = [p for p in active if p not in duplicates]
-    todo.delete = [*todo.delete, *duplicates]
+    todo.release += duplicates
     if len(alive) > wanted:
         ranked = sorted(
             alive, key=lambda p: (bool(p["spec"].get("nodeName")), objects.is_ready(p), -objects.stamp_of(p))
         )
-        todo.delete += ranked[: len(alive) - max(wanted, 0)]
+        todo.release += ranked[: len(alive) - max(wanted, 0)]
         return
     missing = min(wanted - len(alive) - len(ending), BURST)
     if missing <= 0:
         return
-    wait = backoff_left(job, owned, todo, now)
-    if wait > 0:
-        todo.again = wait if todo.again is None else min(todo.again, wait)
-        return
+    if spec.get("backoffLimitPerIndex") is None:
+        wait = backoff_left(owned, now)
+        if wait > 0:
+            _again(todo, wait)
+            return
     if not is_indexed(job):
         todo.create = [(None, 0)] * missing
         return
     taken = {index_of(p) for p in (*alive, *ending)} | todo.succeeded_indexes | todo.failed_indexes
-    free = [i for i in range(spec.get("completions", 0)) if i not in taken][:missing]
-    todo.create = [(i, _failures_of(owned, i)) for i in free]
+    free = [i for i in range(spec.get("completions", 0)) if i not in taken]
+    if spec.get("backoffLimitPerIndex") is not None:  # each index has its own back-off
+        waits = {i: backoff_left([p for p in owned if index_of(p) == i], now) for i in _ended(owned)}
+        free = [i for i in free if not waits.get(i)]
+        if left := [w for w in waits.values() if w > 0]:
+            _again(todo, min(left))
+    todo.create = [(i, _failures_of(owned, i)) for i in free[:missing]]
+
+
+def _ended(owned: Sequence[Object]) -> set[int]:
+    return {index_of(p) for p in owned if objects.is_finished(p)}
+
+
+def _again(todo: Plan, wait: float) -> None:
+    todo.again = wait if todo.again is None else min(todo.again, wait)
 
 
 def _duplicates(active: Sequence[Object]) -> list[Object]:
@@ -328,7 +349,7 @@ def _failures_of(owned: Sequence[Object], index: int) -> int:
     return max(found, default=0)
 
 
-def backoff_left(job: Object, owned: Sequence[Object], todo: Plan, now: float) -> float:
+def backoff_left(owned: Sequence[Object], now: float) -> float:
     """10 s, doubling with each failure in a row (since the last success), at most 10 min."""
     ends = sorted(
         ((finish_time(p, now), objects.phase(p) == "Succeeded") for p in owned if objects.is_finished(p)),
@@ -363,7 +384,7 @@ def finish_time(pod: Object, now: float) -> float:
 def _numbers(
     job: Object, owned: Sequence[Object], active: Sequence[Object], status: Object, todo: Plan
 ) -> None:
-    gone = {p["metadata"]["uid"] for p in todo.delete}
+    gone = {p["metadata"]["uid"] for p in (*todo.delete, *todo.release)}
     left = [p for p in owned if objects.is_active(p) and p["metadata"]["uid"] not in gone]
     status["ready"] = sum(1 for p in left if objects.is_ready(p))
     count = len(left) + len(todo.create)

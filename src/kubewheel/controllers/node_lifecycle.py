@@ -10,11 +10,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from kubewheel.api import codec, errors
 from kubewheel.api.resource import Object
-from kubewheel.controllers import settings
+from kubewheel.controllers import node_zones, settings
 from kubewheel.controllers.rules import READ, events, rule
 from kubewheel.lib import clock as clocks
 from kubewheel.reconcile import objects
@@ -104,14 +104,22 @@ def silent_conditions(conditions: Sequence[Object], created: str, now: float) ->
     return out
 
 
-async def reconcile(context: Context, key: str) -> None:
+@dataclass(slots=True)
+class State:
+    seen: dict[str, Seen] = field(default_factory=dict)
+    known: dict[str, str] = field(default_factory=dict)  # name -> uid of nodes we told about
+    limiter: node_zones.Limiter = field(default_factory=node_zones.Limiter)
+    granted: set[str] = field(default_factory=set)  # let through by the limiter, perhaps not yet tainted
+
+
+async def reconcile(context: Context, key: str) -> float | None:
     node = context.cache("nodes").get(None, key)
+    state: State = context.state
     if node is None:
-        context.state.pop(key, None)
-        return
-    every = context.cache("nodes").list()
-    # With no node ready at all it is us who cannot see: nobody is evicted (upstream's full disruption).
-    evict = any(objects.condition_status(n, "Ready") == "True" for n in every)
+        state.seen.pop(key, None)
+        state.granted.discard(key)
+        return None
+    evict, wait = _may_evict(context, node)
     wanted = taints_for(node, evict=evict, now=context.clock.now())
     if wanted != ((node.get("spec") or {}).get("taints") or []):
         new = codec.copy(node)
@@ -122,6 +130,39 @@ async def reconcile(context: Context, key: str) -> None:
     await _label(context, key)
     if objects.condition_status(node, "Ready") in ("False", "Unknown"):
         await _mark_pods(context, key)
+    return wait
+
+
+def _may_evict(context: Context, node: Object) -> tuple[bool, float | None]:
+    """(the node's NoExecute taint may be there, seconds until it may). A taint that is there already may stay."""
+    name, granted = node["metadata"]["name"], context.state.granted
+    if objects.condition_status(node, "Ready") not in ("False", "Unknown"):
+        granted.discard(name)
+        return True, None
+    every = context.cache("nodes").list()
+    # With no node ready at all it is us who cannot see: nobody is evicted (upstream's full disruption).
+    if not any(node_zones.is_ready(n) for n in every):
+        return False, None
+    taints = (node.get("spec") or {}).get("taints") or ()
+    tainted = any(t["key"] in (NOT_READY, UNREACHABLE) and t["effect"] == "NoExecute" for t in taints)
+    if tainted or name in granted:
+        return True, None
+    rates = _rates(context)
+    zone = node_zones.zone_of(node)
+    rate = node_zones.rate_of([n for n in every if node_zones.zone_of(n) == zone], rates)
+    wait = context.state.limiter.take(zone, rate, asyncio.get_running_loop().time())
+    if wait == 0.0:
+        granted.add(name)
+    return wait == 0.0, wait or None
+
+
+def _rates(context: Context) -> node_zones.Rates:
+    return node_zones.Rates(
+        normal=float(settings.get(context, "node-eviction-rate", 0.1)),
+        secondary=float(settings.get(context, "secondary-node-eviction-rate", 0.01)),
+        large=int(settings.get(context, "large-cluster-size-threshold", 50)),
+        unhealthy=float(settings.get(context, "unhealthy-zone-threshold", 0.55)),
+    )
 
 
 async def _label(context: Context, name: str) -> None:
@@ -162,6 +203,7 @@ async def _mark_pods(context: Context, node: str) -> None:
 async def run(context: Context) -> None:
     period = settings.seconds(context, "node-monitor-period", 5.0)
     while True:
+        _tell_changes(context)
         for node in context.cache("nodes").list():
             try:
                 await _monitor(context, node)
@@ -171,13 +213,30 @@ async def run(context: Context) -> None:
         await asyncio.sleep(period)
 
 
+def _tell_changes(context: Context) -> None:
+    """RegisteredNode and RemovingNode events."""
+    known: dict[str, str] = context.state.known
+    now = {n["metadata"]["name"]: n["metadata"]["uid"] for n in context.cache("nodes").list()}
+    for name in sorted(now.keys() - known.keys()):
+        _tell(context, name, now[name], "RegisteredNode", f"Registered Node {name} in Controller")
+    for name in sorted(known.keys() - now.keys()):
+        _tell(context, name, known[name], "RemovingNode", f"Removing Node {name} from Controller")
+    known.clear()
+    known.update(now)
+
+
+def _tell(context: Context, name: str, uid: str, reason: str, what: str) -> None:
+    node = {"kind": "Node", "apiVersion": "v1", "metadata": {"name": name, "uid": uid}}
+    context.events.event(node, "Normal", reason, f"Node {name} event: {what}")
+
+
 async def _monitor(context: Context, node: Object) -> None:
     name, loop_now = node["metadata"]["name"], asyncio.get_running_loop().time()
     lease = context.cache(LEASES).get("kube-node-lease", name)
     renewed = (lease["spec"].get("renewTime") or "") if lease is not None else ""
     ready = objects.condition(node, "Ready") or {}
     heartbeat = ready.get("lastHeartbeatTime", "") if ready.get("status") != "Unknown" else ""
-    seen: dict[str, Seen] = context.state
+    seen: dict[str, Seen] = context.state.seen
     last = seen.get(name)
     if last is None:
         last = seen[name] = Seen(renewed, heartbeat, loop_now)
@@ -212,9 +271,9 @@ def _keys(old: Object | None, new: Object | None, context: Context) -> Iterable[
                 yield node["metadata"]["name"]
 
 
-def setup(context: Context) -> dict[str, Seen]:
+def setup(context: Context) -> State:
     context.cache("pods").add_index("node", node_of)
-    return {}
+    return State()
 
 
 def node_of(pod: Object) -> Iterable[str]:

@@ -155,7 +155,8 @@ def make_reconcile(flavor: Flavor) -> Callable[[Context, str], Any]:
             api_version=flavor.api_version,
             kind=flavor.kind,
             resource="pods",
-            selects=lambda pod: not objects.is_finished(pod) and flavor.selects(rs, pod),
+            selects=lambda pod: flavor.selects(rs, pod),
+            ignores=objects.is_finished,  # ended pods stay owned, for garbage collection
         )
         active = [p for p in claimed if objects.is_active(p)]
         failure, error = None, None

@@ -95,12 +95,10 @@ def plan(s: Object, owned: Sequence[Object], current: str, update: str, now: flo
         ):
             todo.fix.append(pod)
         if ordered and (objects.is_terminating(pod) or not objects.is_available(pod, min_ready, now)):
-            # A broken old revision must not block its own repair (upstream waits here too for pods that
-            # may get ready).
-            return todo
+            return todo  # upstream waits too: a broken pod is repaired by hand, or deleted
     condemned = sorted((n for n in by_ordinal if n not in wanted), reverse=True)
     if condemned:
-        _scale_down(todo, s, by_ordinal, condemned, ordered, min_ready, now)
+        _scale_down(todo, by_ordinal, condemned, ordered, min_ready, now)
         if ordered:
             return todo
     if is_rolling(s):
@@ -110,42 +108,55 @@ def plan(s: Object, owned: Sequence[Object], current: str, update: str, now: flo
 
 def _scale_down(
     todo: Plan,
-    s: Object,
     by_ordinal: dict[int, Object],
     condemned: list[int],
     ordered: bool,
     min_ready: int,
     now: float,
 ) -> None:
-    healthy = all(objects.is_available(by_ordinal[n], min_ready, now) for n in by_ordinal if n in range_of(s))
+    """From the highest down. In order nothing goes while a lower one is unhealthy, for it may need the others;
+    the lowest unhealthy one itself may go."""
+    unhealthy = [n for n in condemned if not _is_healthy(by_ordinal[n], min_ready, now)]
     for n in condemned:
         pod = by_ordinal[n]
         if objects.is_terminating(pod):
             if ordered:
                 return
             continue
-        if ordered and not healthy and objects.is_available(pod, min_ready, now):
+        if ordered and n in unhealthy and n != unhealthy[-1]:
             return
         todo.delete.append(pod)
         if ordered:
             return
 
 
+def _is_healthy(pod: Object, min_ready: int, now: float) -> bool:
+    return not objects.is_terminating(pod) and objects.is_available(pod, min_ready, now)
+
+
 def _update(
     todo: Plan, s: Object, by_ordinal: dict[int, Object], update: str, min_ready: int, now: float
 ) -> None:
     """Highest ordinal first; waits for each to be healthy again before the next."""
-    unavailable, limit = 0, max_unavailable(s)
-    for n in sorted((n for n in by_ordinal if n in range_of(s)), reverse=True):
+    limit = max_unavailable(s)
+    replicas = sorted((n for n in by_ordinal if n in range_of(s)), reverse=True)
+    sick = {n for n in replicas if not _is_healthy(by_ordinal[n], min_ready, now)}
+    missing = len(range_of(s)) - len(replicas)
+    # One at a time waits only for the pods above; more at a time must count all that are down.
+    down = len(sick) + missing if limit > 1 else 0
+    for n in replicas:
         if n < start_of(s) + partition_of(s):
             return
         pod = by_ordinal[n]
-        if objects.labels_of(pod).get(HASH) != update and not objects.is_terminating(pod):
+        old = objects.labels_of(pod).get(HASH) != update and not objects.is_terminating(pod)
+        if old and n in sick and limit > 1:
+            todo.delete.append(pod)  # it is down already
+        elif old:
+            if down >= limit:
+                return
             todo.delete.append(pod)
-            unavailable += 1
-        elif objects.is_terminating(pod) or not objects.is_available(pod, min_ready, now):
-            unavailable += 1
-        if unavailable >= limit:
+            down += 1
+        elif n in sick and limit == 1:
             return
 
 

@@ -118,10 +118,10 @@ async def _act(
     for ordinal, revision in todo.create:
         data = current if revision == _hash(current) else update
         await _create(context, s, key, ordinal, revision, data["data"]["spec"]["template"])
+    if plan.has_retention(s):  # before deletions: a claim must be owned by its pod when the pod goes
+        await _own_claims(context, s, owned)
     for pod in todo.delete:
         await _delete(context, s, key, pod)
-    if plan.has_retention(s):
-        await _own_claims(context, s, owned)
 
 
 async def _create(

@@ -28,7 +28,8 @@ log = logging.getLogger(__name__)
 MAX_UDP = 512
 CACHE_SIZE = 10_000
 FORWARD_TTL = 30.0  # seconds a forwarded answer is kept at most
-REQUESTS = metrics.REGISTRY.counter("coredns_dns_requests_total", "Counter of DNS requests made per zone, protocol and family.", "proto")
+REQUESTS = metrics.REGISTRY.counter(
+    "coredns_dns_requests_total", "Counter of DNS requests made per zone, protocol and family.", "proto")
 
 
 @dataclass(slots=True, kw_only=True)

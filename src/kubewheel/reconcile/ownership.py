@@ -77,14 +77,18 @@ async def claim(
     kind: str,
     resource: str,
     selects: Callable[[Object], bool],
+    ignores: Callable[[Object], bool] = lambda obj: False,
     adopt_finalizers: tuple[str, ...] = (),
     release_finalizers: tuple[str, ...] = (),
 ) -> list[Object]:
     """All that the owner controls and selects. Owned but not selected: released. Selected orphans: adopted.
-    `adopt_finalizers` come with the reference, `release_finalizers` go with it (job tracking)."""
+    `ignores`: owned or not, it is left as it is. `adopt_finalizers` come with the reference, `release_finalizers`
+    go with it (job tracking)."""
     deleting = "deletionTimestamp" in owner["metadata"]
     out: list[Object] = []
     for obj in owned(cache, owner):
+        if ignores(obj):
+            continue
         if selects(obj):
             out.append(obj)
         elif not deleting:
@@ -93,7 +97,7 @@ async def claim(
         return out
     checked = False
     for obj in orphans(cache, owner["metadata"].get("namespace", "")):
-        if "deletionTimestamp" in obj["metadata"] or not selects(obj):
+        if "deletionTimestamp" in obj["metadata"] or ignores(obj) or not selects(obj):
             continue
         if not checked:
             if not await _still_there(client, owner_resource, owner):

@@ -29,41 +29,9 @@ MANAGER = "system:kube-controller-manager"
 SCHEDULER = "system:kube-scheduler"
 
 
-# Controllers whose service account (and role, system:controller:<account>) has another name than the controller.
-# "" acts as the manager itself, as upstream's token controller does.
-ACCOUNTS = {
-    "bootstrap-signer-controller": "bootstrap-signer",
-    "certificatesigningrequest-approving-controller": "certificate-controller",
-    "certificatesigningrequest-cleaner-controller": "certificate-controller",
-    "certificatesigningrequest-signing-controller": "certificate-controller",
-    "daemonset-controller": "daemon-set-controller",
-    "endpoints-controller": "endpoint-controller",
-    "endpointslice-mirroring-controller": "endpointslicemirroring-controller",
-    "garbage-collector-controller": "generic-garbage-collector",
-    "horizontal-pod-autoscaler-controller": "horizontal-pod-autoscaler",
-    "legacy-serviceaccount-token-cleaner-controller": "legacy-service-account-token-cleaner",
-    "node-ipam-controller": "node-controller",
-    "node-lifecycle-controller": "node-controller",
-    "persistentvolume-attach-detach-controller": "attachdetach-controller",
-    "persistentvolume-binder-controller": "persistent-volume-binder",
-    "persistentvolume-expander-controller": "expand-controller",
-    "persistentvolume-protection-controller": "pv-protection-controller",
-    "persistentvolumeclaim-protection-controller": "pvc-protection-controller",
-    "pod-garbage-collector-controller": "pod-garbage-collector",
-    "replicationcontroller-controller": "replication-controller",
-    "resourceclaim-controller": "resource-claim-controller",
-    "root-ca-certificate-publisher-controller": "root-ca-cert-publisher",
-    "service-cidr-controller": "service-cidrs-controller",
-    "serviceaccount-controller": "service-account-controller",
-    "serviceaccount-token-controller": "",
-    "taint-eviction-controller": "node-controller",
-    "token-cleaner-controller": "token-cleaner",
-}
-
-
-def controller_identity(name: str) -> Identity:
+def controller_identity(controller: Controller) -> Identity:
     """Each controller acts as its own service account (--use-service-account-credentials)."""
-    account = ACCOUNTS.get(name, name)
+    account = controllers.account(controller)
     if not account:
         return component(MANAGER)
     account = f"system:serviceaccount:kube-system:{account}"
@@ -111,7 +79,8 @@ class ControlPlane:
         caches = self._own_caches(self.server.client_for(component(MANAGER), user_agent="kube-controller-manager"))
 
         def make_context(controller: Controller) -> Context:
-            client = self.server.client_for(controller_identity(controller.name), user_agent=f"kube-controller-manager/{controller.name}")
+            agent = f"kube-controller-manager/{controller.name}"
+            client = self.server.client_for(controller_identity(controller), user_agent=agent)
             client.manager = "kube-controller-manager"
             return Context(client=client, caches=caches, clock=self.clock, random=self.random,
                            events=self.recorder(client, controller.name), options=self._controller_options)

@@ -105,7 +105,8 @@ _NUMBERS = frozenset({int, Uint, float})
 def type_name(value: Any) -> str:
     if isinstance(value, Message):
         return value.name
-    return NAMES.get(type(value)) or getattr(value, "type_name", "") or type(value).__name__
+    name = NAMES.get(type(value)) or getattr(value, "type_name", "")
+    return name or ("map" if isinstance(value, dict) else "list" if isinstance(value, list) else type(value).__name__)
 
 
 def equal(a: Any, b: Any) -> bool:

@@ -7,6 +7,7 @@ from kubewheel.apiserver import results
 from kubewheel.apiserver.call import Call
 from kubewheel.apiserver.results import Stored
 from kubewheel.apiserver.verbs import keys
+from kubewheel.apiserver.verbs import list as listing
 from kubewheel.apiserver.watch_cache import Entry
 from kubewheel.client.transport import Response
 
@@ -33,5 +34,8 @@ async def find(call: Call, name: str = "") -> Entry | None:
 
 
 async def handle(call: Call) -> Response:
+    version = call.request.first("resourceVersion")
+    if version not in ("", "0"):  # at least that new
+        await listing.reach(call, version)
     found = await results.converted(call.resource, [await entry(call)])
-    return Response(obj=Stored(results.as_converted(call.resource), found[0]))
+    return Response(obj=Stored(call.resource, found[0]))

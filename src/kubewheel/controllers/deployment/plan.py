@@ -115,7 +115,8 @@ def scale(d: Object, new: Object | None, old: Sequence[Object]) -> Sizes:
     active = [rs for rs in every if size(rs) > 0]
     if len(active) <= 1:
         only = active[0] if active else new or max(old, key=revision, default=None)
-        return {name_of(only): size(d)} if only is not None and size(only) != size(d) else {}
+        # Listed even at the right size: its annotations must follow the Deployment's.
+        return {name_of(only): size(d)} if only is not None else {}
     if new is not None and is_saturated(d, new):
         return {name_of(rs): 0 for rs in old if size(rs) > 0}
     return proportional(d, active) if is_rolling(d) else {}

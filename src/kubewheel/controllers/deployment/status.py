@@ -140,7 +140,7 @@ def rollout(
         ),
         None,
     )
-    if failure is not None and find(found, "Progressing") is not None:
+    if failure is not None:
         old = find(status["conditions"], "ReplicaFailure")
         stamp = clocks.rfc3339(now)
         found.append({**failure, "lastUpdateTime": old.get("lastUpdateTime", stamp) if old else stamp})

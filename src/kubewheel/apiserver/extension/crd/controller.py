@@ -147,6 +147,7 @@ class Controller:
         crd = await self._tell(crd, status.terminating(
             crd, "False", "InstanceDeletionCompleted", "removed all instances", now))
         updated = codec.copy(crd)
+        await self._unregister(name)  # first: who sees the definition gone finds its resource gone too
         updated["metadata"]["finalizers"] = [f for f in updated["metadata"]["finalizers"] if f != definitions.FINALIZER]
         await self._unregister(name)  # before: who sees the definition gone finds its resources gone
         await self._server.client.update(GVR, updated)

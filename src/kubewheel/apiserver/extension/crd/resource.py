@@ -38,6 +38,7 @@ class Custom:
     conversion: Object = field(default_factory=lambda: {"strategy": "None"})
     convert: Convert | None = None  # strategy Webhook: objects of any version into the one named
     list_kind: str = ""
+    defaulting: bool = False  # the schema has defaults, which objects stored earlier lack
 
 
 def resources(crd: Object, convert: Convert | None = None) -> list[Resource]:
@@ -82,7 +83,8 @@ def _resource(crd: Object, version: Object, convert: Convert | None) -> Resource
         unconditional_update=False,
         custom=Custom(crd=crd["metadata"]["name"], storage=storage, served=bool(version.get("served")),
                       conversion=spec.get("conversion") or {"strategy": "None"},
-                      convert=convert, list_kind=names.get("listKind") or kind + "List"))
+                      convert=convert, list_kind=names.get("listKind") or kind + "List",
+                      defaulting=b'"default":' in codec.dumps(declared)))
 
 
 def _with_rules(tree: validations.Rules | None, found: list[FieldError], obj: Object, old: Object | None
