@@ -108,3 +108,29 @@ async def test_mutations(cluster):
             break
         await asyncio.sleep(0.01)
     assert made["metadata"]["labels"] == {"made-by": "cel"} and made["data"] == {"a": "1", "a.b": "cel"}
+
+
+@testing.with_cluster()
+async def test_match_conditions_of_webhooks(cluster):
+    client = cluster.client
+    await client.create(f"validatingwebhookconfigurations.{GROUP}", {"metadata": {"name": "w"}, "webhooks": [{
+        "name": "w.example.com", "clientConfig": {"url": "https://127.0.0.1:1/"}, "sideEffects": "None",
+        "admissionReviewVersions": ["v1"], "rules": RULES["resourceRules"],
+        "matchConditions": [{"name": "c", "expression": "object.metadata.name.startsWith('asked')"}]}]})
+    e = await refused(client, configmap("asked"), 500)
+    assert 'failed calling webhook "w.example.com"' in e.message
+    await client.create("configmaps", configmap("other"))
+
+
+@testing.with_cluster()
+async def test_warn_audit_selectors_and_the_authorizer(cluster):
+    client = cluster.client
+    allowed = "authorizer.group('').resource('configmaps').namespace('default').check('create').allowed()"
+    await client.create(VAP, policy("ValidatingAdmissionPolicy", "w", validations=[
+        {"expression": f"!({allowed} && authorizer.requestResource.check('create').allowed())", "message": "may create"}]))
+    await client.create(VAPB, binding("ValidatingAdmissionPolicyBinding", "w", "w", validationActions=["Deny"],
+                                      matchResources={"objectSelector": {"matchLabels": {"look": "here"}}}))
+    marked = configmap("x")
+    marked["metadata"]["labels"] = {"look": "here"}
+    assert (await refused(client, marked, 422)).message.endswith("may create")
+    await client.create("configmaps", configmap("y"))

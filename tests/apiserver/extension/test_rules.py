@@ -1,9 +1,15 @@
 """x-kubernetes-validations: what compiles, and objects held against it."""
 
+import asyncio
+
 import pytest
 
+import kubewheel.testing as testing
+from kubewheel.api import errors
+from kubewheel.api.apiextensions import customresourcedefinition as definitions
 from kubewheel.api.apiextensions import rules as validations
 from kubewheel.api.apiextensions import structural
+from kubewheel.api.resource import Gvr
 from kubewheel.apiserver.extension.crd import rules
 
 
@@ -79,3 +85,28 @@ def test_rules_that_do_not_compile(rule, words):
 def test_old_values_of_lists_that_cannot_be_correlated():
     items = {"type": "array", "items": {"type": "string", validations.EXTENSION: [{"rule": "self == oldSelf"}]}}
     assert "uncorrelatable portion" in structural.check(schema(a=items), "s")[0].body
+
+
+@testing.with_cluster()
+async def test_rules_in_a_server(cluster):
+    client, gvr = cluster.client, Gvr("r.example.com", "v1", "rules")
+
+    def crd(rule):
+        return {"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+                "metadata": {"name": "rules.r.example.com"}, "spec": {
+                    "group": "r.example.com", "scope": "Cluster", "names": {"plural": "rules", "kind": "Rule"},
+                    "versions": [{"name": "v1", "served": True, "storage": True,
+                                  "schema": {"openAPIV3Schema": schema(rule)}}]}}
+
+    crds = "customresourcedefinitions.apiextensions.k8s.io"
+    with pytest.raises(errors.StatusError, match="compilation failed: ERROR: <input>:1:5: undefined field 'q'"):
+        await client.create(crds, crd("self.q == 1"))
+    await client.create(crds, crd("self.min <= self.max"))
+    async with asyncio.timeout(5):
+        while not definitions.is_true(await client.get(crds, "rules.r.example.com"), "Established"):
+            await asyncio.sleep(0.01)
+    made = await client.create(gvr, {"metadata": {"name": "a"}, "spec": {"min": 1, "max": 2}})
+    with pytest.raises(errors.StatusError) as e:
+        await client.update(gvr, {**made, "spec": {"min": 3, "max": 2}})
+    assert (e.value.code, e.value.message) == (422, (
+        'Rule.r.example.com "a" is invalid: spec: Invalid value: "object": failed rule: self.min <= self.max'))
