@@ -2,8 +2,6 @@ import asyncio
 import random
 import signal
 import ssl
-import subprocess
-import sys
 import urllib.error
 import urllib.request
 
@@ -191,35 +189,6 @@ def test_an_apiserver_with_next_to_no_flags(host):
     assert taken.wait(15) == 1
     assert f"failed to listen on 127.0.0.1:{port}: address already in use" in host.log(taken), host.log(taken)
     assert host.end(server) == 0
-
-
-def test_a_proxy_alone_in_a_network_of_its_own(host):
-    """Rules appear for a Service with endpoints, the health answer is good, --cleanup takes the rules away."""
-    script = host.directory / "alone.sh"
-    proxy = f"{sys.executable} -m kubewheel.cli.main proxy --kubeconfig={host.kubeconfigs['proxy.conf']}"
-    script.write_text(f"""set -e
-ip link set lo up
-{sys.executable} -m kubewheel.cli.main apiserver --etcd-servers=memory --secure-port={host.port} \\
-  --bind-address=127.0.0.1 --client-ca-file={host.pki.cert('ca')} --tls-cert-file={host.pki.cert('apiserver')} \\
-  --tls-private-key-file={host.pki.key('apiserver')} --cert-dir={host.directory} &
-server=$!
-trap 'kill $server $proxy' EXIT
-{proxy} --hostname-override=node-a --cluster-cidr=10.244.0.0/16 --healthz-bind-address=127.0.0.1:10256 &
-proxy=$!
-for try in $(seq 100); do
-  curl -sf http://127.0.0.1:10256/healthz && nft list table ip kube-proxy 2>/dev/null | grep -q 10.96.0.1 && break
-  sleep 0.1
-done
-nft list table ip kube-proxy
-curl -s http://127.0.0.1:10249/proxyMode
-kill $proxy; wait $proxy; echo " ended $?"
-{proxy} --cleanup
-nft list tables
-echo end
-""")
-    done = subprocess.run(["unshare", "-n", "sh", str(script)], capture_output=True, text=True, timeout=60, check=False)
-    assert "10.96.0.1 . tcp . 443" in done.stdout and "nftables ended 0" in done.stdout, done.stdout + done.stderr
-    assert done.stdout.rpartition("ended 0")[2].split() == ["end"], done.stdout
 
 
 def test_a_kubelet_alone_waits_for_its_runtime(host):

@@ -370,7 +370,7 @@ async def run_controllers(options: Options, chosen: tuple[Controller, ...], conf
     from kubewheel.reconcile import runner
     from kubewheel.reconcile.controller import Context
     from kubewheel.run.account_transport import AccountTransport
-    from kubewheel.run.control_plane import ACCOUNTS
+    from kubewheel import controllers
 
     clock, rng, recorders = clocks.RealClock(), random.SystemRandom(), []
     flags = {name.replace("_", "-"): value for name, value in vars(options).items() if not name.startswith("_")}
@@ -378,7 +378,7 @@ async def run_controllers(options: Options, chosen: tuple[Controller, ...], conf
                  user_agent="kube-controller-manager")
 
     def make_context(controller: Controller) -> Context:
-        own, account = client, ACCOUNTS.get(controller.name, controller.name)
+        own, account = client, controllers.account(controller)
         if options.use_service_account_credentials and account:
             own = ApiClient(AccountTransport(client, plain, account), manager="kube-controller-manager")
         recorder = Recorder(own, clock, component=controller.name)

@@ -94,7 +94,8 @@ class _Writer:
         elif masquerade:
             rules.append(f"ip saddr != {masquerade} jump mark-for-masquerade")
         for endpoint in endpoints:
-            self.hairpin.add(f"{endpoint.ip} . {endpoint.ip}")
+            if not endpoint.ip.startswith("127."):  # the loopback would end for everybody (an API server on 127.0.0.1)
+                self.hairpin.add(f"{endpoint.ip} . {endpoint.ip}")
         if port.affinity_seconds:
             self._sticky(port, endpoints, name, rules)
         elif len(endpoints) == 1:
