@@ -14,6 +14,7 @@ import yaml
 
 from kubewheel.api import codec, errors, table
 from kubewheel.api.resource import Object, Resource
+from kubewheel.apiserver import results
 from kubewheel.apiserver.results import Listing, Stored, Stream, as_stored, data, shown
 from kubewheel.apiserver.watch_cache import Entry
 from kubewheel.client.transport import Request, Response
@@ -201,7 +202,7 @@ async def _follow(server: Server, stream: Stream) -> AsyncIterator[list[tuple[st
     watcher = stream.watcher
     try:
         if stream.initial:
-            yield [("ADDED", entry, None) for entry in stream.initial]
+            yield [("ADDED", entry, None) for entry in await results.converted(stream.resource, stream.initial)]
         stream.initial = []
         while not watcher.closed:
             now = loop.time()
@@ -209,7 +210,7 @@ async def _follow(server: Server, stream: Stream) -> AsyncIterator[list[tuple[st
                 return
             batch = await watcher.batch(min(end, next_bookmark) - now if stream.bookmarks else end - now)
             if batch:
-                yield batch
+                yield await _converted(stream.resource, batch)
             if stream.bookmarks and loop.time() >= next_bookmark:
                 next_bookmark = loop.time() + BOOKMARK_EVERY
                 if loop.time() < end - 2:  # the last one comes just before the end
@@ -217,6 +218,15 @@ async def _follow(server: Server, stream: Stream) -> AsyncIterator[list[tuple[st
                 yield [("BOOKMARK", None, server.watch_cache.revision)]  # type: ignore[list-item]
     finally:
         stream.close()
+
+
+async def _converted(resource: Resource, batch: list[tuple[str, Entry, Any]]) -> list[tuple[str, Entry, Any]]:
+    """Events of custom resources that a webhook converts; an event's cached bytes are of the stored version."""
+    entries = [entry for _, entry, _ in batch]
+    made = await results.converted(resource, entries)
+    if made is entries:
+        return batch
+    return [(kind, new, event if new is old else None) for (kind, old, event), new in zip(batch, made, strict=True)]
 
 
 def _bookmark(resource: Resource, revision: int, *, marker: bool = False) -> Object:

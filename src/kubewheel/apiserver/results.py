@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from kubewheel.api import codec
+from kubewheel.api import codec, errors
 from kubewheel.api.resource import Object, Resource
 from kubewheel.apiserver.watch_cache import Entry, ResourceCache, Watcher
 
@@ -80,6 +80,9 @@ def view(resource: Resource, obj: Object) -> Object:
         return obj
     out = codec.copy(obj)
     if not here:
+        if getattr(resource.custom, "convert", None) is not None:
+            raise errors.internal(f"conversion webhook for {obj.get('apiVersion')}, Kind={resource.kind} failed: "
+                                  "it cannot be called here")  # whoever may wait calls `seen`
         if resource.from_hub is not None:
             out = resource.from_hub(out)
         out["apiVersion"] = resource.api_version
@@ -109,6 +112,37 @@ def to_hub(resource: Resource, hub: Resource, obj: Object) -> Object:
     out["apiVersion"] = hub.api_version
     out["kind"] = hub.kind
     return out
+
+
+# -- custom resources with a conversion webhook: what it converts is awaited ----------------------------------------
+async def seen(resource: Resource, obj: Object) -> Object:
+    """The object in the version of `resource`, whichever it is in; shared if it is there already."""
+    convert = getattr(resource.custom, "convert", None)
+    if convert is not None and obj.get("apiVersion") != resource.api_version:
+        obj = (await convert([obj], resource.api_version))[0]
+    return view(resource, obj)
+
+
+async def stored_form(resource: Resource, hub: Resource, obj: Object) -> Object:
+    """The (private) object in the hub's version."""
+    if getattr(hub.custom, "convert", None) is None:
+        return to_hub(resource, hub, obj)
+    if obj.get("apiVersion") == hub.api_version:
+        return obj
+    return codec.copy((await hub.custom.convert([obj], hub.api_version))[0])
+
+
+async def converted(resource: Resource, entries: list[Entry]) -> list[Entry]:
+    """The entries in the version of `resource`; all the others' in one request."""
+    convert = getattr(resource.custom, "convert", None)
+    if convert is None:
+        return entries
+    others = [e for e in entries if e.obj.get("apiVersion") != resource.api_version]
+    if not others:
+        return entries
+    made = await convert([e.obj for e in others], resource.api_version)
+    new = {id(e): Entry(e.key, e.revision, codec.dumps(o)) for e, o in zip(others, made, strict=True)}
+    return [new.get(id(e), e) for e in entries]
 
 
 def data(resource: Resource, entry: Entry) -> bytes:

@@ -63,7 +63,7 @@ class Builder:
         self.problems: list[tuple[int, str]] = []
 
     def node(self, node: ast.Node) -> Built:
-        return getattr(self, "_" + type(node).__name__.lower())(node)  # type: ignore[no-any-return]
+        return getattr(self, "_" + type(node).__name__.lower())(node)
 
     # -- leaves ---------------------------------------------------------------------------------------------------
     def _literal(self, node: ast.Literal) -> Built:
@@ -295,6 +295,24 @@ def _plain_call(dispatch: Dispatch, closures: list[Closure]) -> Closure:
 
 
 def _costly_call(dispatch: Dispatch, closures: list[Closure]) -> Closure:
+    if len(closures) == 2:
+        first, second = closures
+        known: dict[tuple[type, type], tuple[Callable[..., Any], Callable[..., int] | None]] = {}
+
+        def two(frame: Frame) -> Any:
+            a, b = first(frame), second(frame)
+            key = (type(a), type(b))
+            found = known.get(key)
+            if found is None:
+                overload = dispatch.of((a, b))
+                found = known[key] = (overload.run, overload.cost)
+            run, price = found
+            if price is not None and (cost := price(a, b)):
+                charge(frame, cost)
+            return run(a, b)
+
+        return two
+
     def call(frame: Frame) -> Any:
         args = tuple([c(frame) for c in closures])
         overload = dispatch.of(args)

@@ -49,7 +49,7 @@ class Checker:
         self.problems: list[tuple[int, str]] = []
 
     def of(self, node: ast.Node) -> Kind:
-        return getattr(self, "_" + type(node).__name__.lower())(node)  # type: ignore[no-any-return]
+        return getattr(self, "_" + type(node).__name__.lower())(node)
 
     def _literal(self, node: ast.Literal) -> Kind:
         return _OF_LITERAL.get(type(node.value), UINT)

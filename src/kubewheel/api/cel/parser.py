@@ -155,8 +155,8 @@ class _Parser:
                 index = self.expression()
                 self._expect("]")
                 node = ast.Call(token.at, "_[?_]" if token.value == "[?" else "_[_]", None, (node, index))
-            elif self._is("{") and (name := ast.qualified(node)):
-                node = self._struct(node.at, name)
+            elif self._is("{") and (struct := ast.qualified(node)):
+                node = self._struct(node.at, struct)
             else:
                 return node
 

@@ -27,13 +27,14 @@ class Program:
 
     __slots__ = ("_closure", "_cost", "_size", "kind", "source", "variables")
 
-    def __init__(self, source: str, variables: tuple[str, ...], closure: Closure, cost: int, size: int, kind: Kind) -> None:
+    def __init__(self, source: str, variables: tuple[str, ...], closure: Closure, cost: int, size: int,
+                 kind: Kind) -> None:
         self.source, self.variables, self.kind = source, variables, kind
         self._closure, self._cost, self._size = closure, cost, [None] * (size - len(variables) - 1)
 
     def run(self, values: Sequence[Any], budget: int = CALL_LIMIT) -> tuple[Any, int]:
         """`values` in the order of `variables`."""
-        limit = min(budget, CALL_LIMIT)
+        limit = CALL_LIMIT if budget > CALL_LIMIT else budget
         frame = [limit - self._cost, *values, *self._size]
         if frame[0] < 0:
             raise CostExceeded

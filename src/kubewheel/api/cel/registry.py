@@ -52,7 +52,8 @@ class Registry:
             self.table = {k: list(v) for k, v in other.table.items()}
         self.names = {k[0] for k in self.table}
 
-    def add(self, *signatures: str, cost: Callable[..., int] | None = None) -> Callable[[Implementation], Implementation]:
+    def add(self, *signatures: str, cost: Callable[..., int] | None = None
+            ) -> Callable[[Implementation], Implementation]:
         """A receiver's type stands before the name; global names may be dotted (`optional.of`): then it has a `:`
         before it (`:optional.of(dyn) optional`)."""
 

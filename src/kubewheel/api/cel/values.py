@@ -52,13 +52,13 @@ class Option:
 NONE = Option(False)
 
 
-class SetList(list):  # type: ignore[type-arg]
+class SetList(list):
     """x-kubernetes-list-type: set. Order does not count."""
 
     __slots__ = ()
 
 
-class MapList(list):  # type: ignore[type-arg]
+class MapList(list):
     """x-kubernetes-list-type: map. Elements are known by their keys; order does not count."""
 
     __slots__ = ("keys",)
@@ -71,7 +71,7 @@ class MapList(list):  # type: ignore[type-arg]
         return tuple(repr(item.get(k)) for k in self.keys) if isinstance(item, dict) else (repr(item),)
 
 
-class Message(dict):  # type: ignore[type-arg]
+class Message(dict):
     """A struct made in an expression (Object{…}, JSONPatch{…})."""
 
     __slots__ = ("name",)
@@ -105,7 +105,8 @@ _NUMBERS = frozenset({int, Uint, float})
 def type_name(value: Any) -> str:
     if isinstance(value, Message):
         return value.name
-    return NAMES.get(type(value)) or getattr(value, "type_name", "") or type(value).__name__
+    name = NAMES.get(type(value)) or getattr(value, "type_name", "")
+    return name or ("map" if isinstance(value, dict) else "list" if isinstance(value, list) else type(value).__name__)
 
 
 def equal(a: Any, b: Any) -> bool:

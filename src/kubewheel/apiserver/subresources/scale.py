@@ -44,7 +44,7 @@ async def handle(call: Call) -> Response:
     if call.request.method not in ("GET", "PUT", "PATCH"):
         raise errors.not_allowed()
     if call.request.method == "GET":
-        return call.answer(of(call.resource, results.view(call.resource, (await get.entry(call)).obj)))
+        return call.answer(of(call.resource, await results.seen(call.resource, (await get.entry(call)).obj)))
     write.check_options(call)
     make_scale = _replacement(call) if call.request.method == "PUT" else _patched(call)
     paths = call.resource.scale or ScalePaths()
@@ -77,7 +77,7 @@ async def handle(call: Call) -> Response:
         stored, _ = await write.update(main, _applying(call, make, paths), tracked=True)
     else:
         stored, _ = await write.update(main, make)
-    return call.answer(of(call.resource, results.view(call.resource, stored)))
+    return call.answer(of(call.resource, await results.seen(call.resource, stored)))
 
 
 def _applying(call: Call, make: write.Make, paths: ScalePaths) -> write.Make:

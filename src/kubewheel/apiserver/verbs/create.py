@@ -13,4 +13,4 @@ async def handle(call: Call) -> Response:
     obj = write.decode(call)
     write.check_address(call, obj)
     stored = await write.create(call, obj)
-    return call.answer(results.view(call.resource, stored), status=201)
+    return call.answer(await results.seen(call.resource, stored), status=201)

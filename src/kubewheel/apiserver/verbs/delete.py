@@ -70,7 +70,7 @@ async def handle(call: Call) -> Response:
     obj, done = await remove(call, call.name, options)
     if done and not (call.resource.group == "" and call.resource.plural in RETURNED):
         return Response(obj=success(call.resource, obj))
-    return Response(obj=results.view(call.resource, obj))
+    return Response(obj=await results.seen(call.resource, obj))
 
 
 def success(resource: Resource, obj: Object) -> Object:
@@ -96,6 +96,7 @@ async def collection(call: Call) -> Response:
         except errors.StatusError as e:
             if e.code != 404:
                 raise
+    entries = await results.converted(call.resource, entries)
     return Response(obj=results.Listing(call.resource, entries, call.server.watch_cache.revision))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from kubewheel.api import codec, errors
+from kubewheel.apiserver import results
 from kubewheel.apiserver.call import Call
 from kubewheel.apiserver.results import Stored
 from kubewheel.apiserver.verbs import keys
@@ -36,4 +37,5 @@ async def handle(call: Call) -> Response:
     version = call.request.first("resourceVersion")
     if version not in ("", "0"):  # at least that new
         await listing.reach(call, version)
-    return Response(obj=Stored(call.resource, await entry(call)))
+    found = await results.converted(call.resource, [await entry(call)])
+    return Response(obj=Stored(call.resource, found[0]))

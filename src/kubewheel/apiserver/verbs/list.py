@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from kubewheel.api import codec, errors, selectors
 from kubewheel.api.resource import Object, Resource
+from kubewheel.apiserver import results
 from kubewheel.apiserver.call import Call
 from kubewheel.apiserver.results import Listing
 from kubewheel.apiserver.verbs import keys
@@ -89,9 +90,9 @@ async def handle(call: Call) -> Response:
     token, version, match = query.first("continue"), query.first("resourceVersion"), query.first("resourceVersionMatch")
     _check_versions(token, version, match)
     if token:
-        return Response(obj=await _continued(call, want, limit, token))
+        return await _answer(await _continued(call, want, limit, token))
     if match == "Exact" or (version not in ("", "0") and limit and match == ""):
-        return Response(obj=await _page(call, want, limit, revision=number(version), start=""))
+        return await _answer(await _page(call, want, limit, revision=number(version), start=""))
     cache = await cache_at(call, version)
     entries = cache.under(want.prefix)
     if want.exact:
@@ -104,6 +105,11 @@ async def handle(call: Call) -> Response:
         listing.continue_ = _token(listing.revision, entries[limit - 1].key, want.prefix)
         if want.matches is None:
             listing.remaining = len(entries) - limit
+    return await _answer(listing)
+
+
+async def _answer(listing: Listing) -> Response:
+    listing.entries = await results.converted(listing.resource, listing.entries)
     return Response(obj=listing)
 
 

@@ -49,7 +49,7 @@ async def handle(call: Call) -> Response:
         return patched
 
     stored, _ = await write.update(call, make)
-    return call.answer(results.view(call.resource, stored))
+    return call.answer(await results.seen(call.resource, stored))
 
 
 def accepted_of(call: Call) -> list[str]:
@@ -130,7 +130,7 @@ async def _apply(call: Call) -> Response:
         return merged
 
     stored, created = await write.update(call, make, tracked=True, may_create=call.sub is None)
-    return call.answer(results.view(call.resource, stored), status=201 if created else 200)
+    return call.answer(await results.seen(call.resource, stored), status=201 if created else 200)
 
 
 def applied_body(call: Call) -> Object:

@@ -19,4 +19,4 @@ async def handle(call: Call) -> Response:
         return codec.copy(body)
 
     stored, created = await write.update(call, make, may_create=call.resource.create_on_update and call.sub is None)
-    return call.answer(results.view(call.resource, stored), status=201 if created else 200)
+    return call.answer(await results.seen(call.resource, stored), status=201 if created else 200)

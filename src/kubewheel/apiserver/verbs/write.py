@@ -214,7 +214,7 @@ async def create(call: Call, obj: Object, *, tracked: bool = False) -> Object:
         entries = meta.get("managedFields")
         stamp(call, obj)
         meta["managedFields"] = entries
-    obj = results.to_hub(resource, hub, obj)
+    obj = await results.stored_form(resource, hub, obj)
     context = _context(call)
     await server.hooks.before_create(call, obj)
     try:
@@ -311,8 +311,8 @@ async def update(call: Call, make: Make, *, tracked: bool = False, may_create: b
 async def _update_once(call: Call, current: Entry, make: Make, *, tracked: bool) -> Object:
     server, resource = call.server, call.resource
     hub = server.registry.hub_of(resource)
-    old = current.obj
-    old_view = results.view(resource, old)
+    old = await results.seen(hub, current.obj)
+    old_view = await results.seen(resource, old)
     new = make(old_view)
     _check_identity(call, old, new)
     given = dict(new["metadata"])
@@ -321,7 +321,7 @@ async def _update_once(call: Call, current: Entry, make: Make, *, tracked: bool)
     restrict(call, new, old_view)
     if not tracked:
         track(call, old_view, new, subresource=subresource)
-    new = results.to_hub(resource, hub, new)
+    new = await results.stored_form(resource, hub, new)
     context = _context(call)
     if call.sub is not None:
         if call.sub.prepare is not None:
