@@ -364,13 +364,13 @@ def chosen_controllers(options: Options) -> tuple[Controller, ...]:
 
 async def run_controllers(options: Options, chosen: tuple[Controller, ...], config: Config, client: Client,
                           caches: Caches) -> None:
+    from kubewheel import controllers
     from kubewheel.client.client import Client as ApiClient
     from kubewheel.client.events import Recorder
     from kubewheel.client.http import Http
     from kubewheel.reconcile import runner
     from kubewheel.reconcile.controller import Context
     from kubewheel.run.account_transport import AccountTransport
-    from kubewheel import controllers
 
     clock, rng, recorders = clocks.RealClock(), random.SystemRandom(), []
     flags = {name.replace("_", "-"): value for name, value in vars(options).items() if not name.startswith("_")}
