@@ -100,6 +100,7 @@ async def test_tcp_and_garbage(running):
     size = int.from_bytes(await reader.readexactly(2), "big")
     assert dnslib.DNSRecord.parse(await reader.readexactly(size)).rr
     writer.close()
+    await writer.wait_closed()
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as noise:
         noise.sendto(b"\0" * 40, ("127.0.0.1", port))
     assert (await ask(port, "kubernetes.default.svc.cluster.local")).rr

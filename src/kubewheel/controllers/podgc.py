@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import asyncio
 
-from kubewheel.api import codec, errors
+from kubewheel.api import errors
 from kubewheel.api.resource import Object
+from kubewheel.client.client import STRATEGIC_PATCH
 from kubewheel.controllers import settings
 from kubewheel.controllers.rules import READ, events, rule
 from kubewheel.reconcile import objects
@@ -90,27 +91,30 @@ async def _delete(context: Context, pod: Object, orphaned: str | None) -> None:
     meta = pod["metadata"]
     try:
         if not objects.is_finished(pod) and pod["spec"].get("nodeName"):
-            new = codec.copy(pod)
-            status = new.setdefault("status", {})
-            status["phase"] = "Failed"
-            if orphaned:
-                status["conditions"] = objects.set_condition(
-                    status.get("conditions") or [],
-                    {
-                        "type": "DisruptionTarget",
-                        "status": "True",
-                        "reason": "DeletionByPodGC",
-                        "message": orphaned,
-                    },
-                    context.clock.now(),
-                )
-            await context.client.update_status("pods", new)
+            patch = {"metadata": {"uid": meta["uid"]}, "status": _ended(pod, orphaned, context.clock.now())}
+            await context.client.patch(
+                "pods",
+                meta["name"],
+                patch,
+                namespace=meta["namespace"],
+                subresource="status",
+                type=STRATEGIC_PATCH,
+            )
         await context.client.delete(
             "pods", meta["name"], namespace=meta["namespace"], uid=meta["uid"], grace=0
         )
     except errors.StatusError as e:
         if e.code not in (404, 409):
             raise
+
+
+def _ended(pod: Object, orphaned: str | None, now: float) -> Object:
+    if not orphaned:
+        return {"phase": "Failed"}
+    condition = {"type": "DisruptionTarget", "status": "True", "reason": "DeletionByPodGC", "message": orphaned}
+    was = (pod.get("status") or {}).get("conditions") or []
+    made = [c for c in objects.set_condition(was, condition, now) if c["type"] == condition["type"]]
+    return {"phase": "Failed", "conditions": made}
 
 
 CONTROLLER = Controller(
