@@ -7,6 +7,7 @@ Answers are cached by packet bytes (all but the id) until a Service or EndpointS
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import random
 import socket
@@ -114,11 +115,11 @@ class Dns:
             reply = await self._cluster(query, found)
         else:
             return await self._forward(packet, query, name, udp=udp)
-        raw = reply.pack()
+        raw = bytes(reply.pack())
         if udp and len(raw) > _udp_limit(query):
             reply.header.tc = 1
             reply.rr, reply.ar = [], []
-            raw = reply.pack()
+            raw = bytes(reply.pack())
         if len(self._cluster_cache) >= CACHE_SIZE:
             self._cluster_cache.clear()
         if udp:
@@ -152,7 +153,7 @@ class Dns:
                 reply.add_answer(_rr(record, query))
             return
         inner = dnslib.DNSRecord.question(target, str(dnslib.QTYPE.get(query.q.qtype)))
-        raw = await self._forward(inner.pack(), inner, name, udp=True)
+        raw = await self._forward(bytes(inner.pack()), inner, name, udp=True)
         if raw is not None:
             for rr in dnslib.DNSRecord.parse(raw).rr:
                 reply.add_answer(rr)
@@ -210,6 +211,8 @@ class Dns:
             return  # the client is done
         finally:
             writer.close()
+            with contextlib.suppress(ConnectionError):
+                await writer.wait_closed()
 
     def serve_udp(self, packet: bytes, address: tuple[str, int], transport: asyncio.DatagramTransport) -> None:
         REQUESTS.inc("udp")
@@ -306,6 +309,7 @@ async def _ask_udp(packet: bytes, host: str, port: int) -> bytes:
 
     transport, _ = await loop.create_datagram_endpoint(Once, remote_addr=(host, port), family=socket.AF_INET)
     try:
+        transport.sendto(packet)
         return await future
     finally:
         transport.close()
@@ -319,6 +323,8 @@ async def _ask_tcp(packet: bytes, host: str, port: int) -> bytes:
         return await reader.readexactly(size)
     finally:
         writer.close()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()
 
 
 async def _http(port: int, handler) -> web.AppRunner:
