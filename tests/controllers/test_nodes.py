@@ -264,5 +264,7 @@ def test_eviction_goes_by_the_budget():
         await c.wait_gone("pods", first)
         await c.wait_for("poddisruptionbudgets.policy", "web", lambda b: status(b).get("disruptionsAllowed") == 1, timeout=60)
         await evict(c, second)
+        await c.wait_gone("pods", second)
+        await c.wait_for(D, "web", rolled(3), timeout=60)
 
     in_cluster(work)
