@@ -25,9 +25,11 @@ RATES = node_zones.Rates()
 
 
 def node(ready, zone="a", taints=(), **spec):
-    return {"metadata": {"name": "n", "labels": {node_zones.ZONE: zone}},
-            "spec": {**({"taints": list(taints)} if taints else {}), **spec},
-            "status": {"conditions": [{"type": "Ready", "status": ready}]}}
+    return {
+        "metadata": {"name": "n", "labels": {node_zones.ZONE: zone}},
+        "spec": {**({"taints": list(taints)} if taints else {}), **spec},
+        "status": {"conditions": [{"type": "Ready", "status": ready}]},
+    }
 
 
 @pytest.mark.parametrize(
@@ -80,8 +82,12 @@ A, B = {"key": "a", "effect": "NoExecute"}, {"key": "b", "effect": "NoExecute"}
 
 
 def tolerate(key, seconds=None):
-    return {"key": key, "operator": "Exists", "effect": "NoExecute",
-            **({} if seconds is None else {"tolerationSeconds": seconds})}
+    return {
+        "key": key,
+        "operator": "Exists",
+        "effect": "NoExecute",
+        **({} if seconds is None else {"tolerationSeconds": seconds}),
+    }
 
 
 @pytest.mark.parametrize(
@@ -110,10 +116,18 @@ def test_silent_node_loses_its_pods_to_the_others():
         assert lost
         dead.stop()
         begun = loop.time()
-        n = await c.wait_for("nodes", dead.name, namespace=None, condition=lambda n: condition(n, "Ready")["status"] == "Unknown", timeout=120)
+        n = await c.wait_for(
+            "nodes",
+            dead.name,
+            namespace=None,
+            condition=lambda n: condition(n, "Ready")["status"] == "Unknown",
+            timeout=120,
+        )
         assert 40 <= loop.time() - begun <= 66
         assert condition(n, "Ready")["reason"] == "NodeStatusUnknown"
-        n = await c.wait_for("nodes", dead.name, namespace=None, condition=lambda n: len(n["spec"].get("taints") or ()) == 2)
+        n = await c.wait_for(
+            "nodes", dead.name, namespace=None, condition=lambda n: len(n["spec"].get("taints") or ()) == 2
+        )
         assert {t["effect"] for t in n["spec"]["taints"]} == {"NoSchedule", "NoExecute"}
         for pod in lost:
             await c.wait_for("pods", pod, lambda p: not is_ready(p))
@@ -130,8 +144,13 @@ def test_silent_node_loses_its_pods_to_the_others():
             assert condition(found, "DisruptionTarget")["reason"] == "DeletionByTaintManager"
         assert await events(c, "NodeNotReady", "default")
         await dead.start()
-        n = await c.wait_for("nodes", dead.name, namespace=None, condition=lambda n: condition(n, "Ready")["status"] == "True" and not n["spec"].get("taints"),
-                             timeout=60)
+        n = await c.wait_for(
+            "nodes",
+            dead.name,
+            namespace=None,
+            condition=lambda n: condition(n, "Ready")["status"] == "True" and not n["spec"].get("taints"),
+            timeout=60,
+        )
         for pod in lost:
             await c.wait_gone("pods", pod)
 
@@ -141,8 +160,12 @@ def test_silent_node_loses_its_pods_to_the_others():
 def test_node_that_says_not_ready_is_tainted_and_healed():
     async def work(c):
         await c.nodes[0].not_ready()
-        await c.wait_for("nodes", "node-0", namespace=None, condition=lambda n: {t["key"] for t in n["spec"].get("taints") or ()} == {
-            "node.kubernetes.io/not-ready"})
+        await c.wait_for(
+            "nodes",
+            "node-0",
+            namespace=None,
+            condition=lambda n: {t["key"] for t in n["spec"].get("taints") or ()} == {"node.kubernetes.io/not-ready"},
+        )
         await c.nodes[0].ready()
         await c.wait_for("nodes", "node-0", namespace=None, condition=lambda n: not n["spec"].get("taints"))
 
@@ -183,20 +206,29 @@ def test_nodes_of_a_zone_are_given_up_one_by_one():
 
 
 def bare(pod_name, *tolerations):
-    return {"metadata": {"name": pod_name, "namespace": "default", "labels": {"app": "bare"}},
-            "spec": {"nodeName": "node-0", "tolerations": list(tolerations), "containers": [{"name": "c", "image": "i"}]}}
+    return {
+        "metadata": {"name": pod_name, "namespace": "default", "labels": {"app": "bare"}},
+        "spec": {"nodeName": "node-0", "tolerations": list(tolerations), "containers": [{"name": "c", "image": "i"}]},
+    }
 
 
 def test_no_execute_taint_and_its_removal():
     async def work(c):
         loop = asyncio.get_running_loop()
         key = "kubernetes.io/e2e-evict-taint-key"
-        for pod in (bare("none"), bare("ever", tolerate(key)), bare("short", tolerate(key, 5)), bare("long", tolerate(key, 60))):
+        for pod in (
+            bare("none"),
+            bare("ever", tolerate(key)),
+            bare("short", tolerate(key, 5)),
+            bare("long", tolerate(key, 60)),
+        ):
             await c.client.create("pods", pod)
         for pod in ("none", "ever", "short", "long"):
             await c.wait_for("pods", pod, is_ready)
         begun = loop.time()
-        await c.client.patch("nodes", "node-0", {"spec": {"taints": [{"key": key, "value": "v", "effect": "NoExecute"}]}})
+        await c.client.patch(
+            "nodes", "node-0", {"spec": {"taints": [{"key": key, "value": "v", "effect": "NoExecute"}]}}
+        )
         await c.wait_gone("pods", "none")
         assert loop.time() - begun < 2
         await c.wait_gone("pods", "short")
@@ -222,8 +254,12 @@ def test_pods_of_a_deleted_node_are_collected():
 
 
 def budget(**spec):
-    return {"apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": {"name": "web", "namespace": "default"},
-            "spec": {"selector": {"matchLabels": {"app": "web"}}, **spec}}
+    return {
+        "apiVersion": "policy/v1",
+        "kind": "PodDisruptionBudget",
+        "metadata": {"name": "web", "namespace": "default"},
+        "spec": {"selector": {"matchLabels": {"app": "web"}}, **spec},
+    }
 
 
 async def evict(c, pod):
@@ -233,17 +269,29 @@ async def evict(c, pod):
 
 @pytest.mark.parametrize(
     ("spec", "allowed", "desired"),
-    [({"minAvailable": 2}, 1, 2), ({"maxUnavailable": 1}, 1, 2), ({"minAvailable": "70%"}, 0, 3),
-     ({"maxUnavailable": "50%"}, 2, 1), ({"minAvailable": 5}, 0, 5)],
+    [
+        ({"minAvailable": 2}, 1, 2),
+        ({"maxUnavailable": 1}, 1, 2),
+        ({"minAvailable": "70%"}, 0, 3),
+        ({"maxUnavailable": "50%"}, 2, 1),
+        ({"minAvailable": 5}, 0, 5),
+    ],
 )
 def test_budgets(spec, allowed, desired):
     async def work(c):
         await c.client.create(D, workload("Deployment", "web", replicas=3))
         await c.wait_for(D, "web", rolled(3))
         await c.client.create("poddisruptionbudgets.policy", budget(**spec))
-        found = await c.wait_for("poddisruptionbudgets.policy", "web", lambda b: status(b).get("observedGeneration") == 1)
+        found = await c.wait_for(
+            "poddisruptionbudgets.policy", "web", lambda b: status(b).get("observedGeneration") == 1
+        )
         s = status(found)
-        assert (s["disruptionsAllowed"], s["desiredHealthy"], s["expectedPods"], s["currentHealthy"]) == (allowed, desired, 3, 3)
+        assert (s["disruptionsAllowed"], s["desiredHealthy"], s["expectedPods"], s["currentHealthy"]) == (
+            allowed,
+            desired,
+            3,
+            3,
+        )
 
     in_cluster(work)
 
@@ -262,7 +310,9 @@ def test_eviction_goes_by_the_budget():
             await evict(c, second)
         assert refused.value.code == 429
         await c.wait_gone("pods", first)
-        await c.wait_for("poddisruptionbudgets.policy", "web", lambda b: status(b).get("disruptionsAllowed") == 1, timeout=60)
+        await c.wait_for(
+            "poddisruptionbudgets.policy", "web", lambda b: status(b).get("disruptionsAllowed") == 1, timeout=60
+        )
         await evict(c, second)
         await c.wait_gone("pods", second)
         await c.wait_for(D, "web", rolled(3), timeout=60)
