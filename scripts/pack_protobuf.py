@@ -52,7 +52,8 @@ def main() -> None:
                 entry = entries.get(field.type_name.rpartition(".")[2])
                 if entry is not None:
                     value = entry.field[1]
-                    target = "map:" + (definition(value.type_name.lstrip(".")) if value.type == value.TYPE_MESSAGE else str(value.type))
+                    is_message = value.type == value.TYPE_MESSAGE
+                    target = "map:" + (definition(value.type_name.lstrip(".")) if is_message else str(value.type))
                 rows.append([field.number, field.name, kind, int(field.label == field.LABEL_REPEATED), target])
             table[definition(f"{file.package}.{message.name}")] = rows
     OUT.parent.mkdir(parents=True, exist_ok=True)

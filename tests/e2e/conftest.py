@@ -12,9 +12,9 @@ import uuid
 from pathlib import Path
 
 import pytest
+from tests.e2e.support import Kubectl, kw
 
 from kubewheel.run import images
-from tests.e2e.support import Kubectl, kw
 
 
 def pytest_collection_modifyitems(items):

@@ -8,7 +8,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from kubewheel.run import images
+from kubewheel.run import images, system_image
 
 ROOT = Path(__file__).resolve().parents[2]
 IMAGE = images.BUSYBOX_NAMES[0]
@@ -96,3 +96,15 @@ def web(name, replicas=1, **template):
             "spec": {"replicas": replicas, "selector": {"matchLabels": {"app": name}},
                      "template": {"metadata": {"labels": {"app": name}},
                                   "spec": {"containers": [container], "terminationGracePeriodSeconds": 1} | template}}}
+
+
+def client_pod(name="client"):
+    """A pod with a resolver that follows resolv.conf (busybox's static one cannot look names up): Python."""
+    wait = "import signal, threading; signal.signal(15, lambda *_: exit()); threading.Event().wait()"
+    return pod(name, "/usr/local/bin/python3", "-c", wait, image=system_image.NAME, container={"imagePullPolicy": "IfNotPresent"})
+
+
+def fetch(kubectl, url, *, times=1, pod="client"):
+    """Bodies of GETs made inside the client pod, one line each."""
+    code = f"import urllib.request as u\nfor _ in range({times}): print(u.urlopen({url!r}, timeout=5).read().decode().strip())"
+    return kubectl("exec", pod, "--", "/usr/local/bin/python3", "-c", code).split()

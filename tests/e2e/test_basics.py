@@ -2,7 +2,7 @@
 
 import re
 
-from tests.e2e.support import IMAGE, SLEEP, pod, web
+from tests.e2e.support import IMAGE, SLEEP, client_pod, pod, web
 
 
 def test_node_is_ready(kubectl):
@@ -87,6 +87,31 @@ def test_service_account_reaches_the_api(kubectl):
     assert kubectl("auth", "can-i", "list", "pods", who).strip() == "yes"
     assert kubectl.run("auth", "can-i", "list", "secrets", who).stdout.strip() == "no"
     assert "cannot list resource \"secrets\" in API group \"\"" in kubectl.fails("get", "secrets", who)
+
+
+CALL_API = """
+import json, ssl, urllib.error, urllib.request
+home = "/var/run/secrets/kubernetes.io/serviceaccount/"
+context = ssl.create_default_context(cafile=home + "ca.crt")
+token, namespace = open(home + "token").read(), open(home + "namespace").read()
+for resource in ("pods", "secrets"):
+    request = urllib.request.Request(
+        f"https://kubernetes.default.svc/api/v1/namespaces/{namespace}/{resource}", headers={"Authorization": "Bearer " + token})
+    try:
+        with urllib.request.urlopen(request, context=context, timeout=10) as answer:
+            print(resource, answer.status, json.load(answer)["kind"])
+    except urllib.error.HTTPError as e:
+        print(resource, e.code, json.load(e)["reason"])
+"""
+
+
+def test_a_pod_calls_the_api_with_its_token(kubectl):
+    kubectl("create", "role", "reader", "--verb=get,list", "--resource=pods")
+    kubectl("create", "rolebinding", "reader", "--role=reader", f"--serviceaccount={kubectl.namespace}:default")
+    kubectl.apply(client_pod())
+    kubectl.ready("client")
+    out = kubectl("exec", "client", "--", "/usr/local/bin/python3", "-c", CALL_API)
+    assert out.splitlines() == ["pods 200 PodList", "secrets 403 Forbidden"]
 
 
 def test_init_containers_jobs_and_restart_policy(kubectl):

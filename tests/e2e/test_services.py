@@ -3,7 +3,7 @@
 import subprocess
 import urllib.request
 
-from tests.e2e.support import SLEEP, pod, web
+from tests.e2e.support import SLEEP, client_pod, fetch, pod, web
 
 
 def get(url, timeout=5):
@@ -12,7 +12,7 @@ def get(url, timeout=5):
 
 
 def test_cluster_ip_and_node_port(kubectl):
-    kubectl.apply(web("web", 2), pod("client", *SLEEP))
+    kubectl.apply(web("web", 2), client_pod())
     kubectl("rollout", "status", "deployment/web", "--timeout=60s")
     kubectl("expose", "deployment/web", "--port=80", "--target-port=8080", "--type=NodePort")
     service = kubectl.json("get", "service", "web")["spec"]
@@ -20,10 +20,10 @@ def test_cluster_ip_and_node_port(kubectl):
     kubectl.until(lambda: reachable(f"http://{service['clusterIP']}/"), what="the cluster IP answers from the host")
     seen = {get(f"http://{service['clusterIP']}/") for _ in range(40)}
     assert len(seen) == 2, seen
-    assert get(f"http://{node}:{service['ports'][0]['nodePort']}/") in seen
+    for host in (node, "127.0.0.1"):
+        assert get(f"http://{host}:{service['ports'][0]['nodePort']}/") in seen
     kubectl.ready("client")
-    inside = kubectl("exec", "client", "--", "sh", "-c", "for i in $(seq 20); do wget -qO- -T 5 http://web/; done").split()
-    assert set(inside) == seen
+    assert set(fetch(kubectl, "http://web/", times=40)) == seen
 
 
 def reachable(url):
@@ -58,21 +58,22 @@ def test_service_without_endpoints_refuses(kubectl):
 
 
 def test_dns(kubectl):
-    kubectl.apply(web("web", 2), pod("client", *SLEEP))
+    kubectl.apply(web("web", 2), client_pod(), pod("tools", *SLEEP))
     kubectl("expose", "deployment/web", "--port=80", "--target-port=8080")
     kubectl("create", "service", "clusterip", "heads", "--clusterip=None", "--tcp=80:8080")
     kubectl("set", "selector", "service/heads", "app=web")
     kubectl("rollout", "status", "deployment/web", "--timeout=60s")
     kubectl.ready("client")
     address = kubectl.json("get", "service", "web")["spec"]["clusterIP"]
+    kubectl.ready("tools")
+    out = kubectl("exec", "tools", "--", "nslookup", "-type=a", f"web.{kubectl.namespace}.svc.cluster.local")
+    assert address in out, out
     for name in ("web", f"web.{kubectl.namespace}", f"web.{kubectl.namespace}.svc.cluster.local"):
-        out = kubectl("exec", "client", "--", "nslookup", "-type=a", name if "svc" in name else f"web.{kubectl.namespace}.svc.cluster.local")
-        assert address in out, out
-        assert kubectl("exec", "client", "--", "wget", "-qO-", "-T", "5", f"http://{name}/").startswith("web-")
+        assert fetch(kubectl, f"http://{name}/")[0].startswith("web-")
     ips = {p["status"]["podIP"] for p in kubectl.json("get", "pods", "-l", "app=web")["items"]}
-    out = kubectl("exec", "client", "--", "nslookup", "-type=a", f"heads.{kubectl.namespace}.svc.cluster.local")
+    out = kubectl("exec", "tools", "--", "nslookup", "-type=a", f"heads.{kubectl.namespace}.svc.cluster.local")
     assert all(ip in out for ip in ips), out
-    assert "ndots:5" in kubectl("exec", "client", "--", "cat", "/etc/resolv.conf")
+    assert "ndots:5" in kubectl("exec", "tools", "--", "cat", "/etc/resolv.conf")
 
 
 def test_dns_runs_as_a_deployment(kubectl):

@@ -37,7 +37,7 @@ def test_exec(kubectl):
 def test_exec_with_a_terminal(kubectl):
     kubectl.apply(pod("x", *SLEEP))
     kubectl.ready("x")
-    argv = subprocess.list2cmdline(kubectl.argv("exec", "-it", "x", "--", "sh", "-c", "tty; stty size"))
+    argv = subprocess.list2cmdline(kubectl.argv("exec", "-it", "x", "--", "sh", "-c", "tty; sleep 1; stty size"))
     done = subprocess.run(["script", "-qec", f"stty cols 93 rows 31; {argv}", "/dev/null"], capture_output=True, text=True, timeout=60)
     assert "/dev/pts/" in done.stdout and "31 93" in done.stdout, done.stdout
 

@@ -78,7 +78,9 @@ def not_found(plural: str, name: str, *, group: str = "") -> StatusError:
 
 def page_not_found() -> StatusError:
     """What an unknown API path answers; kubectl shows the same words for an unknown resource."""
-    return status_error(404, "NotFound", "the server could not find the requested resource")
+    error = status_error(404, "NotFound", "the server could not find the requested resource")
+    error.status["details"] = {}
+    return error
 
 
 def already_exists(plural: str, name: str, *, group: str = "") -> StatusError:
@@ -110,6 +112,13 @@ def unauthorized(message: str = "Unauthorized") -> StatusError:
 def method_not_supported(plural: str, verb: str, *, group: str = "") -> StatusError:
     return status_error(405, "MethodNotAllowed", f"{verb} is not supported on resources of kind \"{qualified(plural, group)}\"",
                         group=group, kind=plural)
+
+
+def not_allowed() -> StatusError:
+    """A method that no route of a known path has."""
+    error = status_error(405, "MethodNotAllowed", "the server does not allow this method on the requested resource")
+    error.status["details"] = {}
+    return error
 
 
 def gone(message: str) -> StatusError:

@@ -5,6 +5,9 @@ In: a Request. Out: dicts; StatusError 400/413/415. Called by: call.py, verbs.
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 import yaml
 
 from kubewheel.api import catalog, codec, errors
@@ -52,12 +55,87 @@ def _json(raw: bytes) -> Object:
     try:
         value = codec.loads(raw)
     except ValueError as e:
-        raise errors.bad_request(f"the object provided is unrecognized (must be of type JSON or YAML): {e}") from e
+        raise _unrecognized(f"couldn't get version/kind; json parse error: {json_error(raw)}", raw) from e
     if not isinstance(value, dict):
-        raise errors.bad_request("the object provided is unrecognized (must be of type Object): "
-                                 f"couldn't get version/kind; json parse error: json: cannot unmarshal {_go(value)} "
-                                 "into Go value of type struct")
+        raise _unrecognized(f"couldn't get version/kind; json parse error: json: cannot unmarshal {_go(value)} into Go "
+                            "value of type struct { APIVersion string \"json:\\\"apiVersion,omitempty\\\"\"; "
+                            "Kind string \"json:\\\"kind,omitempty\\\"\" }", raw)
+    check_depth(value)
     return value
+
+
+def _unrecognized(why: str, raw: bytes) -> errors.StatusError:
+    if not raw:
+        shown = "<empty>"
+    elif raw[:1] == b"{":
+        shown = raw[:30].decode(errors="replace") + (" ..." if len(raw) > 30 else "")
+    else:
+        shown = raw[:30].hex(" ") + (" ..." if len(raw) > 30 else "")
+    return errors.bad_request(f"the object provided is unrecognized (must be of type JSON): {why} ({shown})")
+
+
+_GO_ERRORS = {
+    "Expecting value": "looking for beginning of value",
+    "Expecting property name enclosed in double quotes": "looking for beginning of object key string",
+    "Expecting ':' delimiter": "after object key",
+    "Extra data": "after top-level value",
+    "Invalid control character at": "in string literal",
+    "Invalid \\escape": "in string escape code",
+    "Illegal trailing comma before end of object": "looking for beginning of object key string",
+    "Illegal trailing comma before end of array": "looking for beginning of value",
+}
+
+
+def json_error(raw: bytes) -> str:
+    """What Go's decoder says of bytes that are no JSON."""
+    text = raw.decode(errors="replace")
+    try:
+        json.loads(text)
+    except RecursionError:
+        return "exceeded max depth"
+    except json.JSONDecodeError as e:
+        rest = text[e.pos:].lstrip() if not e.msg.startswith("Invalid") else text[e.pos + ("escape" in e.msg):]
+        if not rest or e.msg.startswith("Unterminated string"):
+            return "unexpected end of JSON input"
+        where = _GO_ERRORS.get(e.msg, "")
+        if e.msg == "Expecting ',' delimiter":
+            where = "after object key:value pair" if _in_object(text[:e.pos]) else "after array element"
+        return f"invalid character {_quoted(rest[0])} {where or 'looking for beginning of value'}"
+    return "invalid UTF-8 or number out of range"
+
+
+def _quoted(character: str) -> str:
+    """A character as Go quotes it."""
+    return {"'": "'\\''", '"': "'\"'"}.get(character) or f"'{json.dumps(character, ensure_ascii=False)[1:-1]}'"
+
+
+def _in_object(text: str) -> bool:
+    """Whether the innermost open bracket of a piece of JSON is a brace."""
+    stack, in_string, skip = [], False, False
+    for c in text:
+        if skip:
+            skip = False
+        elif in_string:
+            skip, in_string = c == "\\", c != '"'
+        elif c == '"':
+            in_string = True
+        elif c in "{[":
+            stack.append(c)
+        elif c in "}]" and stack:
+            stack.pop()
+    return bool(stack) and stack[-1] == "{"
+
+
+MAX_DEPTH = 200  # of nested containers; no kind needs more, and recursion ends before the interpreter's does
+
+
+def check_depth(value: Any) -> None:
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        level = [m for v in level for m in (v.values() if isinstance(v, dict) else v) if isinstance(m, (dict, list))]
+        if not level:
+            return
+    raise errors.bad_request("the object provided is unrecognized: exceeded max depth")
 
 
 # Kinds of the API machinery that come in bodies but are no resources.
@@ -96,13 +174,91 @@ _Loader.yaml_implicit_resolvers = {
 
 
 def yaml_object(raw: bytes) -> Object:
+    _check_nesting(raw)
+    loader = _Loader(raw)
     try:
-        value = yaml.load(raw, Loader=_Loader)  # noqa: S506 - a trimmed safe loader
-    except yaml.YAMLError as e:
-        raise errors.bad_request(f"error decoding YAML: {e}") from e
+        node = loader.get_single_node()
+        if node is not None:
+            _check_size(node)
+        value = loader.construct_document(node) if node is not None else None
+    except (yaml.YAMLError, ValueError, RecursionError) as e:
+        raise errors.bad_request(f"error decoding YAML: error converting YAML to JSON: yaml: {e}") from e
+    finally:
+        loader.dispose()
     if not isinstance(value, dict):
-        raise errors.bad_request("the object provided is unrecognized (must be of type Object)")
-    return codec.loads(codec.dumps(value))
+        raise errors.bad_request("the object provided is unrecognized (must be of type Object): couldn't get "
+                                 f"version/kind; json parse error: json: cannot unmarshal {_go(value)} into Go value")
+    try:
+        made = codec.loads(codec.dumps(value))
+    except (TypeError, ValueError, RecursionError) as e:  # !!binary, !!set and keys that are no text
+        raise errors.bad_request(f"error decoding YAML: error converting YAML to JSON: {e}") from e
+    check_depth(made)
+    return made
+
+
+def _check_nesting(raw: bytes) -> None:
+    """Before nodes are composed: that is recursive C, which a deep document would take down with the process."""
+    depth = 0
+    try:
+        for event in yaml.parse(raw, Loader=_Loader):
+            if isinstance(event, yaml.CollectionStartEvent):
+                depth += 1
+                if depth > MAX_DEPTH:
+                    raise errors.bad_request("error decoding YAML: yaml: exceeded max depth")
+            elif isinstance(event, yaml.CollectionEndEvent):
+                depth -= 1
+    except (yaml.YAMLError, ValueError) as e:
+        raise errors.bad_request(f"error decoding YAML: error converting YAML to JSON: yaml: {e}") from e
+
+
+MAX_YAML_NODES = 1_000_000
+
+
+def _check_size(root: yaml.Node) -> None:
+    """Aliases may name one node many times: what they expand to is bounded."""
+    sizes: dict[int, int] = {}
+
+    def size(node: yaml.Node, depth: int) -> int:
+        if isinstance(node, yaml.ScalarNode):
+            return 1
+        if id(node) in sizes:
+            return sizes[id(node)]
+        if depth > MAX_DEPTH:
+            raise errors.bad_request("error decoding YAML: yaml: exceeded max depth")
+        sizes[id(node)] = MAX_YAML_NODES  # a node inside itself has no end
+        below = node.value if isinstance(node, yaml.SequenceNode) else [m for pair in node.value for m in pair]
+        sizes[id(node)] = total = 1 + sum(size(member, depth + 1) for member in below)
+        if total > MAX_YAML_NODES:
+            raise errors.bad_request("error decoding YAML: yaml: document contains excessive aliasing")
+        return total
+
+    size(root, 0)
+
+
+def yaml_duplicates(raw: bytes) -> list[str]:
+    """`line 4: key "a" already set in map` for each key set again, in document order."""
+    root = yaml.compose(raw, Loader=_Loader)
+    found: list[tuple[int, str]] = []
+    seen: set[int] = set()
+
+    def walk(node: Any) -> None:
+        if id(node) in seen or isinstance(node, yaml.ScalarNode) or node is None:
+            return
+        seen.add(id(node))
+        if isinstance(node, yaml.SequenceNode):
+            for item in node.value:
+                walk(item)
+            return
+        keys: set[str] = set()
+        for key, value in node.value:
+            if isinstance(key, yaml.ScalarNode):
+                if key.value in keys:
+                    found.append((value.start_mark.line + 1, key.value))
+                keys.add(key.value)
+            walk(value)
+
+    walk(root)
+    return [f'line {line}: key "{key}" already set in map' for line, key in sorted(found)]
 
 
 def _go(value: object) -> str:

@@ -15,6 +15,7 @@ from kubewheel.api import errors
 from kubewheel.api.resource import Object
 from kubewheel.apiserver.admission import priority
 from kubewheel.apiserver.authz import reconcile_policy
+from kubewheel.lib import clock as clocks
 from kubewheel.lib.supervise import Tasks
 
 if TYPE_CHECKING:
@@ -31,7 +32,9 @@ class Bootstrap:
             ("start-system-namespaces-controller", self._namespaces),
             ("rbac/bootstrap-roles", self._roles),
             ("scheduling/bootstrap-system-priority-classes", self._priorities),
+            ("start-service-ip-repair-controllers", self._service_cidr),
             ("bootstrap-controller", self._kubernetes_service),
+            ("start-legacy-token-tracking-controller", self._token_tracking),
         )
         self.progress = {name: False for name, _ in self._hooks}
 
@@ -68,6 +71,20 @@ class Bootstrap:
 
     async def _priorities(self) -> None:
         await priority.ensure_system_classes(self._server.client)
+
+    async def _service_cidr(self) -> None:
+        """The range the server allocates from, as the object `kubernetes` (KEP-1880)."""
+        cidr = self._server.options.service_cluster_ip_range
+        if await self._server.client.find("servicecidrs.networking.k8s.io", "kubernetes") is None:
+            await self._create("servicecidrs.networking.k8s.io", {
+                "metadata": {"name": "kubernetes"}, "spec": {"cidrs": [cidr]}})
+
+    async def _token_tracking(self) -> None:
+        """Since when secret-based tokens are tracked: the legacy token cleaner goes by it (KEP-2799)."""
+        name, namespace = "kube-apiserver-legacy-service-account-token-tracking", "kube-system"
+        if await self._server.client.find("configmaps", name, namespace=namespace) is None:
+            since = clocks.rfc3339(self._server.clock.now())[:10]
+            await self._create("configmaps", {"metadata": {"name": name, "namespace": namespace}, "data": {"since": since}})
 
     async def _kubernetes_service(self) -> None:
         options = self._server.options
@@ -112,7 +129,6 @@ class Bootstrap:
 
     async def _expire_events(self) -> None:
         """Events live --event-ttl (one hour upstream, by etcd leases; here by age of the last write)."""
-        from kubewheel.lib import clock as clocks
         from kubewheel.storage import store as stores
 
         server = self._server

@@ -45,6 +45,22 @@ class Call:
 
         return bodies.decode(self.request)
 
+    def typed_body(self) -> Object:
+        """The body of a kind that is answered and not stored (reviews, bindings, evictions …), checked by its schema."""
+        from kubewheel.apiserver import bodies
+        from kubewheel.apiserver.verbs import write
+
+        body = self.body()
+        sub, resource = self.sub, self.resource
+        kind, group, version = (sub.kind, sub.group, sub.version or "v1") if sub else (
+            resource.kind, resource.group, resource.version)
+        api_version = f"{group}/{version}" if group else version
+        write.check_options(self)
+        write.check_kind(body, kind, api_version)
+        definition = bodies._definition(api_version, kind)
+        write.report(self, kind, version, lambda: write.schema.check(write.schema.definition(definition), body))
+        return body
+
     def answer(self, obj: Object, *, status: int = 200) -> Response:
         """The object in the representation the client asked for is made later, by render.py."""
         return Response(status=status, obj=obj)

@@ -8,13 +8,16 @@ Called by: http.py and, through client/inprocess.py, every component of ours.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from typing import TYPE_CHECKING
 
 from kubewheel.api import codec, errors
-from kubewheel.apiserver import impersonation, render, request_info
+from kubewheel.api.resource import Gvr
+from kubewheel.apiserver import impersonation, render, request_info, request_metrics
 from kubewheel.apiserver.attributes import RequestInfo
 from kubewheel.apiserver.authz import messages
+from kubewheel.apiserver.results import Stream
 from kubewheel.client.transport import Identity, Request, Response
 
 if TYPE_CHECKING:
@@ -28,12 +31,39 @@ class Chain:
         self.server = server
 
     async def __call__(self, request: Request) -> Response:
+        loop = asyncio.get_running_loop()
+        began, info = loop.time(), request_info.parse(request)
+        kind = "readOnly" if request.method in request_metrics.READ_ONLY else "mutating"
+        long = info.verb == "watch" or info.subresource in request_metrics.STREAMS
+        if not long:
+            request_metrics.INFLIGHT.inc(kind)
         try:
-            info = request_info.parse(request)
+            response = await self._answer(request, info)
+        finally:
+            if not long:
+                request_metrics.INFLIGHT.inc(kind, by=-1)
+        labels = self._where(request, info, response)
+        request_metrics.TOTAL.inc(*labels, str(response.status))
+        if not long:
+            request_metrics.SECONDS.observe(loop.time() - began, *labels)
+        return response
+
+    def _where(self, request: Request, info: RequestInfo, response: Response) -> tuple[str, ...]:
+        """Labels; paths that nobody serves must not become values without end."""
+        if response.status == 404 and info.is_resource:
+            resource = self.server.registry.lookup(Gvr(info.group, info.version, info.plural))
+            if resource is None or (info.subresource and resource.subresource(info.subresource) is None):
+                info = RequestInfo(False, "", info.verb)
+        return request_metrics.where(request, info)
+
+    async def _answer(self, request: Request, info: RequestInfo) -> Response:
+        try:
             user = await self._authenticate(request)
             user = await self._impersonate(request, user)
             await self._authorize(user, info, request)
             response = await self.server.dispatch(request, info, user)
+            if isinstance(response.obj, Stream):
+                response.obj.opened = request_metrics.Opened(request_metrics.where(request, info))
             return render.finish(self.server, request, response)
         except errors.StatusError as e:
             return failure(request, e)
@@ -50,8 +80,9 @@ class Chain:
         return user
 
     async def _impersonate(self, request: Request, user: Identity) -> Identity:
-        if any(name.startswith("impersonate-") for name in request.headers):
-            return await impersonation.impersonate(request, user, self.server.authorizer)
+        for name in request.headers:
+            if name.startswith("impersonate-"):
+                return await impersonation.impersonate(request, user, self.server.authorizer)
         return user
 
     async def _authorize(self, user: Identity, info: RequestInfo, request: Request) -> None:

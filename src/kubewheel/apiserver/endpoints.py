@@ -5,9 +5,11 @@ In: a Request. Out: a Response. Called by: server.dispatch.
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 from kubewheel.api import codec, errors
+from kubewheel.apiserver import render
 from kubewheel.apiserver.attributes import RequestInfo
 from kubewheel.apiserver.authn import service_account
 from kubewheel.apiserver.health import Health
@@ -39,13 +41,14 @@ class Endpoints:
         if first in ("api", "apis"):
             return self._discover(request, path)
         if first == "openapi":
-            return self._schema(request, path)
+            return await self._schema(request, path)
         if first in ("healthz", "livez", "readyz"):
             return await self.health.handle(request, path)
         if path == "/version":
             return _json(discovery.version())
         if path == "/metrics":
-            return text(200, self._server.endpoints.health.metrics())
+            return Response(body=self.health.metrics().encode(), headers={
+                "content-type": "text/plain; version=0.0.4; charset=utf-8; escaping=underscores"})
         if path in ("/.well-known/openid-configuration", "/openid/v1/jwks"):
             return self._oidc(path)
         if path == "/":
@@ -54,15 +57,15 @@ class Endpoints:
 
     async def unknown(self, request: Request, info: RequestInfo, user: Identity) -> Response:
         """A resource path that nobody serves."""
-        if not self._server.registry.has_version(info.group, info.version):
+        # Groups of custom resources have no routes of their own, so their misses are the last handler's.
+        if not any(r.custom is None for r in self._server.registry.of_version(info.group, info.version)):
             return text(404, "404 page not found")
         raise errors.page_not_found()
 
     def _discover(self, request: Request, path: str) -> Response:
         from kubewheel.apiserver.extension import discovery
 
-        accept = request.headers.get("accept", "")
-        aggregated = path in ("/api", "/apis") and "as=APIGroupDiscoveryList" in accept and "v=v2" in accept
+        aggregated = path in ("/api", "/apis") and _wants_aggregated(request.headers.get("accept", ""))
         key = f"{path}?{aggregated}"
         known = self._discovery.get(key)
         if known is None:
@@ -79,13 +82,15 @@ class Endpoints:
                 return Response(status=304, headers=headers, body=b"")
         return Response(body=body, headers=headers)
 
-    def _schema(self, request: Request, path: str) -> Response:
+    async def _schema(self, request: Request, path: str) -> Response:
         from kubewheel.apiserver.extension import openapi
 
         if self._openapi is None:
             self._openapi = openapi.Documents(self._server.registry.all())
-        made = self._openapi.serve(path, request.headers.get("accept", ""), request.first("hash"),
-                                   request.headers.get("if-none-match", ""))
+        # The big documents take long to make; what is known already is quick, and the loop goes on meanwhile.
+        made = await asyncio.to_thread(
+            self._openapi.serve, path, request.headers.get("accept", ""), request.first("hash"),
+            request.headers.get("if-none-match", ""))
         if made is None:
             return text(404, "404 page not found")
         status, headers, body = made
@@ -108,6 +113,18 @@ class Endpoints:
             paths.append(f"/apis/{group}")
             paths += [f"/apis/{g}/{v}" for g, v in groups if g == group]
         return [*paths, *self.health.paths(), "/metrics", "/openapi/v2", "/openapi/v3", "/openid/v1/jwks", "/version"]
+
+
+def _wants_aggregated(accept: str) -> bool:
+    """Whether the first form that is served here is the aggregated one (v2 only; v2beta1 is gone)."""
+    for kind, args in render.accepted(accept):
+        if kind not in ("application/json", "*/*", "application/*"):
+            continue
+        if not args.get("as"):
+            return False
+        if (args["as"], args.get("g"), args.get("v")) == ("APIGroupDiscoveryList", "apidiscovery.k8s.io", "v2"):
+            return True
+    return False
 
 
 def _json(value: object) -> Response:

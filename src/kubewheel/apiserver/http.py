@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import http
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qs
 
 from aiohttp import web
+from aiohttp.helpers import rfc822_formatted_time
+from aiohttp.http import HttpVersion11
 
 from kubewheel.apiserver import bodies
 from kubewheel.client.transport import Peer, Request, Response
@@ -21,13 +25,31 @@ from kubewheel.client.transport import Peer, Request, Response
 Handler = Callable[[Request], Awaitable[Response]]
 GZIP_FROM = 128 * 1024  # bytes; upstream compresses from there
 STREAMED = ("proxy",)  # subresources whose request body is passed on as it comes
+AT_ONCE = 64 * 1024  # bytes; what fits goes out as one write
+
+
+class _Listener(web.Server):
+    """Knows who is at the other end of each connection, so that it is asked once and not with every request."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.peers: dict[Any, Peer] = {}
+
+    def connection_made(self, handler: Any, transport: asyncio.Transport) -> None:
+        super().connection_made(handler, transport)
+        name = transport.get_extra_info("peername")
+        self.peers[handler] = Peer(name[0] if isinstance(name, tuple) else "", _certificates(transport))
+
+    def connection_lost(self, handler: Any, exc: BaseException | None = None) -> None:
+        super().connection_lost(handler, exc)
+        self.peers.pop(handler, None)
 
 
 class Front:
     def __init__(self, handler: Handler) -> None:
         self._handler = handler
-        self._server = web.Server(self._serve, access_log=None, auto_decompress=True, keepalive_timeout=180,
-                                  max_line_size=65536, max_field_size=65536, handler_cancellation=True)
+        self._server = _Listener(self._serve, access_log=None, auto_decompress=True, keepalive_timeout=180,
+                                 max_line_size=65536, max_field_size=65536, handler_cancellation=True)
         self._listeners: list[asyncio.Server] = []
         self._open: set[asyncio.Task[Any]] = set()
 
@@ -73,11 +95,15 @@ class Front:
         return _plain(raw, response)
 
     async def _request(self, raw: web.BaseRequest) -> Request | web.StreamResponse:
-        url = raw.rel_url
+        target = raw.raw_path
+        if "%" in target or not target.startswith("/"):
+            path, query = raw.rel_url.path, raw.rel_url.raw_query_string
+        else:
+            path, _, query = target.partition("?")
         request = Request(
-            method=raw.method, path=url.path, raw_path=raw.raw_path, headers=_headers(raw),
-            query=parse_qs(url.raw_query_string, keep_blank_values=True) if url.raw_query_string else {},
-            peer=Peer(raw.remote or "", _certificates(raw.transport)))
+            method=raw.method, path=path, raw_path=target, headers=_headers(raw),
+            query=parse_qs(query, keep_blank_values=True) if query else {},
+            peer=self._server.peers.get(raw.protocol) or Peer())
         request.hijack = lambda: raw
         if raw.body_exists:
             if "/proxy" in request.path:
@@ -127,22 +153,58 @@ def _certificates(transport: Any) -> tuple[bytes, ...]:
     ssl_object = transport.get_extra_info("ssl_object") if transport is not None else None
     if ssl_object is None:
         return ()
-    cached = transport.get_extra_info("kubewheel_chain")
-    if cached is not None:
-        return cached
     leaf = ssl_object.getpeercert(binary_form=True)
     return (leaf,) if leaf else ()
 
 
-def _plain(raw: web.BaseRequest, response: Response) -> web.Response:
+class _Whole:
+    """A small answer on a connection that stays open: head and body in one write. Stands in for a web.Response,
+    of which aiohttp asks no more than this."""
+
+    __slots__ = ("_raw", "_data")
+    keep_alive = True
+
+    def __init__(self, raw: web.BaseRequest, data: bytes) -> None:
+        self._raw = raw
+        self._data = data
+
+    async def prepare(self, request: web.BaseRequest) -> None:
+        """The head goes with the body."""
+
+    async def write_eof(self) -> None:
+        transport = self._raw.transport
+        if transport is None or transport.is_closing():
+            raise ConnectionResetError("the client went away")
+        transport.write(self._data)
+
+
+@lru_cache(256)
+def _head(status: int, headers: tuple[tuple[str, str], ...]) -> bytes:
+    """Status line and headers but those that differ from answer to answer. ValueError where a value holds a line break."""
+    try:
+        lines = [f"HTTP/1.1 {status} {http.HTTPStatus(status).phrase}"]
+    except ValueError:
+        lines = [f"HTTP/1.1 {status} "]
+    lines += [f"{name.title() if name.islower() else name}: {value}" for name, value in headers]
+    if any("\r" in line or "\n" in line for line in lines):
+        raise ValueError(f"a header with a line break: {lines}")
+    return "\r\n".join([*lines, "Cache-Control: no-cache, private", "Content-Length: "]).encode()
+
+
+def _plain(raw: web.BaseRequest, response: Response) -> web.StreamResponse:
     body = response.body or b""
+    if (len(body) <= AT_ONCE and not response.warnings and raw.keep_alive and raw.version == HttpVersion11
+            and raw.method != "HEAD" and response.status >= 200 and response.status not in (204, 304)):
+        head = _head(response.status, tuple(response.headers.items()))
+        date = rfc822_formatted_time().encode()
+        return _Whole(raw, b"%b%d\r\nDate: %b\r\n\r\n%b" % (head, len(body), date, body))  # type: ignore[return-value]
     headers: list[tuple[str, str]] = list(response.headers.items())
     headers += [("Warning", f'299 - "{_quoted(w)}"') for w in response.warnings]
     headers.append(("Cache-Control", "no-cache, private"))
     if len(body) > GZIP_FROM and "gzip" in raw.headers.get("Accept-Encoding", "") and "content-encoding" not in response.headers:
         body = gzip.compress(body, compresslevel=1)
         headers += [("Content-Encoding", "gzip"), ("Vary", "Accept-Encoding")]
-    return web.Response(status=response.status, body=body, headers=headers)  # type: ignore[arg-type]
+    return web.Response(status=response.status, body=body, headers=headers)
 
 
 def _quoted(text: str) -> str:
@@ -155,8 +217,8 @@ async def _stream(raw: web.BaseRequest, response: Response) -> web.StreamRespons
     if "content-length" not in response.headers:
         out.enable_chunked_encoding()
     chunks: AsyncIterator[bytes] = response.chunks  # type: ignore[assignment]
-    await out.prepare(raw)
     try:
+        await out.prepare(raw)
         async for chunk in chunks:
             await out.write(chunk)
         await out.write_eof()

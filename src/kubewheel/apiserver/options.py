@@ -23,8 +23,17 @@ class Options:
     client_ca: bytes = b""  # PEM; client certificates are checked against it
     requestheader_client_ca: bytes = b""
     requestheader_allowed_names: tuple[str, ...] = ("front-proxy-client",)
+    requestheader_username_headers: tuple[str, ...] = ("x-remote-user",)
+    requestheader_uid_headers: tuple[str, ...] = ("x-remote-uid",)
+    requestheader_group_headers: tuple[str, ...] = ("x-remote-group",)
+    requestheader_extra_headers_prefix: tuple[str, ...] = ("x-remote-extra-",)
     service_account_key: bytes = b""  # PEM private key that signs tokens; b"" makes a fresh one (tests)
+    service_account_public_keys: tuple[bytes, ...] = ()  # PEM; these verify too
     service_account_issuer: str = "https://kubernetes.default.svc.cluster.local"
+    service_account_other_issuers: tuple[str, ...] = ()  # taken, not issued
+    service_account_max_token_expiration: float = 0.0  # 0: no limit
+    service_account_extend_token_expiration: bool = True
+    enable_bootstrap_token_auth: bool = True
     api_audiences: tuple[str, ...] = ()
     token_auth_file: str = ""
     kubelet_client_certificate: str = ""  # files

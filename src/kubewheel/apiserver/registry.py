@@ -27,6 +27,9 @@ class Registry:
     def has_version(self, group: str, version: str) -> bool:
         return (group, version) in self._groups
 
+    def of_version(self, group: str, version: str) -> list[Resource]:
+        return [r for r in self._by_gvr.values() if r.group == group and r.version == version]
+
     def hub_of(self, resource: Resource) -> Resource:
         """The resource in the version it is stored in."""
         if resource.hub is None or resource.hub == resource.gvr:

@@ -7,14 +7,15 @@ Called by: chain.py, once, last.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import yaml
 
 from kubewheel.api import codec, errors, table
 from kubewheel.api.resource import Object, Resource
-from kubewheel.apiserver.results import Listing, Stored, Stream, data, view
+from kubewheel.apiserver import results
+from kubewheel.apiserver.results import Listing, Stored, Stream, as_stored, data, shown
 from kubewheel.apiserver.watch_cache import Entry
 from kubewheel.client.transport import Request, Response
 
@@ -37,22 +38,41 @@ class Form(NamedTuple):
         return "application/yaml" if self.format == "yaml" else "application/json"
 
 
+_MEDIA = ("*/*", "application/*", "application/json", "application/yaml")
+_SHAPES = ("Table", "PartialObjectMetadata", "PartialObjectMetadataList")
+
+
 def negotiate(request: Request) -> Form:
     accept = request.headers.get("accept", "")
     if not accept or accept == "application/json":
         return Form("json", "", pretty=_pretty(request))
-    for part in accept.split(","):
-        kind, *params = [p.strip() for p in part.split(";")]
-        args = dict(p.partition("=")[::2] for p in params)
-        if kind in ("*/*", "application/*", "application/json", "application/yaml"):
+    for kind, args in accepted(accept):
+        if kind in _MEDIA:
             shape = args.get("as", "")
-            if shape and (args.get("g") != "meta.k8s.io" or args.get("v") not in ("v1", "v1beta1") or shape not in (
-                    "Table", "PartialObjectMetadata", "PartialObjectMetadataList")):
+            if shape and (args.get("g") != "meta.k8s.io" or args.get("v") not in ("v1", "v1beta1") or shape not in _SHAPES):
                 continue
             return Form("yaml" if kind == "application/yaml" else "json", shape, args.get("v", "v1"), _pretty(request))
-    raise errors.status_error(406, "NotAcceptable", (
+    raise not_acceptable()
+
+
+def accepted(header: str) -> list[tuple[str, dict[str, str]]]:
+    """(media type, parameters) of an Accept header, the preferred first."""
+    found: list[tuple[float, str, dict[str, str]]] = []
+    for part in header.split(","):
+        kind, *params = [p.strip() for p in part.split(";")]
+        args = {k.strip(): v.strip() for k, _, v in (p.partition("=") for p in params)}
+        try:
+            quality = float(args.get("q", "1"))
+        except ValueError:
+            quality = 1.0
+        found.append((quality, kind, args))
+    return [(kind, args) for quality, kind, args in sorted(found, key=lambda f: -f[0])]
+
+
+def not_acceptable() -> errors.StatusError:
+    return errors.status_error(406, "NotAcceptable", (
         "only the following media types are accepted: application/json, application/yaml, "
-        "application/json;stream=watch, application/yaml;stream=watch"))
+        "application/vnd.kubernetes.protobuf"))
 
 
 def _pretty(request: Request) -> bool:
@@ -70,9 +90,14 @@ def finish(server: Server, request: Request, response: Response) -> Response:
         return response
     if request.wants_objects:
         return _as_objects(server, response)
-    form = negotiate(request)
+    try:
+        form = negotiate(request)
+    except errors.StatusError:
+        if isinstance(obj, Stream):
+            obj.close()
+        raise
     if isinstance(obj, Stream):
-        response.chunks = _lines(server, obj, form, request)
+        response.chunks = Watching(_lines(server, obj, form, request), obj)
         response.headers["content-type"] = form.content_type + (";stream=watch" if form.format == "yaml" else "")
     else:
         raw = _bytes(server, obj, form, request)
@@ -80,6 +105,24 @@ def finish(server: Server, request: Request, response: Response) -> Response:
         response.headers["content-type"] = form.content_type
     response.obj = None
     return response
+
+
+class Watching:
+    """The iterator of a watch. Closing it ends the watch, even one that nobody began to read."""
+
+    def __init__(self, items: Any, stream: Stream) -> None:
+        self._items = items
+        self._stream = stream
+
+    def __aiter__(self) -> AsyncIterator[Any]:
+        return self._items
+
+    def __anext__(self) -> Awaitable[Any]:
+        return self._items.__anext__()
+
+    async def aclose(self) -> None:
+        self._stream.close()
+        await self._items.aclose()
 
 
 def reformat(raw: bytes, form: Form) -> bytes:
@@ -95,20 +138,22 @@ def reformat(raw: bytes, form: Form) -> bytes:
 # -- single answers and lists -------------------------------------------------------------------------------------
 def _bytes(server: Server, obj: Any, form: Form, request: Request) -> bytes:
     if isinstance(obj, Stored):
+        entry = shown(obj.resource, obj.entry)
         if form.shape == "Table":
-            return codec.dumps(_table(server, obj.resource, [obj.entry.obj], {
-                "resourceVersion": str(obj.entry.revision)}, request))
+            return codec.dumps(_table(server, obj.resource, [entry.obj], {
+                "resourceVersion": str(entry.revision)}, request, form))
         if form.shape:
-            return codec.dumps(partial(obj.entry.obj, form.version))
-        return data(obj.resource, obj.entry)
+            return codec.dumps(partial(entry.obj, form.version))
+        return entry.data
     if isinstance(obj, Listing):
         return _list_bytes(server, obj, form, request)
-    if form.shape == "Table" and obj.get("kind") != "Status":
+    if form.shape and obj.get("kind") != "Status":
         resource = _resource_of(server, obj)
-        if resource is not None:
+        if resource is None or resource.not_stored:  # a Scale, a review: nothing to make a row of
+            raise not_acceptable()
+        if form.shape == "Table":
             return codec.dumps(_table(server, resource, [obj], {
-                "resourceVersion": obj["metadata"].get("resourceVersion", "")}, request))
-    if form.shape and obj.get("kind") != "Status" and "metadata" in obj:
+                "resourceVersion": obj["metadata"].get("resourceVersion", "")}, request, form))
         return codec.dumps(partial(obj, form.version))
     return codec.dumps(obj)
 
@@ -116,15 +161,16 @@ def _bytes(server: Server, obj: Any, form: Form, request: Request) -> bytes:
 def _list_bytes(server: Server, listing: Listing, form: Form, request: Request) -> bytes:
     resource = listing.resource
     if form.shape == "Table":
-        objs = [view(resource, e.obj) for e in listing.entries]
-        return codec.dumps(_table(server, resource, objs, listing.meta(), request))
+        objs = [shown(resource, e).obj for e in listing.entries]
+        return codec.dumps(_table(server, resource, objs, listing.meta(), request, form))
     if form.shape:
         api_version = f"meta.k8s.io/{form.version}"
-        items = [partial(e.obj, form.version) for e in listing.entries]
+        metas = [partial(e.obj, form.version) for e in listing.entries]
         return codec.dumps({"kind": "PartialObjectMetadataList", "apiVersion": api_version,
-                            "metadata": listing.meta(), "items": items})
+                            "metadata": listing.meta(), "items": metas})
     head = codec.dumps({"kind": resource.list_kind, "apiVersion": resource.api_version, "metadata": listing.meta()})
-    items = b",".join([data(resource, e) for e in listing.entries])
+    entries = listing.entries
+    items = b",".join([e.data for e in entries] if as_stored(resource) else [data(resource, e) for e in entries])
     return head[:-1] + b',"items":[' + items + b"]}"
 
 
@@ -132,9 +178,14 @@ def partial(obj: Object, version: str) -> Object:
     return {"kind": "PartialObjectMetadata", "apiVersion": f"meta.k8s.io/{version}", "metadata": obj["metadata"]}
 
 
-def _table(server: Server, resource: Resource, objs: list[Object], meta: Object, request: Request) -> Object:
-    return table.render(resource, objs, server.clock.now(), include=request.first("includeObject") or "Metadata",
-                        list_meta=meta)
+def _table(server: Server, resource: Resource, objs: list[Object], meta: Object, request: Request, form: Form) -> Object:
+    include = request.first("includeObject") or "Metadata"
+    if include not in ("None", "Metadata", "Object"):
+        raise errors.bad_request(f'unrecognized includeObject value: "{include}"')
+    made = table.render(resource, objs, server.clock.now(), include=include, list_meta=meta)
+    if form.version != "v1":
+        made["apiVersion"] = f"meta.k8s.io/{form.version}"
+    return made
 
 
 def _resource_of(server: Server, obj: Object) -> Resource | None:
@@ -147,11 +198,11 @@ async def _follow(server: Server, stream: Stream) -> AsyncIterator[list[tuple[st
     """Batches of (type, entry, event or None) until the deadline; a bookmark carries its revision as entry None."""
     loop = asyncio.get_running_loop()
     end = loop.time() + stream.deadline
-    next_bookmark = loop.time() + BOOKMARK_EVERY
+    next_bookmark = min(loop.time() + BOOKMARK_EVERY, max(end - 2, loop.time()))
     watcher = stream.watcher
     try:
         if stream.initial:
-            yield [("ADDED", entry, None) for entry in stream.initial]
+            yield [("ADDED", entry, None) for entry in await results.converted(stream.resource, stream.initial)]
         stream.initial = []
         while not watcher.closed:
             now = loop.time()
@@ -159,48 +210,60 @@ async def _follow(server: Server, stream: Stream) -> AsyncIterator[list[tuple[st
                 return
             batch = await watcher.batch(min(end, next_bookmark) - now if stream.bookmarks else end - now)
             if batch:
-                yield batch
+                yield await _converted(stream.resource, batch)
             if stream.bookmarks and loop.time() >= next_bookmark:
                 next_bookmark = loop.time() + BOOKMARK_EVERY
+                if loop.time() < end - 2:  # the last one comes just before the end
+                    next_bookmark = min(next_bookmark, end - 2)
                 yield [("BOOKMARK", None, server.watch_cache.revision)]  # type: ignore[list-item]
     finally:
-        watcher.close()
+        stream.close()
+
+
+async def _converted(resource: Resource, batch: list[tuple[str, Entry, Any]]) -> list[tuple[str, Entry, Any]]:
+    """Events of custom resources that a webhook converts; an event's cached bytes are of the stored version."""
+    entries = [entry for _, entry, _ in batch]
+    made = await results.converted(resource, entries)
+    if made is entries:
+        return batch
+    return [(kind, new, event if new is old else None) for (kind, old, event), new in zip(batch, made, strict=True)]
 
 
 def _bookmark(resource: Resource, revision: int, *, marker: bool = False) -> Object:
-    meta: Object = {"resourceVersion": str(revision), "creationTimestamp": None}
+    meta: Object = {"resourceVersion": str(revision)}
     if marker:
         meta["annotations"] = {"k8s.io/initial-events-end": "true"}
     return {"kind": resource.kind, "apiVersion": resource.api_version, "metadata": meta}
 
 
 async def _lines(server: Server, stream: Stream, form: Form, request: Request) -> AsyncIterator[bytes]:
-    encode = _encoder(server, stream.resource, form, request)
+    encode = _encoder(server, stream, form, request)
+    if stream.error is not None:
+        stream.close()
+        yield reformat(codec.dumps({"type": "ERROR", "object": stream.error}), form) + b"\n"
+        return
     marker = stream.marker
     if marker and not stream.initial:
-        yield _marker_line(stream)
+        yield encode("MARKER", None, stream.initial_revision)
         marker = False
     async for batch in _follow(server, stream):
         parts = [encode(kind, entry, event) for kind, entry, event in batch]
         yield b"".join(parts)
         if marker:
-            yield _marker_line(stream)
+            yield encode("MARKER", None, stream.initial_revision)
             marker = False
 
 
-def _marker_line(stream: Stream) -> bytes:
-    return codec.dumps({"type": "BOOKMARK", "object": _bookmark(
-        stream.resource, stream.initial_revision, marker=True)}) + b"\n"
-
-
-def _encoder(server: Server, resource: Resource, form: Form, request: Request) -> Callable[[str, Any, Any], bytes]:
-    plain = not form.shape and form.format == "json" and (resource.hub is None or resource.hub == resource.gvr)
+def _encoder(server: Server, stream: Stream, form: Form, request: Request) -> Callable[[str, Any, Any], bytes]:
+    resource = stream.resource
+    plain = not form.shape and form.format == "json" and as_stored(resource)
     shown_columns = False
 
     def shape(obj: Object) -> Object:
         nonlocal shown_columns
         if form.shape == "Table":
-            out = _table(server, resource, [obj], {"resourceVersion": obj["metadata"].get("resourceVersion", "")}, request)
+            out = _table(server, resource, [obj], {"resourceVersion": obj["metadata"].get("resourceVersion", "")},
+                         request, form)
             if shown_columns:  # later events leave them out
                 out["columnDefinitions"] = None
             shown_columns = True
@@ -208,13 +271,15 @@ def _encoder(server: Server, resource: Resource, form: Form, request: Request) -
         return partial(obj, form.version) if form.shape else obj
 
     def encode(kind: str, entry: Any, event: Any) -> bytes:
-        if kind == "BOOKMARK":
-            return codec.dumps({"type": kind, "object": _bookmark(resource, event)}) + b"\n"
-        if plain:
+        if kind in ("BOOKMARK", "MARKER"):
+            kind, obj = "BOOKMARK", shape(_bookmark(resource, event, marker=kind == "MARKER"))
+        elif plain:
             if event is not None:
                 return event.wire(kind, entry)
             return b'{"type":"%s","object":%s}\n' % (kind.encode(), entry.data)
-        line = codec.dumps({"type": kind, "object": shape(view(resource, entry.obj))})
+        else:
+            obj = shape(shown(resource, entry).obj)
+        line = codec.dumps({"type": kind, "object": obj})
         return reformat(line, form) + (b"---\n" if form.format == "yaml" else b"\n")
 
     return encode
@@ -224,20 +289,25 @@ def _encoder(server: Server, resource: Resource, form: Form, request: Request) -
 def _as_objects(server: Server, response: Response) -> Response:
     obj = response.obj
     if isinstance(obj, Stored):
-        response.obj = view(obj.resource, obj.entry.obj)
+        response.obj = shown(obj.resource, obj.entry).obj
     elif isinstance(obj, Listing):
         resource = obj.resource
         response.obj = {"kind": resource.list_kind, "apiVersion": resource.api_version, "metadata": obj.meta(),
-                        "items": [view(resource, e.obj) for e in obj.entries]}
+                        "items": [shown(resource, e).obj for e in obj.entries]}
     elif isinstance(obj, Stream):
-        response.events = _events(server, obj)
+        response.events = Watching(_events(server, obj), obj)
         response.obj = None
     return response
 
 
 async def _events(server: Server, stream: Stream) -> AsyncIterator[tuple[str, Object]]:
     resource = stream.resource
+    if stream.error is not None:
+        stream.close()
+        yield "ERROR", stream.error
+        return
     marker = stream.marker
+    stream.bookmarks = False  # they save a re-list after a lost connection; within a process none is lost
     if marker and not stream.initial:
         yield "BOOKMARK", _bookmark(resource, stream.initial_revision, marker=True)
         marker = False
@@ -246,7 +316,7 @@ async def _events(server: Server, stream: Stream) -> AsyncIterator[tuple[str, Ob
             if kind == "BOOKMARK":
                 yield kind, _bookmark(resource, event)
             else:
-                yield kind, view(resource, entry.obj)
+                yield kind, shown(resource, entry).obj
         if marker:
             yield "BOOKMARK", _bookmark(resource, stream.initial_revision, marker=True)
             marker = False

@@ -47,19 +47,13 @@ def parse(request: Request) -> RequestInfo:
         info.subresource = rest[2]
     if not info.name:
         if info.verb == "get":
-            info.verb = "watch" if _truthy(request.first("watch")) else "list"
+            info.verb = "watch" if request.flag("watch") else "list"
         elif info.verb == "delete":
             info.verb = "deletecollection"
         if info.verb in ("list", "watch", "deletecollection"):
             info.field_selector = request.first("fieldSelector")
             info.name = _name_in(info.field_selector)
-    elif info.verb == "get" and not info.subresource and _truthy(request.first("watch")):
-        info.verb = "watch"
     return info
-
-
-def _truthy(text: str) -> bool:
-    return text in ("true", "1", "True", "TRUE", "t", "T")
 
 
 def _name_in(selector: str) -> str:

@@ -6,8 +6,9 @@ In: the watch cache. Out: values that become JSON, Tables, metadata or shared di
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
-from kubewheel.api import codec
+from kubewheel.api import codec, errors
 from kubewheel.api.resource import Object, Resource
 from kubewheel.apiserver.watch_cache import Entry, ResourceCache, Watcher
 
@@ -49,23 +50,59 @@ class Stream:
     marker: bool = False
     bookmarks: bool = False
     deadline: float = 0.0  # seconds the watch may last
+    error: Object | None = None  # a Status: the watch cannot begin, and says so as its only event
+    opened: Any = None  # counts it as long-running until closed
+
+    def close(self) -> None:
+        if self.opened is not None:
+            self.opened.close()
+        if self.watcher is not None:
+            self.watcher.close()
 
 
 def is_stored_version(resource: Resource) -> bool:
     return resource.hub is None or resource.hub == resource.gvr
 
 
+def as_stored(resource: Resource) -> bool:
+    """What is stored is what is shown: no conversion, and no defaults that came after."""
+    return resource.custom is None and is_stored_version(resource)
+
+
 def view(resource: Resource, obj: Object) -> Object:
-    """The hub object in the version of `resource`; the same (shared) dict where that is the hub."""
-    if is_stored_version(resource):
+    """The stored object in the version of `resource`; the same (shared) dict where nothing is to be done.
+
+    A custom resource may have been stored in another version, or before its schema had a default."""
+    if resource.custom is None and is_stored_version(resource):
         return obj
-    if resource.from_hub is not None:
-        out = resource.from_hub(codec.copy(obj))
-    else:
-        out = dict(obj)
-    out["apiVersion"] = resource.api_version
-    out["kind"] = resource.kind
+    here = obj.get("apiVersion") == resource.api_version
+    if here and resource.custom is not None and not resource.custom.defaulting:
+        return obj
+    out = codec.copy(obj)
+    if not here:
+        if getattr(resource.custom, "convert", None) is not None:
+            raise errors.internal(f"conversion webhook for {obj.get('apiVersion')}, Kind={resource.kind} failed: "
+                                  "it cannot be called here")  # whoever may wait calls `seen`
+        if resource.from_hub is not None:
+            out = resource.from_hub(out)
+        out["apiVersion"] = resource.api_version
+        out["kind"] = resource.kind
+    if resource.custom is not None:
+        resource.defaults(out)
     return out
+
+
+def shown(resource: Resource, entry: Entry) -> Entry:
+    """The entry as `resource` shows it: itself for nearly all, else made once and kept beside it."""
+    if as_stored(resource):
+        return entry
+    known = entry.shown
+    if known is not None and known[0] is resource:
+        return known[1]
+    seen = view(resource, entry.obj)
+    made = entry if seen is entry.obj else Entry(entry.key, entry.revision, codec.dumps(seen))
+    entry.shown = (resource, made) if made is not entry else None
+    return made
 
 
 def to_hub(resource: Resource, hub: Resource, obj: Object) -> Object:
@@ -77,8 +114,37 @@ def to_hub(resource: Resource, hub: Resource, obj: Object) -> Object:
     return out
 
 
+# -- custom resources with a conversion webhook: what it converts is awaited ----------------------------------------
+async def seen(resource: Resource, obj: Object) -> Object:
+    """The object in the version of `resource`, whichever it is in; shared if it is there already."""
+    convert = getattr(resource.custom, "convert", None)
+    if convert is not None and obj.get("apiVersion") != resource.api_version:
+        obj = (await convert([obj], resource.api_version))[0]
+    return view(resource, obj)
+
+
+async def stored_form(resource: Resource, hub: Resource, obj: Object) -> Object:
+    """The (private) object in the hub's version."""
+    if getattr(hub.custom, "convert", None) is None:
+        return to_hub(resource, hub, obj)
+    if obj.get("apiVersion") == hub.api_version:
+        return obj
+    return codec.copy((await hub.custom.convert([obj], hub.api_version))[0])
+
+
+async def converted(resource: Resource, entries: list[Entry]) -> list[Entry]:
+    """The entries in the version of `resource`; all the others' in one request."""
+    convert = getattr(resource.custom, "convert", None)
+    if convert is None:
+        return entries
+    others = [e for e in entries if e.obj.get("apiVersion") != resource.api_version]
+    if not others:
+        return entries
+    made = await convert([e.obj for e in others], resource.api_version)
+    new = {id(e): Entry(e.key, e.revision, codec.dumps(o)) for e, o in zip(others, made, strict=True)}
+    return [new.get(id(e), e) for e in entries]
+
+
 def data(resource: Resource, entry: Entry) -> bytes:
     """The entry's JSON in the version of `resource`."""
-    if is_stored_version(resource):
-        return entry.data
-    return codec.dumps(view(resource, entry.obj))
+    return shown(resource, entry).data

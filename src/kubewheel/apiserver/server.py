@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 
 from kubewheel.api import catalog, errors
-from kubewheel.api.resource import Gvr, Resource
+from kubewheel.api.resource import Gvr
 from kubewheel.apiserver import endpoints, hooks, identity, subresources
 from kubewheel.apiserver.admission import chain as admission_chain
 from kubewheel.apiserver.attributes import AdmissionContext, RequestInfo
@@ -82,7 +82,9 @@ class Server:
         if not info.is_resource:
             return await self.endpoints.handle(request, user)
         resource = self.registry.lookup(Gvr(info.group, info.version, info.plural))
-        if resource is None or (info.namespace and not resource.namespaced and info.plural != "namespaces"):
+        known = resource is not None and (resource.verbs or resource.not_stored)  # a stored version need not be served
+        if not known or resource is None or (
+                info.namespace and not resource.namespaced and info.plural != "namespaces"):
             return await self.endpoints.unknown(request, info, user)
         call = Call(self, request, info, user, resource)
         response = await self._run(call)
@@ -98,7 +100,7 @@ class Server:
         handler = subresources.HANDLERS.get((call.resource.qualified, ""))
         if handler is not None:  # reviews and bindings: kinds that are answered, not stored
             if call.request.method != "POST":
-                raise not_allowed(call.resource)
+                raise errors.not_allowed()
             return await handler(call)
         return await self._verb(call)
 
@@ -110,27 +112,29 @@ class Server:
         call.sub = sub
         if len(info.parts) > 3 and sub.name != "proxy":
             raise errors.page_not_found()
+        if info.verb not in sub.verbs and sub.name != "proxy":
+            raise errors.not_allowed()
         handler = subresources.HANDLERS.get((resource.qualified, sub.name)) or subresources.HANDLERS.get(("*", sub.name))
         if handler is not None:
             return await handler(call)
-        if call.request.method in ("GET", "HEAD"):
+        if call.request.method == "GET":
             return await get.handle(call)
         if call.request.method == "PUT":
             return await update.handle(call)
         if call.request.method == "PATCH":
             return await patch.handle(call)
-        raise not_allowed(resource)
+        raise errors.not_allowed()
 
     async def _verb(self, call: Call) -> Response:
         info, resource, method = call.info, call.resource, call.request.method
         verb = info.verb
         if verb == "update" and not info.name or (verb == "create" and info.name) or verb == "patch" and not info.name:
-            raise not_allowed(resource)
+            raise errors.not_allowed()
         if resource.namespaced and not info.namespace and verb not in ("list", "watch"):
-            raise not_allowed(resource)
+            raise errors.not_allowed()
         if verb not in resource.verbs:
-            raise not_allowed(resource)
-        if method in ("GET", "HEAD"):
+            raise errors.not_allowed()
+        if method == "GET":
             if verb == "get":
                 return await get.handle(call)
             return await (watch.handle(call) if verb == "watch" else listing.handle(call))
@@ -142,8 +146,4 @@ class Server:
             return await patch.handle(call)
         if method == "DELETE":
             return await (delete.handle(call) if verb == "delete" else delete.collection(call))
-        raise not_allowed(resource)
-
-
-def not_allowed(resource: Resource) -> errors.StatusError:
-    return errors.status_error(405, "MethodNotAllowed", "the server does not allow this method on the requested resource")
+        raise errors.not_allowed()

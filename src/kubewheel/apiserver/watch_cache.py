@@ -19,6 +19,7 @@ from typing import Any
 
 from kubewheel.api import codec
 from kubewheel.api.resource import Object
+from kubewheel.apiserver import frozen
 from kubewheel.lib.supervise import Tasks
 from kubewheel.storage import store as stores
 
@@ -30,19 +31,24 @@ MAX_BEHIND = 50_000  # events a watcher may lag before it is ended
 class Entry:
     """One object at one revision."""
 
-    __slots__ = ("key", "revision", "data", "_obj")
+    __slots__ = ("key", "revision", "data", "_obj", "shown")
 
     def __init__(self, key: str, revision: int, data: bytes) -> None:
         self.key = key
         self.revision = revision
         self.data = data  # JSON with resourceVersion inside
         self._obj: Object | None = None
+        self.shown: tuple[Any, Entry] | None = None  # results.shown: the entry in another version, with defaults
 
     @property
     def obj(self) -> Object:
         if self._obj is None:
-            self._obj = codec.loads(self.data)
+            self._obj = frozen.loads(self.data)
         return self._obj
+
+    def forget(self) -> None:
+        """A newer entry took its place: of the history only the bytes are kept, a fifth of the dicts."""
+        self._obj = None
 
 
 class CacheEvent:
@@ -86,7 +92,8 @@ Filter = Callable[[Entry], bool]
 class Watcher:
     """One open watch: `await batch()` gives [(type, entry, event)], [] when nothing came within the timeout."""
 
-    def __init__(self, cache: ResourceCache, prefix: str, matches: Filter | None) -> None:
+    def __init__(self, cache: ResourceCache, prefix: str, matches: Filter | None, *, after: int = 0) -> None:
+        self._after = after  # may lie in the future
         self._cache = cache
         self._prefix = prefix
         self._matches = matches
@@ -96,7 +103,7 @@ class Watcher:
         self.overrun = False
 
     def offer(self, event: CacheEvent) -> None:
-        if event.key.startswith(self._prefix):
+        if event.revision > self._after and event.key.startswith(self._prefix):
             self._waiting.append(event)
             if len(self._waiting) > MAX_BEHIND:
                 self.overrun = self.closed = True
@@ -124,7 +131,7 @@ class Watcher:
 
     def close(self) -> None:
         self.closed = True
-        self._cache.watchers.discard(self)
+        self._cache.watchers.pop(self, None)
         self._wake.set()
 
 
@@ -137,7 +144,7 @@ class ResourceCache:
         self.keys: list[str] = []
         self.since = since  # watches may start after this revision
         self.history: deque[CacheEvent] = deque()
-        self.watchers: set[Watcher] = set()
+        self.watchers: dict[Watcher, None] = {}  # in order, so that equal runs wake in equal order
 
     def load(self, items: list[Entry]) -> None:
         for entry in items:
@@ -158,6 +165,8 @@ class ResourceCache:
                 insort(self.keys, event.key)
             self.entries[event.key] = new
         change = CacheEvent(event.key, event.revision, old, new)
+        if old is not None:
+            old.forget()
         self.history.append(change)
         if len(self.history) > HISTORY:
             self.since = self.history.popleft().revision
@@ -177,10 +186,10 @@ class ResourceCache:
         """Raises Compacted if `after` is older than what is kept. No await between look-up and subscription."""
         if after < self.since:
             raise stores.Compacted(self.since)
-        watcher = Watcher(self, prefix, matches)
+        watcher = Watcher(self, prefix, matches, after=after)
         for event in self._history_after(after):
             watcher.offer(event)
-        self.watchers.add(watcher)
+        self.watchers[watcher] = None
         return watcher
 
     def _history_after(self, after: int) -> list[CacheEvent]:

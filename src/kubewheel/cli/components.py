@@ -1,6 +1,6 @@
 """Components alone, with upstream's flags; and the two processes of `up`: control-plane, node.
 
-In: flags. Out: a process that runs until it is told to end. run/components.py does the assembly.
+In: flags. Out: a process that runs until it is told to end. run/components.py and run/alone.py do the assembly.
 """
 
 from __future__ import annotations
@@ -8,11 +8,12 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import sys
 from functools import partial
 from pathlib import Path
 
 from kubewheel.cli import component_flags, flags
-from kubewheel.cli.main import Failure, parser_of
+from kubewheel.cli.main import parser_of
 
 
 def run(verb: str, args: list[str]) -> int:
@@ -37,11 +38,18 @@ def _process(verb: str, args: list[str]) -> int:
 
 
 def parse(verb: str, args: list[str]) -> argparse.Namespace:
-    """Options named as upstream's flags, `-` as `_`; durations in seconds, lists as tuples, maps as dicts.
-    pflag takes underscores in flag names too."""
-    parser = parser_of(verb)
+    """Options named as upstream's flags, `-` as `_`; durations in seconds, lists as tuples, maps as dicts. `given`
+    holds the names that were on the command line. pflag takes underscores in flag names too."""
+    parser = flags.Parser(prog=f"kubewheel {verb}", usage=f"kubewheel {verb} [flags]", allow_abbrev=False,
+                          description=parser_of(verb).description)
     flags.add(parser, component_flags.TABLES[verb])
-    return parser.parse_args([_dashed(arg) for arg in args])
+    dashed = [_dashed(arg) for arg in args]
+    given = {arg[2:].partition("=")[0] for arg in dashed if arg.startswith("--")}
+    for name in sorted(given & component_flags.ABSENT[verb]):
+        parser.error(f"flag --{name} of kube-{verb} is not in kubewheel".replace("kube-kubelet", "kubelet"))
+    options = parser.parse_strictly(dashed)
+    options.given = {name.replace("-", "_") for name in given}
+    return options
 
 
 def _dashed(arg: str) -> str:
@@ -52,16 +60,15 @@ def _dashed(arg: str) -> str:
 
 
 def _component(verb: str, args: list[str]) -> int:
-    from kubewheel.run import components
+    from kubewheel.run import alone, components
 
     options = parse(verb, args)
     logging.getLogger().setLevel(logging.DEBUG if options.v >= 4 else logging.INFO)
-    name = {"controller-manager": "controller_manager_alone", "apiserver": "apiserver_alone",
-            "scheduler": "scheduler_alone", "kubelet": "kubelet_alone", "proxy": "proxy_alone"}[verb]
-    main = getattr(components, name, None)
-    if main is None:
-        raise Failure(f"this version cannot run {verb} alone")
-    return components.run_process(partial(main, options))
+    try:
+        return components.run_process(partial(alone.COMPONENTS[verb], options))
+    except alone.Ended as e:
+        print(f"Error: {e}", file=sys.stderr)
+        return 1
 
 
 def _dns(args: list[str]) -> int:

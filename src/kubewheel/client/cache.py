@@ -96,7 +96,7 @@ class Cache:
                     log.warning("watch of %s failed: %s", self.gvr.plural, e)
                     await asyncio.sleep(delay * (0.5 + self._random.random()))
                     delay = min(delay * 2, 10.0)
-            except (OSError, asyncio.TimeoutError) as e:
+            except (TimeoutError, OSError) as e:
                 log.warning("watch of %s lost: %s", self.gvr.plural, e or type(e).__name__)
                 await asyncio.sleep(delay * (0.5 + self._random.random()))
                 delay = min(delay * 2, 10.0)

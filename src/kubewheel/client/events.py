@@ -67,6 +67,7 @@ class Recorder:
             except (errors.StatusError, OSError) as e:
                 if not (isinstance(e, errors.StatusError) and e.code in (403, 404)):  # namespace is going away
                     log.warning("event %s not written: %s", reason, e)
+            await asyncio.sleep(0)  # an in-process write need not wait for anything: let the work go first
 
     async def _write(self, ref: Object, type_: str, reason: str, message: str) -> None:
         now = self._clock.now()

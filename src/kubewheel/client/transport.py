@@ -10,6 +10,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from kubewheel.api import errors
+
 
 @dataclass(slots=True)
 class Peer:
@@ -48,6 +50,20 @@ class Request:
         values = self.query.get(name)
         return values[0] if values else default
 
+    def flag(self, name: str) -> bool:
+        """A query parameter as upstream reads booleans: absent, "false" and "0" are false, all else is true."""
+        values = self.query.get(name)
+        return bool(values) and values[0].lower() not in ("false", "0")  # type: ignore[index]
+
+    def integer(self, name: str) -> int:
+        """A query parameter as a number, 0 where it is absent or empty; StatusError 400."""
+        text = self.first(name)
+        if not text:
+            return 0
+        if not text.removeprefix("-").isdecimal() or not text.isascii():
+            raise errors.bad_request(f'strconv.ParseInt: parsing "{text}": invalid syntax')
+        return int(text)
+
 
 @dataclass(slots=True)
 class Response:
@@ -59,7 +75,7 @@ class Response:
     obj: Any = None  # in-process: the object (shared, read-only) or list dict
     events: AsyncIterator[tuple[str, dict[str, Any]]] | None = None  # in-process watch: (type, object)
     chunks: AsyncIterator[bytes] | None = None  # streamed body (watch, logs, proxy)
-    upgrade: Callable[[Any], Awaitable[None]] | None = None  # given the hijacked connection
+    upgrade: Callable[[Any], Awaitable[Any]] | None = None  # given the hijacked connection
     warnings: list[str] = field(default_factory=list)
 
 

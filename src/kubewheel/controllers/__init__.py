@@ -6,29 +6,40 @@ In: nothing. Out: CONTROLLERS, `select`. Called by: run, testing. reconcile/runn
 from __future__ import annotations
 
 from kubewheel.controllers import (
+    attachdetach,
+    bootstrap_signer,
     clusterrole_aggregation,
     cronjob,
+    csr,
     daemonset,
     disruption,
     endpoints,
     endpointslice,
+    ephemeral_volume,
     garbagecollector,
+    horizontalpodautoscaler,
     job,
+    legacy_token_cleaner,
     namespace,
     node_ipam,
     node_lifecycle,
     podgc,
     replicaset,
     replication,
+    resourceclaim,
     resourcequota,
     root_ca_publisher,
+    service_cidrs,
     serviceaccount,
+    serviceaccount_token,
     statefulset,
     taint_eviction,
+    token_cleaner,
     ttl,
     ttl_after_finished,
 )
 from kubewheel.controllers.deployment import controller as deployment
+from kubewheel.controllers.persistentvolume import binder, expander, protection
 from kubewheel.reconcile.controller import Controller
 
 CONTROLLERS: tuple[Controller, ...] = (
@@ -47,6 +58,7 @@ CONTROLLERS: tuple[Controller, ...] = (
     # Services.
     endpoints.CONTROLLER,
     endpointslice.CONTROLLER,
+    service_cidrs.CONTROLLER,
     # Cleaning up.
     garbagecollector.CONTROLLER,
     namespace.CONTROLLER,
@@ -60,6 +72,24 @@ CONTROLLERS: tuple[Controller, ...] = (
     disruption.CONTROLLER,
     clusterrole_aggregation.CONTROLLER,
     resourcequota.CONTROLLER,
+    horizontalpodautoscaler.CONTROLLER,
+    # Volumes.
+    binder.CONTROLLER,
+    protection.CLAIM_PROTECTION,
+    protection.VOLUME_PROTECTION,
+    protection.ATTRIBUTES_PROTECTION,
+    expander.CONTROLLER,
+    attachdetach.CONTROLLER,
+    ephemeral_volume.CONTROLLER,
+    resourceclaim.CONTROLLER,
+    # Certificates and tokens.
+    csr.APPROVER,
+    csr.SIGNER,
+    csr.CLEANER,
+    bootstrap_signer.CONTROLLER,
+    token_cleaner.CONTROLLER,
+    serviceaccount_token.CONTROLLER,
+    legacy_token_cleaner.CONTROLLER,
 )
 
 

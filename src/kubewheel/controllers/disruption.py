@@ -15,6 +15,7 @@ from kubewheel.reconcile import discovery, objects, ownership
 from kubewheel.reconcile.controller import Context, Controller, Watch, own_key, split_key
 
 PDBS = "poddisruptionbudgets.policy"
+STALE = 120.0  # a pod that was meant to be disrupted and still runs was spared
 TIMEOUT = 120.0  # an eviction that did not delete its pod is forgotten
 SETS = {
     "ReplicaSet": "replicasets.apps",
@@ -75,7 +76,30 @@ def _condition(pdb: Object, status: str, reason: str, message: str, now: float) 
     )
 
 
+def stale_in(pod: Object, now: float) -> float | None:
+    """Seconds until a DisruptionTarget condition counts as forgotten: the pod was to be deleted, and was not."""
+    found = objects.condition(pod, "DisruptionTarget")
+    if found is None or found["status"] != "True" or objects.is_terminating(pod) or objects.is_finished(pod):
+        return None
+    since = found.get("lastTransitionTime")
+    return (clocks.parse_time(since) if since else now) + STALE - now
+
+
+async def _sync_pod(context: Context, namespace: str, name: str) -> float | None:
+    pod, now = context.cache("pods").get(namespace, name), context.clock.now()
+    left = stale_in(pod, now) if pod is not None else None
+    if pod is None or left is None or left > 0:
+        return left
+    status = pod["status"]
+    conditions = objects.set_condition(status["conditions"], {"type": "DisruptionTarget", "status": "False"}, now)
+    await context.client.update_status("pods", {**pod, "status": {**status, "conditions": conditions}})
+    return None
+
+
 async def reconcile(context: Context, key: str) -> float | None:
+    """Keys are "ns/name" of budgets and "pod:ns/name" of pods with a DisruptionTarget condition."""
+    if key.startswith("pod:"):
+        return await _sync_pod(context, *split_key(key.removeprefix("pod:")))
     namespace, name = split_key(key)
     pdb = context.cache(PDBS).get(namespace, name)
     if pdb is None:
@@ -180,6 +204,11 @@ def _of_pod(old: Object | None, new: Object | None, context: Context) -> Iterabl
             yield objects.key_of(pdb)
 
 
+def _disrupted(old: Object | None, new: Object | None, context: Context) -> Iterable[str]:
+    if new is not None and objects.condition_status(new, "DisruptionTarget") == "True":
+        yield f"pod:{objects.key_of(new)}"
+
+
 def _of_set(old: Object | None, new: Object | None, context: Context) -> Iterable[str]:
     """A controller was resized."""
     if old is not None and new is not None and old["spec"].get("replicas") == new["spec"].get("replicas"):
@@ -194,6 +223,7 @@ CONTROLLER = Controller(
     watches=(
         Watch(PDBS, own_key),
         Watch("pods", _of_pod),
+        Watch("pods", _disrupted),
         *(Watch(r, _of_set) for r in ("deployments.apps", *SETS.values())),
     ),
     rules=(
@@ -201,6 +231,7 @@ CONTROLLER = Controller(
         rule("", "replicationcontrollers pods", READ),
         rule("policy", "poddisruptionbudgets", READ),
         rule("policy", "poddisruptionbudgets/status", "update"),
+        rule("", "pods/status", "patch update"),
         rule("*", "*/scale", "get"),
         events(),
     ),

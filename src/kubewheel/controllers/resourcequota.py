@@ -61,7 +61,7 @@ def used_by(quota_object: Object, items: Mapping[tuple[str, str], Sequence[Objec
 
 async def reconcile(context: Context, key: str) -> float | None:
     namespace, name = split_key(key)
-    live = await context.client.find("resourcequotas", name, namespace=namespace)
+    live = context.cache("resourcequotas").get(namespace, name)
     if live is None or objects.is_terminating(live):
         return None
     hard = (live.get("spec") or {}).get("hard") or {}
@@ -93,7 +93,17 @@ async def _gvr(context: Context, plural: str, group: str) -> Gvr | None:
             if now - state.found_at < 30:
                 return None
         state.found, state.found_at = await discovery.discover(context.client), now
+        await _forget_gone(context, state, state.found)
     return None
+
+
+async def _forget_gone(context: Context, state: State, found: discovery.Discovered) -> None:
+    """Kinds that are served no more (their CRD was deleted) are not watched any longer."""
+    served = {r.gvr for r in found.resources}
+    for gvr in list(state.watched - served - set(CORE.values())):
+        if f"{gvr.group}/{gvr.version}" not in found.failed:
+            state.watched.discard(gvr)
+            await context.caches.stop(gvr)
 
 
 def _watch(context: Context, gvr: Gvr) -> None:

@@ -28,7 +28,8 @@ log = logging.getLogger(__name__)
 MAX_UDP = 512
 CACHE_SIZE = 10_000
 FORWARD_TTL = 30.0  # seconds a forwarded answer is kept at most
-REQUESTS = metrics.REGISTRY.counter("coredns_dns_requests_total", "Counter of DNS requests made per zone, protocol and family.", "proto")
+REQUESTS = metrics.REGISTRY.counter(
+    "coredns_dns_requests_total", "Counter of DNS requests made per zone, protocol and family.", "proto")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -75,7 +76,7 @@ class Dns:
         options = self._options
         transport, _ = await loop.create_datagram_endpoint(
             lambda: _Udp(self), local_addr=(options.bind_address, options.port))
-        server = await asyncio.start_server(self._tcp, options.bind_address, options.port)
+        server = await asyncio.start_server(self._connected, options.bind_address, options.port)
         runners = [await _http(port, self._status) for port in (
             options.health_port, options.ready_port, options.metrics_port) if port]
         try:
@@ -189,6 +190,9 @@ class Dns:
         except (OSError, TimeoutError, asyncio.IncompleteReadError) as e:
             log.info("upstream %s:%d did not answer: %s", host, port, e or "timeout")
             return None
+
+    def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._tasks.spawn("tcp", self._tcp(reader, writer))
 
     async def _tcp(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:

@@ -131,7 +131,11 @@ class Cgroups:
             log.warning("cannot write %s to %s: %s", text, file, e)
 
     def _remove_tree(self, directory: Path) -> bool:
-        for child in [p for p in directory.iterdir() if p.is_dir()]:
+        try:
+            children = [p for p in directory.iterdir() if p.is_dir()]
+        except FileNotFoundError:
+            return True  # the runtime was quicker
+        for child in children:
             self._remove_tree(child)
         try:
             for pid in (directory / "cgroup.procs").read_text().split():

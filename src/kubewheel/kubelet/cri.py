@@ -6,6 +6,7 @@ Called by: pod_worker.py, pleg.py, images.py, server/, node_status.py.
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from typing import Any
 
 import grpc
@@ -70,6 +71,17 @@ class Cri:
         except grpc.aio.AioRpcError as e:
             raise CriError(e.code().name, e.details() or "") from e
         return cri_proto.to_dict(answer)
+
+    async def stream(self, path: str, request: bytes) -> AsyncIterator[bytes]:
+        """A server stream that is not CRI's, messages as bytes."""
+        call = self._channel.unary_stream(path)(request)
+        try:
+            async for message in call:
+                yield message
+        except grpc.aio.AioRpcError as e:
+            raise CriError(e.code().name, e.details() or "") from e
+        finally:
+            call.cancel()
 
     async def version(self) -> dict[str, Any]:
         return await self.call("Version", {"version": "v1"})

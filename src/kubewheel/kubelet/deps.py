@@ -15,6 +15,7 @@ from kubewheel.client.events import Recorder
 from kubewheel.kubelet.cgroups import Cgroups
 from kubewheel.kubelet.cri import Cri
 from kubewheel.kubelet.images import Images
+from kubewheel.kubelet.objects import WatchedObjects
 from kubewheel.kubelet.options import Options
 from kubewheel.kubelet.pleg import Pleg
 from kubewheel.kubelet.probes import Probes
@@ -43,6 +44,7 @@ class Deps:
     pleg: Pleg
     statuses: StatusManager
     volumes: Volumes
+    objects: WatchedObjects
     images: Images
     probes: Probes
     cgroups: Cgroups
@@ -52,4 +54,5 @@ class Deps:
     options: Options
     node: NodeFacts
     services: Callable[[str], list[Object]]  # namespace -> its Services and default/kubernetes
+    others: Callable[[str], list[Object]]  # uid -> all other pods that hold resources here, as granted
     admit: Callable[[Object], tuple[str, str] | None]  # (reason, message) of a refusal

@@ -21,6 +21,7 @@ Object = dict[str, Any]
 
 SUCCESS, FAILURE, UNKNOWN = "success", "failure", "unknown"
 MAX_OUTPUT = 10 * 1024
+REDIRECTED = "Probe terminated redirects"
 USER_AGENT = "kube-probe/1.37"
 
 
@@ -77,7 +78,7 @@ async def run_http(url: str, headers: list[Object], timeout: float) -> tuple[str
     except (aiohttp.ClientError, OSError, ValueError) as e:
         return FAILURE, f'Get "{url}": {_dial_words(e, url)}'
     if target:
-        return SUCCESS, f"Probe terminated redirects, Response body: {body}"
+        return SUCCESS, f"{REDIRECTED}, Response body: {body}"
     if 200 <= status < 400:
         return SUCCESS, body
     return FAILURE, f"HTTP probe failed with statuscode: {status}"

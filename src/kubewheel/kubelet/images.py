@@ -71,7 +71,7 @@ def credentials(secrets: list[Object], image: str) -> list[Object]:
             if prefix == "index.docker.io":
                 prefix = "docker.io"
             if _fits(prefix, where):
-                found.append((len(prefix), _auth(entry, server)))
+                found.append((len(prefix), _auth(entry)))
     return [auth for _, auth in sorted(found, key=lambda pair: -pair[0])]
 
 
@@ -86,12 +86,12 @@ def _fits(prefix: str, image: str) -> bool:
     return path.startswith(want_path)
 
 
-def _auth(entry: Object, server: str) -> Object:
+def _auth(entry: Object) -> Object:
     username, password = entry.get("username", ""), entry.get("password", "")
     if not username and entry.get("auth"):
         username, _, password = base64.b64decode(entry["auth"]).decode(errors="replace").partition(":")
-    return {"username": username, "password": password, "identity_token": entry.get("identitytoken", ""),
-            "server_address": server}
+    # No server_address: the runtime takes it for a URL, and drops the credentials where it is a plain host.
+    return {"username": username, "password": password, "identity_token": entry.get("identitytoken", "")}
 
 
 class Images:
@@ -171,7 +171,7 @@ class Images:
                             "the image may not succeed.", "")
             else:
                 secrets.append(secret)
-        tries: list[Object | None] = [*credentials(secrets, image), None]
+        tries: list[Object | None] = [*credentials(secrets, image)] or [None]
         for i, auth in enumerate(tries):
             try:
                 await self._cri.pull_image(image, auth=auth, sandbox=sandbox)

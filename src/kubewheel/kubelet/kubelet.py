@@ -17,13 +17,14 @@ from typing import Any
 from kubewheel.client.cache import Caches
 from kubewheel.client.client import Client
 from kubewheel.client.events import Recorder
-from kubewheel.kubelet import admission, garbage, killing
+from kubewheel.kubelet import admission, garbage, killing, runtime_events
 from kubewheel.kubelet.cgroups import Cgroups
 from kubewheel.kubelet.cri import Cri, CriError
 from kubewheel.kubelet.deps import Deps, NodeFacts
 from kubewheel.kubelet.eviction import Eviction
 from kubewheel.kubelet.images import Images
 from kubewheel.kubelet.node_status import NodeStatus
+from kubewheel.kubelet.objects import WatchedObjects
 from kubewheel.kubelet.options import Options
 from kubewheel.kubelet.pleg import Pleg
 from kubewheel.kubelet.pod_worker import PodWorker
@@ -55,13 +56,14 @@ class Kubelet:
         cri = Cri(options.container_runtime_endpoint, timeout=options.runtime_request_timeout)
         pleg = Pleg(cri, period=options.pleg_period, on_change=self._poke)
         facts = NodeFacts()
+        objects = WatchedObjects(client, rng, on_change=self._sources_changed)
         self.deps = Deps(
             client=client, cri=cri, pleg=pleg, statuses=StatusManager(client),
-            volumes=Volumes(client, options, clock, rng),
+            volumes=Volumes(client, options, clock, rng, objects), objects=objects,
             images=Images(cri, client, events, options, clock),
             probes=Probes(cri, events, clock, on_change=self._poke), cgroups=Cgroups(root=options.cgroup_root),
             events=events, clock=clock, random=rng, options=options, node=facts, services=self._services,
-            admit=self._admit)
+            others=self._others, admit=self._admit)
         self.node_status = NodeStatus(client, cri, pleg, options, clock, events, facts)
         self.deps.volumes.allocatable = facts.allocatable
         self.static_pods = StaticPods(self)
@@ -74,7 +76,9 @@ class Kubelet:
 
         spawn = self._tasks.spawn
         loops = {
-            "pleg": self.deps.pleg.run, "statuses": self.deps.statuses.run, "node-status": self.node_status.run,
+            "pleg": self.deps.pleg.run,
+            "runtime-events": lambda: runtime_events.run(self.deps.cri, self.deps.pleg.note_exit),
+            "statuses": self.deps.statuses.run, "node-status": self.node_status.run,
             "housekeeping": self._housekeep, "static-pods": self.static_pods.run, "eviction": self.eviction.run,
         }
         if self.options.register_node:
@@ -96,6 +100,7 @@ class Kubelet:
         self._closed = True
         await self._tasks.aclose()
         await self.deps.probes.aclose()
+        await self.deps.objects.aclose()
         await self.deps.cri.aclose()
 
     async def _wait_runtime(self) -> None:
@@ -156,6 +161,11 @@ class Kubelet:
         if (worker := self.workers.get(uid)) is not None:
             worker.poke()
 
+    def _sources_changed(self, uids: set[str]) -> None:
+        for uid in uids:
+            if (worker := self.workers.get(uid)) is not None:
+                worker.refresh_volumes()
+
     def pod_named(self, namespace: str, name: str) -> PodWorker | None:
         """The newest pod of that name."""
         found = [w for w in self.workers.values()
@@ -171,10 +181,11 @@ class Kubelet:
             found = [*found, master]
         return found
 
+    def _others(self, uid: str) -> list[Object]:
+        return [w.granted for w in self.workers.values() if w.uid != uid and w.is_admitted and not w.is_stopped]
+
     def _admit(self, pod: Object) -> tuple[str, str] | None:
-        uid = pod["metadata"]["uid"]
-        others = [w.pod for w in self.workers.values()
-                  if w.uid != uid and w.is_admitted and not w.is_stopped]
+        others = self._others(pod["metadata"]["uid"])
         return admission.refusal(pod, others, self.node_status.node, self.deps.node.allocatable, self.options)
 
     # -- housekeeping ----------------------------------------------------------------------------------------

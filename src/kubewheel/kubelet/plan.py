@@ -51,6 +51,7 @@ class Facts:
 
     waits: Mapping[str, float] = field(default_factory=dict)
     failed: Mapping[str, str] = field(default_factory=dict)  # id -> "liveness" | "startup"
+    resized: frozenset[str] = frozenset()  # ids that take their new resources by a restart
     started: Mapping[str, bool] = field(default_factory=dict)  # id -> startup probe has succeeded
 
 
@@ -182,7 +183,7 @@ def _plan_sidecar(container: Object, last: Container | None, facts: Facts, out: 
     return facts.started.get(last.id, True)
 
 
-def _kill_of(container: Object, last: Container, verdict: str | None) -> Kill:
+def _kill_of(container: Object, last: Container, verdict: str | None, *, resized: bool = False) -> Kill:
     name = container["name"]
     if verdict == "liveness":
         return Kill(last, "LivenessProbe", f"Container {name} failed liveness probe, will be restarted")
@@ -190,6 +191,8 @@ def _kill_of(container: Object, last: Container, verdict: str | None) -> Kill:
         return Kill(last, "StartupProbe", f"Container {name} failed startup probe, will be restarted")
     if last.state == "unknown":
         return Kill(last, "Unknown", f'Container is in "{last.state}" state, try killing it before restart')
+    if resized:
+        return Kill(last, "Resize", f"Container {name} resize requires restart")
     return Kill(last, "SpecChanged", f"Container {name} definition changed, will be restarted")
 
 
@@ -209,12 +212,13 @@ def _plan_regular(pod: Object, observed: Observed, facts: Facts, out: Plan) -> N
         else:
             verdict = facts.failed.get(last.id)
             changed = last.hash != container_hash(container)
-            if not (verdict or changed or last.state == "unknown"):
+            resized = last.id in facts.resized
+            if not (verdict or changed or resized or last.state == "unknown"):
                 keep += 1
                 continue
-            out.kill.append(_kill_of(container, last, verdict))
+            out.kill.append(_kill_of(container, last, verdict, resized=resized))
             # A changed spec is a wish to run the new one, whatever the policy; a killed one ends like a failure.
-            if changed or wants_restart(pod, container, 137):
+            if changed or resized or wants_restart(pod, container, 137):
                 out.start.append(Start("container", container, last.restart_count + 1))
     sidecars = {c["name"] for c in pod["spec"].get("initContainers") or () if is_sidecar(c)}
     to_come = [s for s in out.start if s.kind == "container"]

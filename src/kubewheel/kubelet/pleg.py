@@ -8,6 +8,7 @@ Statuses of exited containers never change: they are kept by id. The termination
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections import defaultdict
 from collections.abc import Callable
@@ -15,12 +16,13 @@ from dataclasses import replace
 from typing import Any
 
 from kubewheel.kubelet import observed
-from kubewheel.kubelet.cri import CONTAINER_EXITED, Cri, CriError
+from kubewheel.kubelet.cri import CONTAINER_EXITED, CONTAINER_RUNNING, SANDBOX_READY, Cri, CriError
 from kubewheel.kubelet.logs import tail_of_log
 from kubewheel.kubelet.observed import Container, Observed, Sandbox
 
 log = logging.getLogger(__name__)
 
+SETTLE, LOOKS = 0.05, 20  # seconds between looks for an end already told, and how many
 MAX_MESSAGE = 4096  # of a termination log
 FALLBACK_BYTES, FALLBACK_LINES = 2048, 80
 
@@ -33,6 +35,8 @@ class Pleg:
         self._exited: dict[str, Container] = {}
         self._seen: dict[str, frozenset[tuple[str, int]]] = {}
         self._names: dict[str, tuple[str, str]] = {}  # uid -> (namespace, name)
+        self._ended: dict[str, int] = {}  # id the runtime told us has ended, but still lists as running -> looks left
+        self._soon = asyncio.Event()
         self.last_relist = 0.0  # loop time
         self.error = "PLEG is not healthy: pleg has yet to be successful"
 
@@ -46,7 +50,15 @@ class Pleg:
             except CriError as e:
                 self.error = str(e)
                 log.warning("the runtime does not list its pods: %s", e)
-            await asyncio.sleep(self._period)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(SETTLE if self._ended else self._period):
+                    await self._soon.wait()
+            self._soon.clear()
+
+    def note_exit(self, container_id: str) -> None:
+        """The runtime says it has ended: look now, and again until the lists agree."""
+        self._ended[container_id] = LOOKS
+        self._soon.set()
 
     async def relist(self) -> None:
         sandboxes, containers = await asyncio.gather(self._cri.list_sandboxes(), self._cri.list_containers())
@@ -59,6 +71,9 @@ class Pleg:
                 fresh[uid].add((item["id"], item["state"]))
                 names[uid] = (labels.get(observed.POD_NAMESPACE, ""), labels.get(observed.POD_NAME, ""))
         known_ids = {c["id"] for c in containers}
+        alive = {s["id"] for s in sandboxes if s["state"] == SANDBOX_READY}
+        alive |= {c["id"] for c in containers if c["state"] == CONTAINER_RUNNING}
+        self._ended = {i: left - 1 for i, left in self._ended.items() if i in alive and left > 1}
         for gone in self._exited.keys() - known_ids:
             del self._exited[gone]
         before, self._seen = self._seen, {uid: frozenset(ids) for uid, ids in fresh.items()}

@@ -27,7 +27,7 @@ from kubewheel.lib.clock import parse_time
 log = logging.getLogger(__name__)
 
 Object = dict[str, Any]
-VOLUME_REFRESH = 15.0
+VOLUME_REFRESH = 60.0  # for tokens that age; changes of objects come by watch
 LAST_RETRY = 120.0
 
 
@@ -41,6 +41,7 @@ class PodWorker:
         self.status: Object = pod.get("status") or {}
         self.gone = False  # the API object (or manifest) is gone
         self._wake = asyncio.Event()
+        self._syncing: asyncio.Task[float] | None = None
         self._changed_grace = asyncio.Event()
         self._backoff = Backoff()
         self._reasons: dict[str, tuple[str, str]] = {}
@@ -50,7 +51,8 @@ class PodWorker:
         self._admitted = False
         self._mount_delay = 0.0
         self._refreshed = 0.0
-        self._resize = resize.Resizer(deps)
+        self._resize = resize.Resizer(deps, self.uid)
+        self.granted = pod  # with the resources the node grants it, which a resize may ask to differ from its spec
         old_start = self.status.get("startTime")
         self._start_time = parse_time(old_start) if old_start else deps.clock.now()
 
@@ -64,6 +66,12 @@ class PodWorker:
         if self.stage == "terminating" and killing.grace_of(pod) < before:
             self._changed_grace.set()
         self._wake.set()
+        self._stop_sync_of_ended()
+
+    def refresh_volumes(self) -> None:
+        """An object its volumes or environment come from has changed."""
+        self._refreshed = float("-inf")
+        self._wake.set()
 
     def poke(self) -> None:
         self._wake.set()
@@ -72,6 +80,7 @@ class PodWorker:
         """The object is gone: end the pod and all that is left of it."""
         self.gone = True
         self._wake.set()
+        self._stop_sync_of_ended()
 
     def fail(self, reason: str, message: str, *, grace: int | None = None, disruption: tuple[str, str] | None = None
              ) -> None:
@@ -80,6 +89,7 @@ class PodWorker:
         self._grace_override = grace
         self._disruption = disruption
         self._wake.set()
+        self._stop_sync_of_ended()
 
     @property
     def name(self) -> str:
@@ -119,7 +129,7 @@ class PodWorker:
                     await self._terminate()
                     continue
                 else:
-                    delay = await self._sync()
+                    delay = await self._sync_unless_ended()
             except (CriError, errors.StatusError, OSError, TimeoutError) as e:
                 log.warning("pod %s: %s", self.name, e)
                 delay = 2.0
@@ -131,6 +141,20 @@ class PodWorker:
                     await self._wake.wait()
             except TimeoutError:
                 continue
+
+    async def _sync_unless_ended(self) -> float:
+        """A round may take long (a pull, a postStart hook): a pod that shall end meanwhile does not wait for it."""
+        self._syncing = asyncio.ensure_future(self._sync())
+        try:
+            await asyncio.wait([self._syncing])
+            return 0.0 if self._syncing.cancelled() else self._syncing.result()
+        finally:
+            self._syncing.cancel()
+            self._syncing = None
+
+    def _stop_sync_of_ended(self) -> None:
+        if self._syncing is not None and self._must_end():
+            self._syncing.cancel()
 
     def _is_deleted(self) -> bool:
         return bool(self.pod["metadata"].get("deletionTimestamp"))
@@ -154,10 +178,12 @@ class PodWorker:
             deps.events.event(pod, "Warning", "NetworkNotReady", f"network is not ready: {deps.node.network_message}")
             self._write_status()
             return 2.0
+        pod = self.granted = await self._resize.allocate(pod)
         await asyncio.to_thread(deps.cgroups.apply, pod, self.qos)
         if (retry := await self._mount()) > 0:
             return retry
-        todo = plans.plan(pod, self.observed, self._facts())
+        resized = self._resize.restarts(pod, self.observed, self.qos)
+        todo = plans.plan(pod, self.observed, self._facts(resized))
         self._note_waits(todo)
         if todo.kill_pod and not todo.create_sandbox:
             self.stage = "terminating"
@@ -218,7 +244,7 @@ class PodWorker:
         self._mount_delay = 0.0
         return 0.0
 
-    def _facts(self) -> plans.Facts:
+    def _facts(self, resized: frozenset[str]) -> plans.Facts:
         now = self.deps.clock.now()
         waits = {}
         for container in self._containers():
@@ -228,7 +254,7 @@ class PodWorker:
             left = self._backoff.remaining(self._backoff_key(container), last.finished_at, now)
             if left > 0:
                 waits[container["name"]] = left
-        return plans.Facts(waits=waits, failed=self.deps.probes.failed,
+        return plans.Facts(waits=waits, failed=self.deps.probes.failed, resized=resized,
                            started=self.deps.probes.started(self.pod, self.observed))
 
     def _containers(self) -> list[Object]:
@@ -305,7 +331,7 @@ class PodWorker:
 
     def _pod_now(self) -> Object:
         """The pod with the status as computed here (pod IPs for the downward API)."""
-        return {**self.pod, "status": self.status}
+        return {**self.granted, "status": self.status}
 
     # -- status ----------------------------------------------------------------------------------------------
     def _write_status(self, *, terminated: bool = False) -> None:
@@ -317,7 +343,8 @@ class PodWorker:
             reasons=self._reasons, failed=self._failed, terminating=self.stage != "running", terminated=terminated,
             network_ready=bool(observed.sandbox and observed.sandbox.ready and (
                 observed.sandbox.ips or observed.sandbox.host_network)),
-            allocated=self._resize.allocated, resize=self._resize.condition, disruption=self._disruption)
+            allocated=self._resize.allocated, in_force=self._resize.in_force, resize=self._resize.condition,
+            disruption=self._disruption)
         if self._failed is not None and not self._admitted:
             self.status = statuses.rejected(self.pod, self._failed)
         else:

@@ -79,6 +79,8 @@ class Probes:
                     continue
                 key = (uid, container["name"], kind)
                 if key not in self._running:
+                    if running is not None:
+                        self._take_over(pod, running.id, kind)
                     target = _Target(pod, container)
                     task = self._tasks.spawn("-".join(key), self._run(target, kind))
                     self._running[key] = (target, task)
@@ -89,6 +91,15 @@ class Probes:
                     target.container_id = fresh
                     target.started_at = running.started_at if running else 0.0
                     target.wake.set()
+
+    def _take_over(self, pod: Object, container_id: str, kind: str) -> None:
+        """A container that ran before this kubelet keeps its verdict until its probe speaks again."""
+        field, results = {"readinessProbe": ("ready", self._ready), "startupProbe": ("started", self._started)}.get(
+            kind, ("", self._ready))
+        status = pod.get("status") or {}
+        for shown in [*(status.get("containerStatuses") or ()), *(status.get("initContainerStatuses") or ())]:
+            if field and shown.get("containerID", "").endswith(container_id) and shown.get(field):
+                results.setdefault(container_id, True)
 
     def stop_restarting(self, uid: str) -> None:
         """The pod is ending: only readiness goes on."""
@@ -155,13 +166,16 @@ class Probes:
     def _note(self, target: _Target, kind: str, verdict: str, message: str) -> None:
         word = KINDS[kind]
         self.counts[(word, verdict)] = self.counts.get((word, verdict), 0) + 1
+        group = "initContainers" if is_sidecar(target.container) else "containers"
+        path = f"spec.{group}{{{target.container['name']}}}"
         if verdict == handlers.SUCCESS:
+            if message.startswith(handlers.REDIRECTED):
+                self._events.event(target.pod, "Warning", "ProbeWarning", f"{word} probe warning: {message}",
+                                   field_path=path)
             return
         text = (f"{word} probe failed: {message}" if verdict == handlers.FAILURE
                 else f"{word} probe errored and resulted in unknown state: {message}")
-        group = "initContainers" if is_sidecar(target.container) else "containers"
-        self._events.event(target.pod, "Warning", "Unhealthy", text,
-                           field_path=f"spec.{group}{{{target.container['name']}}}")
+        self._events.event(target.pod, "Warning", "Unhealthy", text, field_path=path)
 
     def _conclude(self, target: _Target, kind: str, probe: Object, successes: int, failures: int) -> None:
         container_id = target.container_id

@@ -150,7 +150,7 @@ async def environment(deps: Deps, pod: Object, container: Object) -> list[tuple[
     found: dict[tuple[str, str], Object | None] = {}
     for kind, name in env.references(pod, container):
         plural = "configmaps" if kind == "ConfigMap" else "secrets"
-        found[(kind, name)] = await deps.client.find(plural, name, namespace=namespace)
+        found[(kind, name)] = await deps.objects.get(pod["metadata"]["uid"], plural, namespace, name)
     services = deps.services(namespace)
     if pod["spec"].get("enableServiceLinks") is False:
         services = [s for s in services if s["metadata"]["namespace"] == "default"

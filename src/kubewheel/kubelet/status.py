@@ -36,7 +36,8 @@ class Known:
     network_ready: bool = False
     terminating: bool = False  # nothing is started any more
     terminated: bool = False  # and nothing runs any more: the phase becomes terminal
-    allocated: Mapping[str, Object] = field(default_factory=dict)  # container name -> resources as set in the runtime
+    allocated: Mapping[str, Object] = field(default_factory=dict)  # container name -> resources granted to it
+    in_force: Mapping[str, Object] = field(default_factory=dict)  # as its cgroup has them
     resize: tuple[str, str, str] | None = None  # (condition type, reason, message)
     disruption: tuple[str, str] | None = None  # DisruptionTarget (reason, message)
 
@@ -98,6 +99,9 @@ def _final_phase(regular: list[Object], inits: list[Object], phase: str) -> str:
     """Every container has ended for good: those the runtime never had, or lost, count as failed."""
     lost = {"exitCode": 137, "reason": "ContainerStatusUnknown", "startedAt": None, "finishedAt": None,
             "message": "The container could not be located when the pod was terminated"}
+    if phase == "Failed" and any(_has_failed(s) for s in inits) and not any(
+            "terminated" in s["state"] for s in regular):
+        return phase  # it never came to them: they stay waiting
     for status in regular:
         if "terminated" not in status["state"]:
             status["state"] = {"terminated": dict(lost)}
@@ -105,6 +109,10 @@ def _final_phase(regular: list[Object], inits: list[Object], phase: str) -> str:
         return phase
     codes = [s["state"]["terminated"].get("exitCode", 0) for s in regular]
     return "Failed" if any(codes) else "Succeeded"
+
+
+def _has_failed(status: Object) -> bool:
+    return bool((status["state"].get("terminated") or {}).get("exitCode"))
 
 
 def qos_class(pod: Object) -> str:
@@ -234,13 +242,11 @@ def _state(container: Container) -> Object:
 
 
 def _add_resources(out: Object, spec: Object, known: Known) -> None:
-    resources = known.allocated.get(spec["name"])
-    if resources is None:
-        resources = spec.get("resources") or {}
-    shown = {k: dict(resources[k]) for k in ("limits", "requests") if resources.get(k)}
-    if shown.get("requests"):
-        out["allocatedResources"] = dict(shown["requests"])
-    out["resources"] = shown
+    granted = known.allocated.get(spec["name"], spec.get("resources") or {})
+    shown = known.in_force.get(spec["name"], granted)
+    if granted.get("requests"):
+        out["allocatedResources"] = dict(granted["requests"])
+    out["resources"] = {k: dict(shown[k]) for k in ("limits", "requests") if shown.get(k)}
 
 
 def _mounts(spec: Object) -> list[Object]:

@@ -1,7 +1,7 @@
 """Writes pod statuses, only what changed, until the API server has them; then ends deleted pods' objects.
 
 In: `set(pod, status)`. Out: strategic merge patches of pods/status; a DELETE with grace 0 once the pod's work is done.
-Called by: pod_worker.py. One task; pods are written one after the other, newest status of each.
+Called by: pod_worker.py. Several pods are written at once, one pod never twice at a time; the newest status of each.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from kubewheel.client.client import STRATEGIC_PATCH, Client
 log = logging.getLogger(__name__)
 
 Object = dict[str, Any]
+WRITERS = 8
 REPLACED_LISTS = ("podIPs", "hostIPs", "resourceClaimStatuses")
 
 
@@ -46,6 +47,8 @@ class StatusManager:
         self._wanted: dict[str, tuple[Object, Object]] = {}  # uid -> (pod, status)
         self._finished: dict[str, Object] = {}  # uid -> pod whose API object may go
         self._dirty: dict[str, None] = {}
+        self._writing: set[str] = set()
+        self._failures: dict[str, int] = {}
         self._wake = asyncio.Event()
 
     def set(self, pod: Object, status: Object) -> None:
@@ -75,19 +78,31 @@ class StatusManager:
         self._wake.set()
 
     async def run(self) -> None:
-        while True:
-            await self._wake.wait()
-            self._wake.clear()
-            failed = []
-            while self._dirty:
-                uid = next(iter(self._dirty))
-                del self._dirty[uid]
-                if not await self._try_write(uid):
-                    failed.append(uid)
-            if failed:
-                await asyncio.sleep(self._retry)
-                for uid in failed:
-                    self._mark(uid)
+        slots = asyncio.Semaphore(WRITERS)
+        async with asyncio.TaskGroup() as writers:
+            while True:
+                await self._wake.wait()
+                self._wake.clear()
+                while uid := next((u for u in self._dirty if u not in self._writing), ""):
+                    await slots.acquire()
+                    self._dirty.pop(uid, None)
+                    self._writing.add(uid)
+                    writers.create_task(self._write_one(uid, slots))
+
+    async def _write_one(self, uid: str, slots: asyncio.Semaphore) -> None:
+        try:
+            written = await self._try_write(uid)
+        finally:
+            self._writing.discard(uid)
+            slots.release()
+            self._wake.set()
+        if written:
+            self._failures.pop(uid, None)
+            return
+        failures = self._failures[uid] = self._failures.get(uid, 0) + 1
+        # The first refusals may only mean that the server has not seen yet that the pod is ours.
+        await asyncio.sleep(min(self._retry, 0.05 * 2 ** failures))
+        self._mark(uid)
 
     async def _try_write(self, uid: str) -> bool:
         try:

@@ -5,6 +5,7 @@ In: observations. Out: text. Called by: every component; `/metrics` renders REGI
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from bisect import bisect_left
 from collections.abc import Callable
 
@@ -21,14 +22,15 @@ def _pairs(names: Labels, values: Labels, *more: tuple[str, str]) -> str:
     return "{" + ",".join(parts) + "}" if parts else ""
 
 
-class Metric:
+class Metric(ABC):
     kind = "untyped"
 
     def __init__(self, name: str, help: str, labels: Labels) -> None:
         self.name, self.help, self.labels = name, help, labels
 
+    @abstractmethod
     def lines(self) -> list[str]:
-        raise NotImplementedError
+        """The samples, without the HELP and TYPE lines."""
 
     def render(self) -> str:
         return "\n".join([f"# HELP {self.name} {self.help}", f"# TYPE {self.name} {self.kind}", *self.lines()])

@@ -76,6 +76,10 @@ table ip {network.table} {{
     type nat hook postrouting priority srcnat + 10; policy accept;
     ip saddr {network.pod_cidr} ip daddr != {cluster} oifname != {home} masquerade
   }}
+  chain loopback-is-the-hosts {{
+    type filter hook prerouting priority raw; policy accept;
+    iifname "{network.bridge}" ip daddr 127.0.0.0/8 drop
+  }}
   chain unclaimed-output {{
     type filter hook output priority filter; policy accept;
     ip daddr {network.service_cidr} reject with icmp type host-unreachable
@@ -106,6 +110,8 @@ def ensure(network: Network) -> None:
     _ip("addr", "replace", f"{network.gateway}/{prefix}", "brd", "+", "dev", network.bridge)
     _ip("link", "set", network.bridge, "mtu", str(network.mtu), "up")
     _ip("route", "replace", network.service_cidr, "dev", network.bridge)
+    # Node ports answer on 127.0.0.1 too; the rule above keeps pods from reaching the host's loopback through this.
+    Path(f"/proc/sys/net/ipv4/conf/{network.bridge}/route_localnet").write_text("1")
     network.ipam_dir.mkdir(parents=True, exist_ok=True)
     network.conf_dir.mkdir(parents=True, exist_ok=True)
     text = json.dumps(conflist(network), indent=2) + "\n"

@@ -157,17 +157,23 @@ class Elector:
             self.leader = spec.get("holderIdentity") or ""
 
     async def _release(self) -> None:
-        try:
-            lease = codec.copy(
-                await self._client.get("leases.coordination.k8s.io", self.name, namespace=self.namespace)
-            )
-            if lease["spec"].get("holderIdentity") != self.identity:
-                return
-            lease["spec"] |= {"holderIdentity": "", "leaseDurationSeconds": 1}
-            await self._client.update("leases.coordination.k8s.io", lease)
-        except (errors.StatusError, OSError) as e:
-            log.warning("lease %s not released: %s", self.name, e)
+        for last in (False, False, True):
+            try:
+                await self._release_once()
+                break
+            except (errors.StatusError, OSError) as e:
+                # a renewal that was under way when we were told to end may still have been written
+                if last or not (isinstance(e, errors.StatusError) and e.code == 409):
+                    log.warning("lease %s not released: %s", self.name, e)
+                    break
         self.leader = ""
+
+    async def _release_once(self) -> None:
+        lease = codec.copy(await self._client.get("leases.coordination.k8s.io", self.name, namespace=self.namespace))
+        if lease["spec"].get("holderIdentity") == self.identity:
+            del lease["spec"]["holderIdentity"]  # an empty one would be invalid
+            lease["spec"]["leaseDurationSeconds"] = 1
+            await self._client.update("leases.coordination.k8s.io", lease)
 
     def _tell(self, message: str) -> None:
         if self._events is not None:

@@ -14,12 +14,19 @@ import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kubewheel.lib import clock as clocks
-from kubewheel.lib import supervise, tls
+from kubewheel.lib import garbage, supervise, tls
 from kubewheel.run import certificates, kubeconfigs
 from kubewheel.run.settings import Settings
+
+if TYPE_CHECKING:
+    from kubewheel.apiserver.server import Server
+    from kubewheel.client.cache import Caches
+    from kubewheel.client.client import Client
+    from kubewheel.client.http import Config
+    from kubewheel.storage.store import Store
 
 log = logging.getLogger(__name__)
 
@@ -28,12 +35,14 @@ def run_process(main: Callable[[], Awaitable[None]]) -> int:
     """Runs `main` on uvloop until it ends or a signal asks; 0, or 1 after a crash."""
     import uvloop
 
+    garbage.collect_rarely()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(_until_signalled(main))
 
 
 async def _until_signalled(main: Callable[[], Awaitable[None]]) -> int:
     loop = asyncio.get_running_loop()
+    loop.set_exception_handler(_on_loop_error)
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
@@ -48,6 +57,15 @@ async def _until_signalled(main: Callable[[], Awaitable[None]]) -> int:
     with contextlib.suppress(asyncio.CancelledError):
         await work
     return 0
+
+
+def _on_loop_error(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """A peer that ends a TLS handshake (a port probe, another CA) is its affair: one line, as upstream's server
+    writes. aiofastnet's trace of it cannot even be printed."""
+    if "SSL handshake" in str(context.get("message", "")):
+        log.info("http: TLS handshake error: %s", context.get("exception"))
+    else:
+        loop.default_exception_handler(context)
 
 
 def ensure_pki(settings: Settings) -> certificates.Pki:
@@ -78,11 +96,28 @@ def serving_context(pki: certificates.Pki) -> ssl.SSLContext:
     return tls.server_context(pki.cert("apiserver"), pki.key("apiserver"), client_ca=pki.ca + pki.front_proxy_ca)
 
 
+@contextlib.asynccontextmanager
+async def serving(server: Server, store: Store, *, address: str, port: int, context: ssl.SSLContext,
+                  compact_every: float = 300.0) -> AsyncIterator[None]:
+    """HTTPS in front of a started server; the store is compacted meanwhile. Watches end before the server does."""
+    from kubewheel.apiserver import http
+    from kubewheel.storage import compaction
+
+    front = http.Front(server.chain)
+    compacting = asyncio.ensure_future(compaction.compact_every(store, compact_every)) if compact_every else None
+    try:
+        await front.listen(address, port, context)
+        yield
+    finally:
+        server.endpoints.health.stopping = True
+        if compacting is not None:
+            compacting.cancel()
+        await front.aclose()
+
+
 async def control_plane(settings: Settings) -> None:
     """API server on SQLite, controllers, scheduler: one loop."""
-    from kubewheel.apiserver import http
     from kubewheel.run.control_plane import ControlPlane
-    from kubewheel.storage import compaction
     from kubewheel.storage.sqlite import SqliteStore
 
     pki = ensure_pki(settings)
@@ -98,30 +133,35 @@ async def control_plane(settings: Settings) -> None:
             "cluster-cidr": settings.pod_cidr, "node-cidr-mask-size": settings.node_cidr_mask_size,
             "allocate-node-cidrs": True, "service-account-private-key": pki.service_account_key,
             "service-cluster-ip-range": settings.service_cidr})
-    front = http.Front(plane.server.chain)
-    compacting = asyncio.ensure_future(compaction.compact_every(store))
     try:
         await plane.start()
-        await front.listen("0.0.0.0", settings.secure_port, serving_context(pki))
-        log.info("serving on %s", settings.server_url)
-        await asyncio.Event().wait()
+        async with serving(plane.server, store, address="0.0.0.0", port=settings.secure_port,
+                           context=serving_context(pki)):
+            log.info("serving on %s", settings.server_url)
+            await asyncio.Event().wait()
     finally:
-        plane.server.endpoints.health.stopping = True
-        compacting.cancel()
-        await front.aclose()
         await plane.aclose()
         await store.aclose()
 
 
 # -- node ---------------------------------------------------------------------------------------------------------
 @contextlib.asynccontextmanager
-async def http_client(kubeconfig: Path, agent: str) -> AsyncIterator[tuple[Any, Any]]:
+async def http_client(kubeconfig: Path, agent: str) -> AsyncIterator[tuple[Client, Caches]]:
     """(Client, Caches) by a kubeconfig file."""
+    from kubewheel.client.http import load_kubeconfig
+
+    async with connected(load_kubeconfig(kubeconfig), agent) as both:
+        yield both
+
+
+@contextlib.asynccontextmanager
+async def connected(config: Config, agent: str) -> AsyncIterator[tuple[Client, Caches]]:
+    """(Client, Caches) of the server and the identity in `config`."""
     from kubewheel.client.cache import Caches
     from kubewheel.client.client import Client
-    from kubewheel.client.http import Http, load_kubeconfig
+    from kubewheel.client.http import Http
 
-    client = Client(Http(load_kubeconfig(kubeconfig), user_agent=agent), manager=agent)
+    client = Client(Http(config, user_agent=agent), manager=agent)
     caches = Caches(client, rng=random.SystemRandom())
     try:
         yield client, caches

@@ -26,7 +26,7 @@ from pathlib import Path
 import kubewheel
 from kubewheel.run import oci
 
-NAME = "docker.io/kubewheel/system:latest"
+NAME = f"docker.io/kubewheel/system:{kubewheel.__version__}"  # not :latest, which is pulled always
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 LIBS = "usr/local/lib/kubewheel"
 CONFIG = oci.ImageConfig(

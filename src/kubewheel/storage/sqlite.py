@@ -124,22 +124,27 @@ class SqliteStore:
         return self._index.revision
 
     async def create(self, key: str, value: bytes) -> int:
-        self._must_be_open()
-        return await self._commit(plan_create(key, value, self._newest(key), revision=self._accepted + 1))
+        return await self._write(key, lambda newest, revision: plan_create(key, value, newest, revision=revision))
 
     async def update(self, key: str, value: bytes, *, expected: int) -> int:
-        self._must_be_open()
-        current = self._newest(key)
-        return await self._commit(
-            plan_replace(key, value, current, expected=expected, revision=self._accepted + 1)
-        )
+        return await self._write(key, lambda newest, revision: plan_replace(
+            key, value, newest, expected=expected, revision=revision))
 
     async def delete(self, key: str, *, expected: int) -> int:
+        return await self._write(key, lambda newest, revision: plan_replace(
+            key, None, newest, expected=expected, revision=revision))
+
+    async def _write(self, key: str, plan: Callable[[KeyValue | None, int], StoreEvent]) -> int:
         self._must_be_open()
-        current = self._newest(key)
-        return await self._commit(
-            plan_replace(key, None, current, expected=expected, revision=self._accepted + 1)
-        )
+        try:
+            event = plan(self._newest(key), self._accepted + 1)
+        except StoreError:
+            if key in self._in_flight:
+                # Refused for a write that is not on disk yet: the refusal waits for it too, so that whoever tries
+                # again reads what it lost against, and nobody learns of a write that a crash may still undo.
+                await self._job(_nothing)
+            raise
+        return await self._commit(event)
 
     async def get(self, key: str) -> KeyValue | None:
         return self._index.get(key)
@@ -315,6 +320,10 @@ def _answer(waiter: asyncio.Future[Any], result: Any, error: BaseException | Non
 
 
 # --- the file -------------------------------------------------------------------------------------------
+
+
+def _nothing(db: sqlite3.Connection) -> None:
+    """A job that only keeps its place in the queue."""
 
 
 def _open(path: Path) -> sqlite3.Connection:

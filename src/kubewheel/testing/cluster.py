@@ -130,7 +130,8 @@ class Cluster:
         """A kubeconfig file for any client; the default user is an admin. Gone with the cluster."""
         url = await self.serve()
         ca = self.authority()
-        pair = tls.issue(ca, user, organizations=groups or ("system:masters",), now=clocks.RealClock().now(), client=True)
+        pair = tls.issue(ca, user, organizations=groups or ("system:masters",), now=clocks.RealClock().now(),
+                         client=True)
 
         def b64(data: bytes) -> str:
             return base64.b64encode(data).decode()
@@ -174,7 +175,9 @@ async def cluster(*, nodes: int = 1, controllers: str = "*", scheduler: bool = T
     plane = ControlPlane(store or MemoryStore(), clock=clock, rng=random.Random(seed), options=options,
                          controller_flag=controllers, with_scheduler=scheduler, scheduler_config=scheduler_config,
                          controller_options={"root-ca": ca.cert, "cluster-signing-cert": ca.cert,
-                                             "cluster-signing-key": ca.key, **(controller_options or {})})
+                                             "cluster-signing-key": ca.key,
+                                             "service-account-private-key": options.service_account_key,
+                                             **(controller_options or {})})
     await plane.store.start()
     made = Cluster(plane, seed=seed)
     made._ca = ca

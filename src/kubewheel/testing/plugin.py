@@ -54,7 +54,7 @@ def with_cluster(*, virtual_time: bool = False, **options: Any) -> Callable[[Cal
 
         parameters = list(inspect.signature(test).parameters.values())[1:]
         wrapper.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-        del wrapper.__wrapped__  # type: ignore[attr-defined]
+        del wrapper.__wrapped__
         return wrapper
 
     return decorate

@@ -103,16 +103,6 @@ def test_definition_rules():
         'must be spec.names.plural+"."+spec.group', "must have exactly one version marked as storage version"]
 
 
-def test_what_is_not_carried_out_is_said():
-    obj = prepared(schema={"openAPIV3Schema": {"type": "object", "x-kubernetes-validations": [{"rule": "true"}]}})
-    obj["spec"]["conversion"] = {"strategy": "Webhook", "webhook": {}}
-    assert [w.partition(": ")[0] for w in definitions.warnings(obj)] == [
-        "spec.versions[0].schema.openAPIV3Schema", "spec.conversion.strategy"]
-    convert = resource.resources(obj)[0].to_hub
-    with pytest.raises(errors.StatusError):
-        convert({})
-
-
 def test_names_in_use_are_refused():
     first = prepared()
     first["status"] = status.wanted(first, [], now="t")

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from kubewheel.api import columns, errors, names, validation
+from kubewheel.api.admissionregistration import policies
 from kubewheel.api.errors import FieldError
 from kubewheel.api.resource import Column, Object
 
@@ -69,6 +70,7 @@ def _hook(hook: Object, where: str) -> list[FieldError]:
                                         "must include at least one of v1, v1beta1"))
     for i, rule in enumerate(hook.get("rules") or ()):
         out += rule_with_operations(rule, f"{where}.rules[{i}]")
+    out += policies.match_conditions(hook.get("matchConditions") or (), f"{where}.matchConditions")
     effects = hook.get("sideEffects")
     if effects is None:
         out.append(errors.field_required(f"{where}.sideEffects", "must specify one of None, NoneOnDryRun"))

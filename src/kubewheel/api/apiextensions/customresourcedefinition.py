@@ -182,21 +182,6 @@ def _conversion(spec: dict[str, Any]) -> list[FieldError]:
     return []
 
 
-def warnings(obj: Object) -> list[str]:
-    """What is accepted and not carried out is said."""
-    out = [f"spec.versions[{i}].schema.openAPIV3Schema: x-kubernetes-validations rules are not evaluated by this server"
-           for i, v in enumerate(obj["spec"].get("versions") or ()) if _has_rules(v.get("schema"))]
-    if (obj["spec"].get("conversion") or {}).get("strategy") == "Webhook":
-        out.append("spec.conversion.strategy: conversion webhooks are not called by this server")
-    return out
-
-
-def _has_rules(value: Any) -> bool:
-    if isinstance(value, list):
-        return any(map(_has_rules, value))
-    return isinstance(value, dict) and ("x-kubernetes-validations" in value or any(map(_has_rules, value.values())))
-
-
 def validate_update(new: Object, old: Object) -> list[FieldError]:
     out = validate(new)
     for path in (("group",), ("scope",), ("names", "plural"), ("names", "kind")):
@@ -236,7 +221,6 @@ RESOURCE = Resource(
     prepare_update=prepare_update,
     validate=validate,
     validate_update=validate_update,
-    warnings=warnings,
     unconditional_update=False,
     columns=(
         columns.NAME,

@@ -9,6 +9,7 @@ import re
 from typing import Any
 
 from kubewheel.api import errors
+from kubewheel.api.apiextensions import rules
 from kubewheel.api.errors import FieldError
 
 TYPES = ("array", "boolean", "integer", "number", "object", "string")
@@ -32,7 +33,9 @@ def check(schema: dict[str, Any], path: str) -> list[FieldError]:
     return out
 
 
-def _level(schema: dict[str, Any], path: str, out: list[FieldError], *, root: bool = False, kind: str = "") -> None:
+def _level(schema: dict[str, Any], path: str, out: list[FieldError], *, root: bool = False, kind: str = "",
+           blocked: str = "") -> None:
+    """`blocked`: the list above whose elements are not found again in an old value, so that rules know no oldSelf."""
     type_ = schema.get("type", "")
     loose = schema.get("x-kubernetes-preserve-unknown-fields") or schema.get("x-kubernetes-int-or-string")
     if not type_ and not loose and not root:
@@ -48,13 +51,16 @@ def _level(schema: dict[str, Any], path: str, out: list[FieldError], *, root: bo
         out.append(errors.field_required(f"{path}.items", "must be specified"))
     _forbidden(schema, path, out)
     _extensions(schema, path, out)
+    out += rules.check(schema, path, root=root, blocked=blocked)
+    blocked = rules.blocked_below(schema, path, blocked)
     for name, prop in schema.get("properties", {}).items():
         if not (root and name in ("metadata", "apiVersion", "kind")):
-            _level(prop, f"{path}.properties[{name}]", out, kind="object fields")
+            _level(prop, f"{path}.properties[{name}]", out, kind="object fields", blocked=blocked)
     if isinstance(schema.get("items"), dict):
-        _level(schema["items"], f"{path}.items", out, kind="array items")
+        _level(schema["items"], f"{path}.items", out, kind="array items", blocked=blocked)
     if isinstance(schema.get("additionalProperties"), dict):
-        _level(schema["additionalProperties"], f"{path}.additionalProperties", out, kind="object fields")
+        _level(schema["additionalProperties"], f"{path}.additionalProperties", out, kind="object fields",
+               blocked=blocked)
     _validations(schema, path, out)
 
 

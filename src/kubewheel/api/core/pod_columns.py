@@ -110,15 +110,35 @@ def _init(spec: Object, status: Object) -> tuple[bool, str, int, int, int, str, 
     return starting, word, ready, restarts, sidecar_restarts, last, sidecar_last, sidecars
 
 
+class _Remembered:
+    """The summary of the pod last asked about: three cells of one row want it, one after the other."""
+
+    pod: Object | None = None
+    value: Summary
+
+    def __call__(self, pod: Object) -> Summary:
+        if self.pod is not pod:
+            self.value = summary(pod)
+            self.pod = pod
+        return self.value
+
+    def forget(self) -> None:
+        self.pod = None
+
+
+_summary = _Remembered()
+
+
 def _restarts(pod: Object, now: float) -> str:
-    s = summary(pod)
+    s = _summary(pod)
+    _summary.forget()  # the last of the three: a pod changed in place is looked at anew
     if s.restarts and s.last_restart:
         return f"{s.restarts} ({columns.since(s.last_restart, now)} ago)"
     return str(s.restarts)
 
 
 def _ready(pod: Object, now: float) -> str:
-    s = summary(pod)
+    s = _summary(pod)
     return f"{s.ready}/{s.total}"
 
 
@@ -145,7 +165,7 @@ def _or_none(*path: str) -> Any:
 COLUMNS = (
     columns.NAME,
     Column("Ready", _ready, description="The aggregate readiness state of this pod for accepting traffic."),
-    Column("Status", lambda pod, now: summary(pod).reason,
+    Column("Status", lambda pod, now: _summary(pod).reason,
            description="The aggregate status of the containers in this pod."),
     Column("Restarts", _restarts,
            description="The number of times the containers in this pod have been restarted and when the last "

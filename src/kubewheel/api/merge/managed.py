@@ -146,7 +146,9 @@ def owned_part(obj: Object) -> Object:
     out = {key: value for key, value in obj.items() if key not in _STRIPPED}
     meta = obj.get("metadata")
     if isinstance(meta, dict):
-        out["metadata"] = {key: value for key, value in meta.items() if key not in _STRIPPED_META}
+        kept = out["metadata"] = {key: value for key, value in meta.items() if key not in _STRIPPED_META}
+        if not kept:  # nothing but a name: that is nobody's
+            del out["metadata"]
     return out
 
 

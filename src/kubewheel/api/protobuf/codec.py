@@ -80,8 +80,9 @@ def _fields(definition: str) -> dict[int, Field]:
         known = {}
     out = {}
     for number, name, kind, repeated, message in rows:
-        inline = bool(known) and kind == MESSAGE and name not in known and not message.startswith("map:") and _is_within(message, known)
-        out[number] = Field(name, kind, bool(repeated) and not message.startswith("map:"), message, inline, number)
+        is_map = message.startswith("map:")
+        inline = bool(known) and kind == MESSAGE and name not in known and not is_map and _is_within(message, known)
+        out[number] = Field(name, kind, bool(repeated) and not is_map, message, inline, number)
     return out
 
 

@@ -12,6 +12,7 @@ from kubewheel.apiserver.admission import (
     default_storage_class,
     default_tolerations,
     limit_ranger,
+    mutating_admission_policy,
     namespace_lifecycle,
     node_restriction,
     owner_references,
@@ -24,6 +25,7 @@ from kubewheel.apiserver.admission import (
     service_account,
     storage_in_use,
     taint_nodes,
+    validating_admission_policy,
     webhook,
 )
 from kubewheel.apiserver.attributes import AdmissionPlugin
@@ -51,8 +53,10 @@ PLUGINS: dict[str, type[AdmissionPlugin]] = {
     "CertificateSigning": certificates.CertificateSigning,
     "CertificateSubjectRestriction": certificates.CertificateSubjectRestriction,
     "DefaultIngressClass": default_ingress_class.DefaultIngressClass,
-    # from here on the object is as it will be, but for what webhooks change
+    # from here on the object is as it will be, but for what policies and webhooks change
+    "MutatingAdmissionPolicy": mutating_admission_policy.MutatingAdmissionPolicy,
     "MutatingAdmissionWebhook": webhook.MutatingAdmissionWebhook,
+    "ValidatingAdmissionPolicy": validating_admission_policy.ValidatingAdmissionPolicy,
     "ValidatingAdmissionWebhook": webhook.ValidatingAdmissionWebhook,
     "ResourceQuota": resource_quota.ResourceQuota,  # last: nobody may refuse after quota has been taken
     "AlwaysDeny": always.AlwaysDeny,
@@ -62,15 +66,14 @@ DEFAULT_ON = frozenset({
     "NamespaceLifecycle", "LimitRanger", "ServiceAccount", "TaintNodesByCondition", "PodSecurity", "Priority",
     "DefaultTolerationSeconds", "DefaultStorageClass", "StorageObjectInUseProtection", "PersistentVolumeClaimResize",
     "RuntimeClass", "CertificateApproval", "CertificateSigning", "CertificateSubjectRestriction",
-    "DefaultIngressClass", "MutatingAdmissionWebhook", "ValidatingAdmissionWebhook", "ResourceQuota",
+    "DefaultIngressClass", "MutatingAdmissionPolicy", "MutatingAdmissionWebhook", "ValidatingAdmissionPolicy",
+    "ValidatingAdmissionWebhook", "ResourceQuota",
     # not on by default upstream, but in every kubeadm cluster (and there --enable-admission-plugins' only entry)
     "NodeRestriction",
 })
 
 # upstream's plugins that are not here: asking for them is refused by name
 ABSENT = {
-    "MutatingAdmissionPolicy": "it needs CEL",
-    "ValidatingAdmissionPolicy": "it needs CEL",
     "EventRateLimit": "its configuration file is not read",
     "ExtendedResourceToleration": "not written",
     "ImagePolicyWebhook": "its configuration file is not read",

@@ -21,7 +21,8 @@ class PersistentVolumeClaimResize(AdmissionPlugin):
         if _size(attributes.obj) <= _size(attributes.old):
             return
         if (attributes.old.get("status") or {}).get("phase") != "Bound":
-            raise errors.forbidden("persistentvolumeclaims", attributes.name, "Only bound persistent volume claims can be expanded")
+            raise errors.forbidden("persistentvolumeclaims", attributes.name,
+                                   "Only bound persistent volume claims can be expanded")
         name = (attributes.obj.get("spec") or {}).get("storageClassName") or ""
         found = self.context.caches.get("storageclasses.storage.k8s.io").get(None, name) if name else None
         if found is None or not found.get("allowVolumeExpansion"):

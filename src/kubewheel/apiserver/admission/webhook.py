@@ -16,7 +16,7 @@ from typing import Any
 from kubewheel.api import codec, errors
 from kubewheel.api.resource import Object, Resource
 from kubewheel.apiserver import results
-from kubewheel.apiserver.admission import webhook_match
+from kubewheel.apiserver.admission import policy_match, webhook_match
 from kubewheel.apiserver.admission.webhook_client import CallFailed, WebhookClient
 from kubewheel.apiserver.admission.webhook_match import Invocation
 from kubewheel.apiserver.attributes import AdmissionContext, AdmissionPlugin, Attributes
@@ -69,8 +69,8 @@ class _Webhooks(AdmissionPlugin):
         if attributes.dry_run and hook.get("sideEffects") not in ("None", "NoneOnDryRun"):
             raise errors.bad_request(f'admission webhook "{hook["name"]}" does not support dry run')
         try:
-            if hook.get("matchConditions"):
-                raise CallFailed("matchConditions cannot be evaluated: CEL is not there")
+            if hook.get("matchConditions") and not self._wanted(invocation, attributes):
+                return None
             return await self._http.call(hook["clientConfig"], self._review(invocation, attributes),
                                          seconds=int(hook.get("timeoutSeconds") or DEFAULT_SECONDS))
         except CallFailed as e:
@@ -78,6 +78,15 @@ class _Webhooks(AdmissionPlugin):
                 log.warning("Failed calling webhook, failing open %s: %s", hook["name"], e)
                 return None
             raise errors.internal(f'failed calling webhook "{hook["name"]}": {e}') from e
+
+    def _wanted(self, invocation: Invocation, attributes: Attributes) -> bool:
+        """Do its matchConditions hold?"""
+        scope = policy_match.Scope(self.context, attributes, invocation.resource, namespace=None,
+                                   review=self._review(invocation, attributes)["request"])
+        try:
+            return policy_match.conditions(scope, invocation.hook["matchConditions"], invocation.hook["name"])
+        except policy_match.PolicyError as e:
+            raise CallFailed(f"failed evaluating matchConditions: {e}") from e
 
     def _review(self, invocation: Invocation, attributes: Attributes) -> Object:
         # an id of the review alone: it is matched with the answer and kept nowhere

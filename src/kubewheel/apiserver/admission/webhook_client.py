@@ -43,15 +43,7 @@ class WebhookClient:
 
     async def call(self, config: Object, review: Object, *, seconds: int) -> Object:
         """The `response` of the answered AdmissionReview."""
-        target = await self._target(config)
-        url = f"{target.url}{'&' if '?' in target.url else '?'}timeout={seconds}s"
-        try:
-            async with asyncio.timeout(seconds):
-                answer = await self._post(target, url, config, codec.dumps(review))
-        except TimeoutError as e:
-            raise CallFailed(f'failed to call webhook: Post "{url}": context deadline exceeded') from e
-        except (aiohttp.ClientError, OSError, ssl.SSLError) as e:
-            raise CallFailed(f'failed to call webhook: Post "{url}": {_why(e)}') from e
+        answer = await self.post(config, review, seconds=seconds)
         response = answer.get("response")
         if answer.get("kind") != "AdmissionReview" or not isinstance(response, dict):
             raise CallFailed("received invalid webhook response: webhook response was absent")
@@ -59,6 +51,18 @@ class WebhookClient:
             raise CallFailed(f'received invalid webhook response: expected response.uid="{review["request"]["uid"]}", got '
                              f'"{response.get("uid", "")}"')
         return response
+
+    async def post(self, config: Object, review: Object, *, seconds: int) -> Object:
+        """The whole answer, whatever kind of review it is."""
+        target = await self._target(config)
+        url = f"{target.url}{'&' if '?' in target.url else '?'}timeout={seconds}s"
+        try:
+            async with asyncio.timeout(seconds):
+                return await self._post(target, url, config, codec.dumps(review))
+        except TimeoutError as e:
+            raise CallFailed(f'failed to call webhook: Post "{url}": context deadline exceeded') from e
+        except (aiohttp.ClientError, OSError, ssl.SSLError) as e:
+            raise CallFailed(f'failed to call webhook: Post "{url}": {_why(e)}') from e
 
     async def _post(self, target: Target, url: str, config: Object, body: bytes) -> Object:
         parts = urlsplit(url)

@@ -141,7 +141,7 @@ class ServiceHook(BaseHook):
         else:
             number = self.ips.any(self.server.random)
             if number is None:
-                raise errors.internal(f"failed to allocate a serviceIP: range is full")
+                raise errors.internal("failed to allocate a serviceIP: range is full")
             taken.append((self.ips, number))
             wanted = str(ipaddress.ip_address(number))
         spec["clusterIP"], spec["clusterIPs"] = wanted, [wanted]

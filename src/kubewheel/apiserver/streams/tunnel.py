@@ -132,7 +132,7 @@ async def _pipe(raw: web.BaseRequest, head: bytes, reader: asyncio.StreamReader,
 class _Done(web.Response):
     """Stands for an answer that has been given on the raw connection already."""
 
-    async def prepare(self, request: web.BaseRequest) -> None:  # type: ignore[override]
+    async def prepare(self, request: web.BaseRequest) -> None:
         return None
 
     async def write_eof(self, data: bytes = b"") -> None:

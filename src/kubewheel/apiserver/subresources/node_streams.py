@@ -34,7 +34,8 @@ async def log(call: Call) -> Response:
         what=f"Get \"https://{host}:{port}{path}\"")
     if response.status >= 400:
         raw = b"".join([c async for c in response.chunks or _none()])
-        raise errors.status_error(response.status, "BadRequest" if response.status == 400 else "", raw.decode(errors="replace").strip())
+        raise errors.status_error(response.status, "BadRequest" if response.status == 400 else "",
+                                  raw.decode(errors="replace").strip())
     response.headers = {"content-type": "text/plain"}
     return response
 
@@ -110,10 +111,10 @@ async def _admit(call: Call, pod: Object) -> None:
     """CONNECT admission: webhooks may deny attach and exec."""
     hub = call.server.registry.hub_of(call.resource)
     assert call.sub is not None
-    options = {"kind": call.sub.kind, "apiVersion": "v1", "container": call.request.first("container"),
+    options: Object = {"kind": call.sub.kind, "apiVersion": "v1", "container": call.request.first("container"),
                "command": call.request.query.get("command", [])}
     for stream_name in ("stdin", "stdout", "stderr", "tty"):
-        if call.request.first(stream_name) in ("true", "1"):
+        if call.request.flag(stream_name):
             options[stream_name] = True
     attributes = Attributes(user=call.user, operation="CONNECT", resource=hub, subresource=call.info.subresource,
                             namespace=call.namespace, name=call.name, obj=options, old=None)
@@ -131,8 +132,8 @@ def _container(pod: Object, named: str, *, what: str) -> str:
             raise errors.bad_request(f"container {named} is not valid for pod {name}")
         return named
     default = (pod["metadata"].get("annotations") or {}).get("kubectl.kubernetes.io/default-container")
-    if default in regular:
-        return default
+    if default is not None and default in regular:
+        return str(default)
     if len(regular) == 1:
         return regular[0]
     text = f"a container name must be specified for pod {name}, choose one of: [{' '.join(regular)}]"

@@ -12,7 +12,7 @@ from kubewheel.lib import clock as clocks
 
 async def binding(call: Call) -> Response:
     """POST pods/x/binding: the scheduler's word. Sets spec.nodeName once."""
-    body = call.body()
+    body = call.typed_body()
     if not call.name:  # POST to the bindings collection
         call.info.name = (body.get("metadata") or {}).get("name", "")
     target = body.get("target") or {}
@@ -62,7 +62,7 @@ def _bindable(call: Call, pod: Object, meta: Object) -> None:
 
 async def eviction(call: Call) -> Response:
     """POST pods/x/eviction: a deletion that disruption budgets may refuse with 429 (policy/v1)."""
-    body = call.body()
+    body = call.typed_body()
     options = dict(body.get("deleteOptions") or {})
     if options.get("dryRun"):
         call.request.query["dryRun"] = options["dryRun"]

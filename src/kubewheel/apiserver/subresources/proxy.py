@@ -93,7 +93,7 @@ async def _service(call: Call, scheme: str, name: str, port: str) -> tuple[str, 
     if not port and len(ports) == 1:
         chosen = ports[0]
     else:
-        chosen = next((p for p in ports if p.get("name", "") == port or str(p["port"]) == port), None)  # type: ignore[assignment]
+        chosen = next((p for p in ports if p.get("name", "") == port or str(p["port"]) == port), None)
     if chosen is None:
         raise errors.service_unavailable(f'no service port "{port}" found for service "{name}"')
     hub = call.server.registry.lookup(Gvr("discovery.k8s.io", "v1", "endpointslices"))

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
-from kubewheel.api import codec, errors, selectors
-from kubewheel.api.merge import json_patch, merge_patch
+from kubewheel.api import codec, errors, schema, selectors
+from kubewheel.api.merge import apply, json_patch, merge_patch
 from kubewheel.api.resource import Object, Resource, ScalePaths
 from kubewheel.apiserver import bodies, results
 from kubewheel.apiserver.call import Call
-from kubewheel.apiserver.verbs import get, patch as patching, write
+from kubewheel.apiserver.verbs import get, write
+from kubewheel.apiserver.verbs import patch as patching
 from kubewheel.client.transport import Response
 
 SCALE = "autoscaling/v1"
@@ -39,8 +41,11 @@ def _at(obj: Any, path: tuple[str, ...]) -> Any:
 
 
 async def handle(call: Call) -> Response:
+    if call.request.method not in ("GET", "PUT", "PATCH"):
+        raise errors.not_allowed()
     if call.request.method == "GET":
-        return call.answer(of(call.resource, results.view(call.resource, (await get.entry(call)).obj)))
+        return call.answer(of(call.resource, await results.seen(call.resource, (await get.entry(call)).obj)))
+    write.check_options(call)
     make_scale = _replacement(call) if call.request.method == "PUT" else _patched(call)
     paths = call.resource.scale or ScalePaths()
     main = dataclasses.replace(call, sub=None)
@@ -60,31 +65,72 @@ async def handle(call: Call) -> Response:
         for part in paths.spec_replicas[:-1]:
             target = target.setdefault(part, {})
         target[paths.spec_replicas[-1]] = replicas
+        if meta.get("uid"):
+            new["metadata"]["uid"] = meta["uid"]
+        call.request.attributes["floating"] = not meta.get("resourceVersion")
         if meta.get("resourceVersion"):
             new["metadata"]["resourceVersion"] = meta["resourceVersion"]
-        else:
-            new["metadata"].pop("resourceVersion", None)
         return new
 
     call.request.attributes["subresource"] = "scale"
-    stored, _ = await write.update(main, make)
-    return call.answer(of(call.resource, results.view(call.resource, stored)))
+    if bodies.media_type(call.request) == patching.APPLY:
+        stored, _ = await write.update(main, _applying(call, make, paths), tracked=True)
+    else:
+        stored, _ = await write.update(main, make)
+    return call.answer(of(call.resource, await results.seen(call.resource, stored)))
 
 
-def _replacement(call: Call):
-    body = call.body()
-    write.check_kind(body, "Scale", SCALE)
+def _applying(call: Call, make: write.Make, paths: ScalePaths) -> write.Make:
+    """Server-side apply of a Scale: what it says of replicas is applied to the resource behind it."""
+    manager, now = call.request.first("fieldManager"), call.server.clock.now()
+
+    def applying(live: Object | None) -> Object:
+        assert live is not None
+        wanted = make(live)
+        replicas: Any = _at(wanted, paths.spec_replicas)
+        for part in reversed(paths.spec_replicas):
+            replicas = {part: replicas}
+        applied = {"apiVersion": call.resource.api_version, "kind": call.resource.kind,
+                   "metadata": {"name": call.name}, **replicas}
+        merged = codec.copy(apply.apply(
+            call.resource.node(), live, applied, manager=manager, force=call.request.flag("force"),
+            subresource="scale", api_version=call.resource.api_version, now=now))
+        merged["metadata"]["resourceVersion"] = wanted["metadata"]["resourceVersion"]
+        return merged
+
+    return applying
+
+
+def _replacement(call: Call) -> Callable[[Object], Object]:
+    body = _checked(call, call.body())
     return lambda current: body
 
 
-def _patched(call: Call):
+def _patched(call: Call) -> Callable[[Object], Object]:
     kind = bodies.media_type(call.request)
+    accepted = [patching.JSON, patching.MERGE, patching.STRATEGIC, patching.APPLY]
+    if kind not in accepted:
+        raise errors.status_error(415, "UnsupportedMediaType", (
+            "the body of the request was in an unknown format - accepted media types include: " + ", ".join(accepted)))
     raw = call.request.body
+    if kind == patching.APPLY:
+        change: Any = _checked(call, patching.applied_body(call))
+        return lambda current: merge_patch.apply(current, change)
     try:
-        change = bodies.yaml_object(raw) if kind == patching.APPLY and isinstance(raw, bytes) else (
-            codec.loads(raw or b"") if isinstance(raw, bytes) or raw is None else raw)
+        change = codec.loads(raw or b"") if isinstance(raw, bytes) or raw is None else raw
     except ValueError as e:
-        raise errors.bad_request(f"error decoding patch: {e}") from e
-    if kind == patching.JSON:
-        return lambda current: patching.guarded(lambda: json_patch.apply(current, change))
-    return lambda current: merge_patch.apply(current, change)
+        raise errors.bad_request(f"error decoding patch: {bodies.json_error(raw if isinstance(raw, bytes) else b'')}") from e
+    if kind == patching.JSON and isinstance(change, list):
+        return lambda current: _checked(call, patching.guarded(lambda: json_patch.apply(current, change)))
+    if kind == patching.JSON or not isinstance(change, dict):
+        raise errors.bad_request(f"json: cannot unmarshal into Go value of a patch: {type(change).__name__}")
+    return lambda current: _checked(call, merge_patch.apply(current, change))
+
+
+def _checked(call: Call, scale: Any) -> Object:
+    """A Scale that is one."""
+    if not isinstance(scale, dict):
+        raise errors.bad_request("the patched value is not an object")
+    write.check_kind(scale, "Scale", SCALE)
+    write.report(call, "Scale", "v1", lambda: schema.check(schema.definition("io.k8s.api.autoscaling.v1.Scale"), scale))
+    return scale

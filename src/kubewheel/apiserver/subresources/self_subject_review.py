@@ -12,7 +12,7 @@ from kubewheel.lib import clock as clocks
 
 
 async def handle(call: Call) -> Response:
-    review = call.body()
+    review = call.typed_body()
     review.setdefault("metadata", {})["creationTimestamp"] = clocks.rfc3339(call.server.clock.now())
     review["status"] = {"userInfo": user_info(call.user)}
     return call.answer(review, status=201)

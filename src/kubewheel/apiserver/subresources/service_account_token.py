@@ -22,7 +22,7 @@ BOUND = {"Pod": "pods", "Secret": "secrets", "Node": "nodes"}
 
 
 async def handle(call: Call) -> Response:
-    request = call.body()
+    request = call.typed_body()
     spec = request.setdefault("spec", {})
     meta = request.setdefault("metadata", {})
     for field, wanted in (("name", call.name), ("namespace", call.namespace)):

@@ -15,7 +15,7 @@ from kubewheel.client.transport import Identity, Response
 
 
 async def handle(call: Call) -> Response:
-    review = call.body()
+    review = call.typed_body()
     spec = review.get("spec") or {}
     kind = call.resource.kind
     review.setdefault("metadata", {}).setdefault("creationTimestamp", None)

@@ -13,7 +13,7 @@ from kubewheel.client.transport import Identity, Response
 
 
 async def handle(call: Call) -> Response:
-    review = call.body()
+    review = call.typed_body()
     spec = review.get("spec") or {}
     token = spec.get("token") or ""
     if not token:

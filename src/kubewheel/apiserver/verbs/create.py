@@ -9,7 +9,8 @@ from kubewheel.client.transport import Response
 
 
 async def handle(call: Call) -> Response:
+    write.check_options(call)
     obj = write.decode(call)
     write.check_address(call, obj)
     stored = await write.create(call, obj)
-    return call.answer(results.view(call.resource, stored), status=201)
+    return call.answer(await results.seen(call.resource, stored), status=201)

@@ -5,12 +5,13 @@ Source of the rules: the API concepts page (deletion), garbage collection page, 
 
 from __future__ import annotations
 
-from kubewheel.api import codec, errors
+from kubewheel.api import codec, errors, schema
 from kubewheel.api.resource import Object, Resource
 from kubewheel.apiserver import bodies, results
 from kubewheel.apiserver.attributes import Attributes
 from kubewheel.apiserver.call import Call
-from kubewheel.apiserver.verbs import get, list as listing, write
+from kubewheel.apiserver.verbs import get, write
+from kubewheel.apiserver.verbs import list as listing
 from kubewheel.apiserver.watch_cache import Entry
 from kubewheel.client.transport import Response
 from kubewheel.lib import clock as clocks
@@ -30,14 +31,20 @@ def options_of(call: Call) -> Object:
         body = dict(request.body)
     elif request.body:
         body = bodies.decode(request)
-    if body.get("kind") not in (None, "", "DeleteOptions"):
-        body = {} if body.get("kind") == call.resource.kind else body
-    if "gracePeriodSeconds" in request.query:
-        body["gracePeriodSeconds"] = listing.number(request.first("gracePeriodSeconds").lstrip("-"), "gracePeriodSeconds")
+    if body.get("kind") == call.resource.kind and body.get("kind") != "DeleteOptions":
+        body = {}  # old clients sent the object itself
+    try:
+        schema.check(schema.definition("io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions"), body)
+    except schema.DecodeError as e:
+        raise errors.bad_request(f'DeleteOptions in version "v1" cannot be handled as a DeleteOptions: {e}') from e
+    if request.first("gracePeriodSeconds"):
+        body["gracePeriodSeconds"] = request.integer("gracePeriodSeconds")
     if "propagationPolicy" in request.query:
         body["propagationPolicy"] = request.first("propagationPolicy")
     if "orphanDependents" in request.query:
-        body["orphanDependents"] = request.first("orphanDependents") == "true"
+        body["orphanDependents"] = request.flag("orphanDependents")
+    if request.query.get("dryRun"):
+        body["dryRun"] = request.query["dryRun"]
     if body.get("dryRun"):
         request.query["dryRun"] = body["dryRun"]
     _check(body)
@@ -52,8 +59,7 @@ def _check(body: Object) -> None:
             "propagationPolicy", policy, "orphanDependents and deletionPropagation cannot be both set"))
     if policy is not None and policy not in ("Foreground", "Background", "Orphan"):
         findings.append(errors.field_not_supported("propagationPolicy", policy, ("Foreground", "Background", "Orphan", "nil")))
-    for value in body.get("dryRun") or ():
-        if value != "All":
+    if any(value != "All" for value in body.get("dryRun") or ()):
             findings.append(errors.field_not_supported("dryRun", body["dryRun"], ("All",)))
     if findings:
         raise errors.invalid("DeleteOptions", "", findings, group="meta.k8s.io")
@@ -64,7 +70,7 @@ async def handle(call: Call) -> Response:
     obj, done = await remove(call, call.name, options)
     if done and not (call.resource.group == "" and call.resource.plural in RETURNED):
         return Response(obj=success(call.resource, obj))
-    return Response(obj=results.view(call.resource, obj))
+    return Response(obj=await results.seen(call.resource, obj))
 
 
 def success(resource: Resource, obj: Object) -> Object:
@@ -90,6 +96,7 @@ async def collection(call: Call) -> Response:
         except errors.StatusError as e:
             if e.code != 404:
                 raise
+    entries = await results.converted(call.resource, entries)
     return Response(obj=results.Listing(call.resource, entries, call.server.watch_cache.revision))
 
 
@@ -177,7 +184,10 @@ def _finalizers(finalizers: list[str], options: Object) -> list[str]:
 def _preconditions(call: Call, name: str, old: Object, options: Object) -> None:
     wanted = options.get("preconditions") or {}
     meta = old["metadata"]
-    for field, title, have in (("uid", "UID", meta.get("uid")), ("resourceVersion", "ResourceVersion", meta["resourceVersion"])):
+    for field, title, have, why in (
+            ("uid", "UID", meta.get("uid"), "deleted and then recreated"),
+            ("resourceVersion", "ResourceVersion", meta["resourceVersion"], "modified")):
         if wanted.get(field) and wanted[field] != have:
             raise errors.conflict(call.resource.plural, name, group=call.resource.group, message=(
-                f"Precondition failed: {title} in precondition: {wanted[field]}, {title} in object meta: {have}"))
+                f"the {title} in the precondition ({wanted[field]}) does not match the {title} in record ({have}). "
+                f"The object might have been {why}"))

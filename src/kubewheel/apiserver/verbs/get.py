@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from kubewheel.api import codec, errors
+from kubewheel.apiserver import results
 from kubewheel.apiserver.call import Call
 from kubewheel.apiserver.results import Stored
 from kubewheel.apiserver.verbs import keys
+from kubewheel.apiserver.verbs import list as listing
 from kubewheel.apiserver.watch_cache import Entry
 from kubewheel.client.transport import Response
 
@@ -32,4 +34,8 @@ async def find(call: Call, name: str = "") -> Entry | None:
 
 
 async def handle(call: Call) -> Response:
-    return Response(obj=Stored(call.resource, await entry(call)))
+    version = call.request.first("resourceVersion")
+    if version not in ("", "0"):  # at least that new
+        await listing.reach(call, version)
+    found = await results.converted(call.resource, [await entry(call)])
+    return Response(obj=Stored(call.resource, found[0]))

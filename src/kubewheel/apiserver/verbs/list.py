@@ -6,10 +6,12 @@ Source of the rules: the API concepts page (resourceVersion semantics, limit and
 from __future__ import annotations
 
 import base64
+from collections.abc import Callable
 from typing import NamedTuple
 
 from kubewheel.api import codec, errors, selectors
-from kubewheel.api.resource import Resource
+from kubewheel.api.resource import Object, Resource
+from kubewheel.apiserver import results
 from kubewheel.apiserver.call import Call
 from kubewheel.apiserver.results import Listing
 from kubewheel.apiserver.verbs import keys
@@ -46,10 +48,10 @@ def wanted(call: Call) -> Wanted:
 def field_accessors(resource: Resource, fields: selectors.FieldSelector, namespace: str):
     if not fields.terms:
         return None
-    tests = []
+    tests: list[tuple[Callable[[Object], str], bool, str]] = []
     for term in fields.terms:
         if term.path == "metadata.name":
-            read = _name
+            read: Callable[[Object], str] = _name
         elif term.path == "metadata.namespace" and resource.namespaced:
             read = _namespace
         elif term.path in resource.selectable:
@@ -75,22 +77,22 @@ def _namespace(obj) -> str:
 
 
 def number(text: str, what: str = "resourceVersion") -> int:
-    if not text.isdigit():
-        raise errors.status_error(400, "BadRequest", f'invalid resource version "{text}": strconv.ParseUint: parsing "{text}": invalid syntax')
+    if not (text.isascii() and text.isdecimal()) or len(text) > 19:
+        raise errors.bad_request(f'invalid resource version "{text}": strconv.ParseUint: parsing "{text}": invalid syntax')
     return int(text)
 
 
 async def handle(call: Call) -> Response:
     query = call.request
     want = wanted(call)
-    limit_text = query.first("limit")
-    limit = int(limit_text) if limit_text.lstrip("-").isdigit() else 0
+    limit = max(query.integer("limit"), 0)
+    query.integer("timeoutSeconds")
     token, version, match = query.first("continue"), query.first("resourceVersion"), query.first("resourceVersionMatch")
     _check_versions(token, version, match)
     if token:
-        return Response(obj=await _continued(call, want, limit, token))
+        return await _answer(await _continued(call, want, limit, token))
     if match == "Exact" or (version not in ("", "0") and limit and match == ""):
-        return Response(obj=await _page(call, want, limit, revision=number(version), start=""))
+        return await _answer(await _page(call, want, limit, revision=number(version), start=""))
     cache = await cache_at(call, version)
     entries = cache.under(want.prefix)
     if want.exact:
@@ -103,21 +105,26 @@ async def handle(call: Call) -> Response:
         listing.continue_ = _token(listing.revision, entries[limit - 1].key, want.prefix)
         if want.matches is None:
             listing.remaining = len(entries) - limit
+    return await _answer(listing)
+
+
+async def _answer(listing: Listing) -> Response:
+    listing.entries = await results.converted(listing.resource, listing.entries)
     return Response(obj=listing)
 
 
 def _check_versions(token: str, version: str, match: str) -> None:
-    def refuse(field: str, body: errors.FieldError) -> errors.StatusError:
-        return errors.invalid("ListOptions", "", [body], group="meta.k8s.io")
-
-    if match and match not in ("Exact", "NotOlderThan"):
-        raise refuse("", errors.field_not_supported("resourceVersionMatch", match, ("Exact", "NotOlderThan", "")))
+    field, found = "resourceVersionMatch", []
     if match and not version:
-        raise refuse("", errors.field_forbidden("resourceVersionMatch", "resourceVersionMatch is forbidden unless resourceVersion is provided"))
+        found.append(errors.field_forbidden(field, f"{field} is forbidden unless resourceVersion is provided"))
     if match and token:
-        raise refuse("", errors.field_forbidden("resourceVersionMatch", "resourceVersionMatch is forbidden when continue is provided"))
+        found.append(errors.field_forbidden(field, f"{field} is forbidden when continue is provided"))
+    if match and match not in ("Exact", "NotOlderThan"):
+        found.append(errors.field_not_supported(field, match, ("Exact", "NotOlderThan", "")))
     if match == "Exact" and version == "0":
-        raise refuse("", errors.field_forbidden("resourceVersionMatch", 'resourceVersionMatch "exact" is forbidden for resourceVersion "0"'))
+        found.append(errors.field_forbidden(field, f'{field} "exact" is forbidden for resourceVersion "0"'))
+    if found:
+        raise errors.invalid("ListOptions", "", found, group="meta.k8s.io")
     if token and version not in ("", "0"):
         raise errors.bad_request("specifying resource version is not allowed when using continue")
 
@@ -129,10 +136,15 @@ async def cache_at(call: Call, version: str):
     if version == "":
         await server.watch_cache.fresh()
     elif version != "0":
-        wanted_revision = number(version)
-        if not await server.watch_cache.reach(wanted_revision, timeout=3.0):
-            raise too_large(wanted_revision, server.watch_cache.revision)
+        await reach(call, version)
     return server.watch_cache.resource(hub.registry)
+
+
+async def reach(call: Call, version: str) -> None:
+    """Waits until everything up to a revision is visible; 504 where it does not come."""
+    wanted_revision, cache = number(version), call.server.watch_cache
+    if not await cache.reach(wanted_revision, timeout=3.0):
+        raise too_large(wanted_revision, cache.revision)
 
 
 def too_large(wanted_revision: int, current: int) -> errors.StatusError:
@@ -147,7 +159,7 @@ async def _continued(call: Call, want: Wanted, limit: int, token: str) -> Listin
         revision, start = int(decoded["rv"]), str(decoded["start"]).removesuffix("\0")
     except (ValueError, KeyError, TypeError) as e:
         raise errors.bad_request(f"continue key is not valid: {e}") from e
-    if revision == -1:
+    if revision < 1:  # -1: go on from a key in what there is now
         revision = 0
     try:
         return await _page(call, want, limit, revision=revision, start=want.prefix + start)
@@ -167,7 +179,7 @@ async def _page(call: Call, want: Wanted, limit: int, *, revision: int, start: s
         except stores.Compacted as e:
             if start:
                 raise
-            raise errors.gone(f"The resourceVersion for the provided list is too old.") from e
+            raise errors.gone("The resourceVersion for the provided list is too old.") from e
         except stores.FutureRevision as e:
             raise too_large(revision, e.current) from e
         revision = revision or page.revision

@@ -11,6 +11,7 @@ from kubewheel.client.transport import Response
 
 
 async def handle(call: Call) -> Response:
+    write.check_options(call)
     body = write.decode(call)
     write.check_address(call, body)
 
@@ -18,4 +19,4 @@ async def handle(call: Call) -> Response:
         return codec.copy(body)
 
     stored, created = await write.update(call, make, may_create=call.resource.create_on_update and call.sub is None)
-    return call.answer(results.view(call.resource, stored), status=201 if created else 200)
+    return call.answer(await results.seen(call.resource, stored), status=201 if created else 200)

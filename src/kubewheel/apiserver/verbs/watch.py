@@ -25,21 +25,33 @@ async def handle(call: Call) -> Response:
     version = request.first("resourceVersion")
     initial = request.first("sendInitialEvents")
     _check(request.first("resourceVersionMatch"), initial, request.first("allowWatchBookmarks"))
-    cache = await listing.cache_at(call, version)
-    stream = Stream(call.resource, cache, None, deadline=_deadline(call))  # type: ignore[arg-type]
-    stream.bookmarks = request.first("allowWatchBookmarks") in ("true", "1")
-    if initial == "true" or (initial != "false" and version in ("", "0")):
+    after = listing.number(version) if version not in ("", "0") else 0
+    stream = Stream(call.resource, None, None, deadline=_deadline(call))  # type: ignore[arg-type]
+    stream.bookmarks = request.flag("allowWatchBookmarks")
+    wants_initial = request.flag("sendInitialEvents") or (not initial and not after)
+    try:
+        # Only a snapshot must be as new as asked; events later than a revision to come may be awaited.
+        stream.cache = cache = await listing.cache_at(call, version if wants_initial or not after else "0")
+    except errors.StatusError as e:
+        return _failed(stream, e)
+    if wants_initial:
         # No await from here on: the snapshot and the subscription are one moment.
         stream.initial_revision = after = call.server.watch_cache.revision
         entries = cache.under(want.prefix)
         stream.initial = [e for e in entries if matches(e)] if matches is not None else entries
-        stream.marker = initial == "true" and stream.bookmarks
-    else:
-        after = call.server.watch_cache.revision if version in ("", "0") else listing.number(version)
+        stream.marker = bool(initial) and stream.bookmarks
+    elif not after:
+        after = call.server.watch_cache.revision
     try:
         stream.watcher = cache.watch(want.prefix, after=after, matches=matches)
     except stores.Compacted as e:
-        raise errors.gone(f"too old resource version: {after} ({e.oldest})") from e
+        return _failed(stream, errors.gone(f"too old resource version: {after} ({e.oldest})"))
+    return Response(obj=stream)
+
+
+def _failed(stream: Stream, error: errors.StatusError) -> Response:
+    """Once a watch is understood, what goes wrong is told as an event (upstream's errWatcher)."""
+    stream.error = error.status
     return Response(obj=stream)
 
 
@@ -56,7 +68,7 @@ def _check(match: str, initial: str, bookmarks: str) -> None:
 
 
 def _deadline(call: Call) -> float:
-    text = call.request.first("timeoutSeconds")
-    if text.isdigit() and int(text) > 0:
-        return float(text)
+    seconds = call.request.integer("timeoutSeconds")
+    if seconds > 0:
+        return float(seconds)
     return MIN_TIMEOUT * (1 + call.server.random.random())

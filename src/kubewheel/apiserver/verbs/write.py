@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Callable
 
 from kubewheel.api import codec, errors, schema, validation
-from kubewheel.api.merge.interim import managed
+from kubewheel.api.merge import managed
 from kubewheel.api.resource import Object, PrepareContext, Resource, new_context
 from kubewheel.apiserver import bodies, results
 from kubewheel.apiserver.attributes import Attributes
@@ -23,6 +23,7 @@ from kubewheel.storage import store as stores
 
 SUFFIX_ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
 MAX_GENERATED_BASE = 58
+MAX_MANAGER = 128
 MAX_ATTEMPTS = 8  # of an update nobody gave a resourceVersion for
 # What the server alone writes; a client's change is put back silently.
 SERVER_OWNED = ("uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "selfLink")
@@ -31,44 +32,82 @@ SERVER_OWNED = ("uid", "creationTimestamp", "deletionTimestamp", "deletionGraceP
 # -- decoding -----------------------------------------------------------------------------------------------------
 def decode(call: Call) -> Object:
     """The body as a private object of the request's version: kind checked, unknown fields handled, defaulted."""
-    request = call.request
-    raw = request.body if isinstance(request.body, bytes) else b""
-    obj = call.body()
-    return checked(call, obj, raw=raw if bodies.media_type(request) in bodies.JSON_TYPES else b"")
+    return checked(call, call.body(), found_twice(call))
 
 
-def checked(call: Call, obj: Object, *, raw: bytes = b"") -> Object:
-    """Schema check and defaults, in place. `raw`: the JSON it came from, to find duplicate fields."""
+def found_twice(call: Call) -> list[str]:
+    """Fields that the body names more than once."""
+    raw, kind = call.request.body, bodies.media_type(call.request)
+    if not isinstance(raw, bytes) or policy_of(call) == "Ignore":
+        return []
+    if kind in bodies.YAML_TYPES:
+        found = bodies.yaml_duplicates(raw)
+        return ["yaml: unmarshal errors:\n  " + "\n  ".join(found)] if found else []
+    return schema.duplicates(raw, call.resource.node()) if kind in bodies.JSON_TYPES else []
+
+
+def policy_of(call: Call) -> str:
+    return call.request.first("fieldValidation") or "Warn"
+
+
+OPTIONS = {"create": "CreateOptions", "update": "UpdateOptions", "patch": "PatchOptions"}
+
+
+def check_options(call: Call) -> None:
+    """dryRun, fieldManager, fieldValidation and force as they may be. 422"""
+    request, findings = call.request, []
+    applies = bodies.media_type(request) == "application/apply-patch+yaml"
+    if call.info.verb == "patch":
+        if applies and not request.first("fieldManager"):
+            findings.append(errors.field_required("fieldManager", "is required for apply patch"))
+        elif not applies and request.first("force"):
+            findings.append(errors.field_forbidden("force", "may not be specified for non-apply patch"))
+    manager = request.first("fieldManager")
+    if len(manager) > MAX_MANAGER:
+        findings.append(errors.field_too_long("fieldManager", MAX_MANAGER))
+    elif not manager.isprintable():
+        findings.append(errors.field_invalid("fieldManager", manager, "should only contain printable characters"))
+    dry_run = request.query.get("dryRun") or []
+    if any(value != "All" for value in dry_run):
+        findings.append(errors.field_not_supported("dryRun", dry_run, ("All",)))
+    if policy_of(call) not in ("Strict", "Warn", "Ignore"):
+        findings.append(errors.field_not_supported(
+            "fieldValidation", policy_of(call), ("", "Ignore", "Strict", "Warn")))
+    if findings:
+        raise errors.invalid(OPTIONS.get(call.info.verb, "UpdateOptions"), "", findings, group="meta.k8s.io")
+
+
+def checked(call: Call, obj: Object, problems: list[str]) -> Object:
+    """Kind check, schema check and defaults, in place. `problems`: what is known to be wrong with the text."""
     resource = call.resource
     check_kind(obj, resource.kind, resource.api_version)
-    metadata = obj.setdefault("metadata", {})
-    if metadata is None:
-        obj["metadata"] = {}
-    policy = call.request.first("fieldValidation") or "Warn"
-    if policy not in ("Strict", "Warn", "Ignore"):
-        raise errors.invalid("CreateOptions", "", [errors.field_not_supported(
-            "fieldValidation", policy, ("", "Ignore", "Strict", "Warn"))], group="meta.k8s.io")
-    try:
-        problems = schema.check(resource.node(), obj)
-    except schema.DecodeError as e:
-        raise errors.bad_request(f'{resource.kind} in version "{resource.version}" cannot be handled as a '
-                                 f"{resource.kind}: {e}") from e
-    if raw and policy != "Ignore":
-        problems = schema.duplicates(raw) + problems
-    report(call, problems, policy)
-    resource.defaults(obj)
-    obj["apiVersion"], obj["kind"] = resource.api_version, resource.kind
+    report(call, resource.kind, resource.version, lambda: problems + fitted(call, obj))
     return obj
 
 
-def report(call: Call, problems: list[str], policy: str) -> None:
-    if not problems or policy == "Ignore":
-        return
-    if policy == "Strict":
-        resource = call.resource
-        raise errors.bad_request(f'{resource.kind} in version "{resource.version}" cannot be handled as a '
-                                 f"{resource.kind}: strict decoding error: {', '.join(problems)}")
-    call.warnings.extend(problems)
+def report(call: Call, kind: str, version: str, check: Callable[[], list[str]]) -> None:
+    """What a check finds: refused if it is no such kind, or if fields are unknown and that is asked for; else told."""
+    try:
+        problems = check()
+    except schema.DecodeError as e:
+        raise errors.bad_request(f'{kind} in version "{version}" cannot be handled as a {kind}: {e}') from e
+    policy = policy_of(call)
+    if problems and policy == "Strict":
+        raise errors.bad_request(f'{kind} in version "{version}" cannot be handled as a {kind}: '
+                                 f"strict decoding error: {', '.join(problems)}")
+    if policy == "Warn":
+        call.warnings.extend(problems)
+
+
+def fitted(call: Call, obj: Object) -> list[str]:
+    """Makes the object fit its kind in place: known fields only, defaults. The unknown fields; DecodeError."""
+    resource = call.resource
+    if obj.setdefault("metadata", {}) is None:
+        obj["metadata"] = {}
+    problems = schema.check(resource.node(), obj)
+    resource.defaults(obj)
+    obj["apiVersion"], obj["kind"] = resource.api_version, resource.kind
+    return problems
 
 
 def check_kind(obj: Object, kind: str, api_version: str) -> None:
@@ -84,14 +123,15 @@ def check_kind(obj: Object, kind: str, api_version: str) -> None:
 def check_address(call: Call, obj: Object) -> None:
     """The object's name and namespace against the URL's; fills what is absent."""
     meta = obj["metadata"]
-    if call.resource.namespaced:
-        if meta.setdefault("namespace", call.namespace) != call.namespace:
-            if meta["namespace"]:
-                raise errors.bad_request("the namespace of the provided object does not match the namespace sent on "
-                                         "the request")
-            meta["namespace"] = call.namespace
-    elif meta.pop("namespace", ""):
-        pass  # cluster-scoped: upstream drops it too
+    if not call.resource.namespaced:
+        meta.pop("namespace", "")  # upstream drops it too
+    elif not meta.get("namespace"):
+        meta["namespace"] = call.namespace
+    elif meta["namespace"] != call.namespace:
+        if call.info.verb == "create":
+            raise errors.bad_request("the namespace of the provided object does not match the namespace sent on the request")
+        raise errors.bad_request(f"the namespace of the object ({meta['namespace']}) does not match the namespace on the "
+                                 f"request ({call.namespace})")
     if call.name:
         if not meta.get("name"):
             meta["name"] = call.name
@@ -104,18 +144,35 @@ def manager_of(call: Call) -> str:
     """fieldManager, or the user agent up to the first slash (upstream's managerOrUserAgent)."""
     named = call.request.first("fieldManager")
     if named:
-        if len(named) > 128:
-            raise errors.invalid("PatchOptions", "", [errors.field_too_long("fieldManager", 128)], group="meta.k8s.io")
         return named
     agent = call.request.headers.get("user-agent", "")
-    return agent.partition("/")[0][:128] or "unknown"
+    return agent.partition("/")[0][:MAX_MANAGER] or "unknown"
+
+
+def reset_paths(call: Call) -> tuple[tuple[str, ...], ...]:
+    """What a write to this endpoint never sets, and so nobody comes to own by it (upstream's ResetFields)."""
+    if call.sub is None:
+        return tuple(path for sub in call.resource.subresources if sub.name == "status" for path in sub.owns)
+    owned = {path[0] for path in call.sub.owns}
+    return tuple((name,) for name in call.resource.node().fields
+                 if name not in owned and name not in ("apiVersion", "kind", "metadata"))
 
 
 def track(call: Call, old: Object | None, new: Object, *, subresource: str = "") -> None:
     """managedFields of a plain write, in place."""
-    new["metadata"]["managedFields"] = managed.updated(
+    if old is None:
+        written, new = new, dict(new)
+        for path in reset_paths(call):
+            new.pop(path[0], None)
+        track_into(call, old, new, written, subresource)
+    else:
+        track_into(call, old, new, new, subresource)
+
+
+def track_into(call: Call, old: Object | None, new: Object, written: Object, subresource: str) -> None:
+    written["metadata"]["managedFields"] = managed.updated(
         call.resource.node(), old, new, manager=manager_of(call), subresource=subresource,
-        api_version=call.resource.api_version, now=clocks.rfc3339(call.server.clock.now()))
+        api_version=call.resource.api_version, now=call.server.clock.now())
 
 
 # -- creating -----------------------------------------------------------------------------------------------------
@@ -143,6 +200,7 @@ async def create(call: Call, obj: Object, *, tracked: bool = False) -> Object:
     `tracked`: managedFields are there already (apply)."""
     server, resource = call.server, call.resource
     hub = server.registry.hub_of(resource)
+    _refuse_terminating(call)
     meta = obj["metadata"]
     if meta.get("resourceVersion") not in (None, "", "0"):
         raise errors.bad_request("resourceVersion should not be set on objects to be created")
@@ -156,7 +214,7 @@ async def create(call: Call, obj: Object, *, tracked: bool = False) -> Object:
         entries = meta.get("managedFields")
         stamp(call, obj)
         meta["managedFields"] = entries
-    obj = results.to_hub(resource, hub, obj)
+    obj = await results.stored_form(resource, hub, obj)
     context = _context(call)
     await server.hooks.before_create(call, obj)
     try:
@@ -184,6 +242,20 @@ async def create(call: Call, obj: Object, *, tracked: bool = False) -> Object:
         raise
 
 
+def _refuse_terminating(call: Call) -> None:
+    """A definition on its way out takes no new objects, or it would never be gone."""
+    custom = call.resource.custom
+    if custom is None:
+        return
+    definitions = call.server.watch_cache.resource("apiextensions.k8s.io/customresourcedefinitions")
+    entry = definitions.entries.get(f"{definitions.prefix}{custom.crd}")
+    conditions = (entry.obj.get("status") or {}).get("conditions") or () if entry is not None else ()
+    if any(c["type"] == "Terminating" and c["status"] == "True" for c in conditions):
+        error = errors.method_not_supported(call.resource.plural, "create", group=call.resource.group)
+        error.status["message"] = "create not allowed while custom resource definition is terminating"
+        raise error
+
+
 async def _insert(call: Call, hub: Resource, obj: Object, base: str) -> Object:
     meta = obj["metadata"]
     for attempt in range(MAX_ATTEMPTS):
@@ -194,8 +266,6 @@ async def _insert(call: Call, hub: Resource, obj: Object, base: str) -> Object:
             if base and attempt < MAX_ATTEMPTS - 1:
                 meta["name"] = generated(call, base)
                 continue
-            if base:
-                raise errors.already_exists(hub.plural, meta["name"], group=hub.group) from e
             raise errors.already_exists(hub.plural, meta["name"], group=hub.group) from e
         meta["resourceVersion"] = str(revision)
         return obj
@@ -225,7 +295,8 @@ async def update(call: Call, make: Make, *, tracked: bool = False, may_create: b
             obj = make(None)
             if obj["metadata"].get("uid"):
                 raise errors.conflict(call.resource.plural, call.name, group=call.resource.group, message=(
-                    f"uid mismatch: the provided object specified uid {obj['metadata']['uid']}, and no existing object was found"))
+                    f"uid mismatch: the provided object specified uid {obj['metadata']['uid']}, "
+                    "and no existing object was found"))
             return await create(call, obj, tracked=tracked), True
         try:
             return await _update_once(call, current, make, tracked=tracked), False
@@ -240,35 +311,45 @@ async def update(call: Call, make: Make, *, tracked: bool = False, may_create: b
 async def _update_once(call: Call, current: Entry, make: Make, *, tracked: bool) -> Object:
     server, resource = call.server, call.resource
     hub = server.registry.hub_of(resource)
-    old = current.obj
-    old_view = results.view(resource, old)
+    old = await results.seen(hub, current.obj)
+    old_view = await results.seen(resource, old)
     new = make(old_view)
     _check_identity(call, old, new)
+    given = dict(new["metadata"])
     keep_server_fields(new["metadata"], old["metadata"])
-    subresource = call.sub.name if call.sub is not None else ""
+    subresource = call.request.attributes.get("subresource") or (call.sub.name if call.sub is not None else "")
     restrict(call, new, old_view)
     if not tracked:
         track(call, old_view, new, subresource=subresource)
-    new = results.to_hub(resource, hub, new)
+    new = await results.stored_form(resource, hub, new)
     context = _context(call)
     if call.sub is not None:
         if call.sub.prepare is not None:
             call.sub.prepare(new, old, context)
     else:
         hub.prepare_update(new, old, context)
-    await server.hooks.before_update(call, new, old)
-    bump_generation(hub, call, new, old)
-    attributes = _attributes(call, "UPDATE", hub, new, old)
-    await server.admission.mutate(attributes)
-    new = attributes.obj or new
-    if call.sub is None:
-        hub.defaults(new)
-    _validate_update(call, hub, new, old)
-    call.warnings.extend(hub.warnings(new))
-    await server.admission.validate(attributes)
-    call.warnings.extend(attributes.warnings)
-    call.request.attributes.setdefault("annotations", {}).update(attributes.annotations)
-    return await _replace(call, hub, current, new, old)
+    try:
+        await server.hooks.before_update(call, new, old)
+        bump_generation(hub, call, new, old)
+        attributes = _attributes(call, "UPDATE", hub, new, old)
+        await server.admission.mutate(attributes)
+        new = attributes.obj or new
+        if call.sub is None:
+            hub.defaults(new)
+        _validate_update(call, hub, new, old, given)
+        call.warnings.extend(hub.warnings(new))
+        await server.admission.validate(attributes)
+        call.warnings.extend(attributes.warnings)
+        call.request.attributes.setdefault("annotations", {}).update(attributes.annotations)
+        stored = await _replace(call, hub, current, new, old)
+    except BaseException:
+        await server.hooks.release(call, new)
+        raise
+    if call.dry_run or stored is old:
+        await server.hooks.release(call, new)
+    else:
+        call.request.attributes.pop("allocated", None)
+    return stored
 
 
 async def _replace(call: Call, hub: Resource, current: Entry, new: Object, old: Object) -> Object:
@@ -310,13 +391,20 @@ def is_finished(hub: Resource, obj: Object) -> bool:
 def _check_identity(call: Call, old: Object, new: Object) -> None:
     resource, meta = call.resource, new["metadata"]
     wanted = meta.get("resourceVersion")
-    pinned = call.request.attributes["pinned"] = bool(wanted and wanted != "0")
-    if not pinned and not resource.unconditional_update and call.info.verb == "update" and call.sub is None:
-        raise errors.invalid(resource.kind, call.name, [errors.field_invalid(
-            "metadata.resourceVersion", 0, "must be specified for an update")], group=resource.group)
+    pinned = bool(wanted and wanted != "0")
+    # A patched object names the version it was made from; it is made again from a newer one.
+    call.request.attributes["pinned"] = (
+        pinned and call.info.verb != "patch" and not call.request.attributes.get("floating"))
+    if not pinned and not resource.unconditional_update and call.info.verb == "update":
+        raise errors.invalid(resource.kind, call.name, [errors.FieldError(
+            "FieldValueInvalid", "metadata.resourceVersion", "Invalid value: 0x0: must be specified for an update")],
+            group=resource.group)
     if meta.get("uid") and meta["uid"] != old["metadata"].get("uid"):
+        hub = call.server.registry.hub_of(resource)
         raise errors.conflict(resource.plural, call.name, group=resource.group, message=(
-            f"Precondition failed: UID in precondition: {meta['uid']}, UID in object meta: {old['metadata'].get('uid')}"))
+            f"StorageError: invalid object, Code: 4, Key: {keys.key(hub, call.namespace, call.name)}, "
+            f"ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in precondition: {meta['uid']}, "
+            f"UID in object meta: {old['metadata'].get('uid')}"))
     if pinned and wanted != old["metadata"]["resourceVersion"]:
         raise errors.conflict(resource.plural, call.name, group=resource.group)
 
@@ -352,7 +440,8 @@ def restrict(call: Call, new: Object, old: Object) -> None:
     meta = kept["metadata"] if resource.custom is not None else new["metadata"]
     meta["managedFields"] = new["metadata"].get("managedFields") or []
     if sub.name == "status" and resource.custom is None:
-        for field in ("ownerReferences", *(("labels",) if resource.group == "apps" else ())):
+        # Of metadata, upstream's status strategies put back these; the rest may be written here too.
+        for field in {"pods": ("ownerReferences",), "deployments.apps": ("labels",)}.get(resource.qualified, ()):
             if field in old["metadata"]:
                 meta[field] = codec.copy(old["metadata"][field])
             else:
@@ -384,13 +473,21 @@ def _put(obj: Object, path: tuple[str, ...], value: object) -> None:
 def bump_generation(hub: Resource, call: Call, new: Object, old: Object) -> None:
     if not hub.has_generation or (call.sub is not None and call.sub.name == "status"):
         return
-    ignored = {"metadata", "status", "apiVersion", "kind"}
+    ignored = {"metadata", "apiVersion", "kind"}
+    if hub.custom is None or hub.subresource("status") is not None:
+        ignored.add("status")
     if {k: v for k, v in new.items() if k not in ignored} != {k: v for k, v in old.items() if k not in ignored}:
         new["metadata"]["generation"] = int(old["metadata"].get("generation", 0)) + 1
 
 
-def _validate_update(call: Call, hub: Resource, new: Object, old: Object) -> None:
-    findings = validation.validate_meta_update(new["metadata"], old["metadata"])
+# Nobody but the server sets these; a client may repeat them or leave them out.
+FIXED = ("creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds")
+
+
+def _validate_update(call: Call, hub: Resource, new: Object, old: Object, given: Object) -> None:
+    findings = [errors.field_invalid(f"metadata.{field}", given[field], "field is immutable") for field in FIXED
+                if given.get(field) is not None and given[field] != old["metadata"].get(field)]
+    findings += validation.validate_meta_update(new["metadata"], old["metadata"])
     if call.sub is None:
         findings += hub.validate_update(new, old)
     elif call.sub.validate is not None:

@@ -30,5 +30,5 @@ def payload(request: Request, source: Object, mode: int) -> atomic.Payload:
                 text = env.resource_value(request.pod, "", item["resourceFieldRef"], request.allocatable)
         except env.ConfigError as e:
             raise MountError(str(e)) from e
-        out[keys.safe_path(item["path"])] = (text.encode(), item.get("mode") or mode)
+        out[keys.safe_path(item["path"])] = (text.encode(), mode if item.get("mode") is None else item["mode"])
     return out

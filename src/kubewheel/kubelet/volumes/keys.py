@@ -19,7 +19,7 @@ def select(data: dict[str, bytes], source: Object, mode: int, *, what: str) -> a
             if source.get("optional"):
                 continue
             raise MountError(f"{what}: {item['key']}")
-        out[safe_path(item["path"])] = (data[item["key"]], item.get("mode") or mode)
+        out[safe_path(item["path"])] = (data[item["key"]], mode if item.get("mode") is None else item["mode"])
     return out
 
 

@@ -10,12 +10,14 @@ import asyncio
 import contextlib
 import os
 import random
+import re
 import shutil
 from typing import Any
 
 from kubewheel.api import errors
 from kubewheel.client.client import Client
 from kubewheel.kubelet import cri
+from kubewheel.kubelet.objects import WatchedObjects
 from kubewheel.kubelet.options import Options
 from kubewheel.kubelet.runtime import env
 from kubewheel.kubelet.volumes import BY_SOURCE, mounts
@@ -24,11 +26,14 @@ from kubewheel.kubelet.volumes.volume import MountError, Request
 from kubewheel.lib.clock import Clock
 
 Object = dict[str, Any]
+WATCHED = ("configmaps", "secrets")
 
 
 class Volumes:
-    def __init__(self, client: Client, options: Options, clock: Clock, rng: random.Random) -> None:
+    def __init__(self, client: Client, options: Options, clock: Clock, rng: random.Random,
+                 objects: WatchedObjects) -> None:
         self._client = client
+        self._objects = objects
         self._options = options
         self._clock = clock
         self._random = rng
@@ -60,6 +65,7 @@ class Volumes:
         """Takes away every mount below the pod's directory, and what the volumes held. OSError if one stays."""
         self._paths.pop(uid, None)
         self._tokens.forget(uid)
+        self._objects.forget(uid)
         await asyncio.to_thread(_remove_volumes, self._options.pod_dir(uid))
 
     async def remove_dir(self, uid: str) -> None:
@@ -117,22 +123,24 @@ class Volumes:
         async def token(audience: str, seconds: int) -> str:
             return await self._tokens.get(pod, audience, seconds)
 
+        async def fetch(resource: str, name: str, namespace: str | None) -> Object | None:
+            if resource in WATCHED and namespace:
+                return await self._objects.get(uid, resource, namespace, name)
+            return await self._client.find(resource, name, namespace=namespace)
+
         request = Request(pod=pod, volume=volume, source=source, directory=directory, options=self._options,
-                          clock=self._clock, random=self._random, allocatable=self.allocatable, fetch=self._fetch,
+                          clock=self._clock, random=self._random, allocatable=self.allocatable, fetch=fetch,
                           token=token)
         try:
             return await plugin.mount(request)
         except (MountError, OSError, errors.StatusError) as e:
             raise MountError(f'MountVolume.SetUp failed for volume "{name}" : {e}') from e
 
-    async def _fetch(self, resource: str, name: str, namespace: str | None) -> Object | None:
-        return await self._client.find(resource, name, namespace=namespace)
-
 
 def _expand_sub_path(text: str, variables: dict[str, str]) -> str:
-    out = env.expand(text, variables)
-    if "$(" in out:
-        raise env.ConfigError(f"failed to expand subPathExpr {text}: a variable is not set")
+    out = env.expand(text, {k: v for k, v in variables.items() if v})  # an empty value is a missing one here
+    if missing := re.search(r"\$\(([^)]*)\)", out):
+        raise env.ConfigError(f'missing value for "{missing[1]}"')
     if out.startswith("/") or ".." in out.split("/"):
         raise env.ConfigError("failed to prepare subPath for volumeMount: subPathExpr must be a relative path "
                               "without '..'")

@@ -94,7 +94,8 @@ class _Writer:
         elif masquerade:
             rules.append(f"ip saddr != {masquerade} jump mark-for-masquerade")
         for endpoint in endpoints:
-            self.hairpin.add(f"{endpoint.ip} . {endpoint.ip}")
+            if not endpoint.ip.startswith("127."):  # the loopback would end for everybody (an API server on 127.0.0.1)
+                self.hairpin.add(f"{endpoint.ip} . {endpoint.ip}")
         if port.affinity_seconds:
             self._sticky(port, endpoints, name, rules)
         elif len(endpoints) == 1:
@@ -164,11 +165,13 @@ def _frame() -> list[str]:
         "reject-chain": ("reject",),
         "mark-for-masquerade": (f"meta mark set meta mark or {MARK}",),
         "masquerading": (f"meta mark & {MARK} != 0 meta mark set meta mark xor {MARK} masquerade",
-                         "ip saddr . ip daddr @hairpin masquerade"),
+                         "ip saddr . ip daddr @hairpin masquerade",
+                         # a node port asked for by 127.0.0.1 (the bridge's route_localnet lets it out)
+                         'ip saddr 127.0.0.0/8 oifname != "lo" masquerade'),
         "services": ("ip daddr . meta l4proto . th dport vmap @service-ips",
-                     "fib daddr type local ip daddr != 127.0.0.0/8 meta l4proto . th dport vmap @service-nodeports"),
+                     "fib daddr type local meta l4proto . th dport vmap @service-nodeports"),
         "endpoints-check": ("ip daddr . meta l4proto . th dport vmap @no-endpoint-services",
-                            "fib daddr type local ip daddr != 127.0.0.0/8 meta l4proto . th dport vmap @no-endpoint-nodeports"),
+                            "fib daddr type local meta l4proto . th dport vmap @no-endpoint-nodeports"),
     }
     for name in fixed:
         out += [f"add chain ip {TABLE} {name}", f"flush chain ip {TABLE} {name}"]

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 from kubewheel.api import codec, errors
 from kubewheel.api.apiextensions import customresourcedefinition as definitions
 from kubewheel.api.resource import Gvr, Object
+from kubewheel.apiserver.admission.webhook_client import WebhookClient
+from kubewheel.apiserver.extension.crd import conversion, status
 from kubewheel.apiserver.extension.crd import resource as custom
-from kubewheel.apiserver.extension.crd import status
 from kubewheel.lib import clock as clocks
 from kubewheel.lib.supervise import Tasks
 
@@ -31,6 +32,7 @@ class Controller:
     def __init__(self, server: Server) -> None:
         self._server = server
         self._tasks = Tasks("crds")
+        self._http = WebhookClient(server.caches, server.client)
         self._wanted: dict[str, None] = {}  # names to look at, in order
         self._wake = asyncio.Event()
         self._delays: dict[str, float] = {}
@@ -111,7 +113,10 @@ class Controller:
         known = self._served.get(name)
         if known is not None and known[0] == crd["spec"]:
             return
-        made = custom.resources(crd)
+        convert = None
+        if (crd["spec"].get("conversion") or {}).get("strategy") == "Webhook":
+            convert = conversion.Converter(crd, self._http, self._server.random).convert
+        made = custom.resources(crd, convert)
         for gone in set(known[1] if known else ()) - {r.gvr for r in made}:
             self._server.registry.remove(gone)
         for resource in made:
@@ -142,7 +147,9 @@ class Controller:
         crd = await self._tell(crd, status.terminating(
             crd, "False", "InstanceDeletionCompleted", "removed all instances", now))
         updated = codec.copy(crd)
+        await self._unregister(name)  # first: who sees the definition gone finds its resource gone too
         updated["metadata"]["finalizers"] = [f for f in updated["metadata"]["finalizers"] if f != definitions.FINALIZER]
+        await self._unregister(name)  # before: who sees the definition gone finds its resources gone
         await self._server.client.update(GVR, updated)
         return None
 

@@ -9,7 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from kubewheel.api import codec, columns, errors, schema, subresources
+from kubewheel.api import codec, columns, schema, subresources
+from kubewheel.api.apiextensions import rules as validations
 from kubewheel.api.errors import FieldError
 from kubewheel.api.resource import (
     ALL_VERBS,
@@ -21,7 +22,8 @@ from kubewheel.api.resource import (
     ScalePaths,
     Subresource,
 )
-from kubewheel.apiserver.extension.crd import jsonpath, structural, validate
+from kubewheel.apiserver.extension.crd import jsonpath, rules, structural, validate
+from kubewheel.apiserver.extension.crd.conversion import Convert
 
 JsonPath = Callable[[Any], list[Any]]
 
@@ -34,15 +36,17 @@ class Custom:
     storage: str  # the version objects are stored in
     served: bool = True
     conversion: Object = field(default_factory=lambda: {"strategy": "None"})
+    convert: Convert | None = None  # strategy Webhook: objects of any version into the one named
     list_kind: str = ""
+    defaulting: bool = False  # the schema has defaults, which objects stored earlier lack
 
 
-def resources(crd: Object) -> list[Resource]:
+def resources(crd: Object, convert: Convert | None = None) -> list[Resource]:
     """One per served version, and the storage version even where it is not served (verbs are empty then)."""
-    return [_resource(crd, v) for v in crd["spec"]["versions"] if v.get("served") or v.get("storage")]
+    return [_resource(crd, v, convert) for v in crd["spec"]["versions"] if v.get("served") or v.get("storage")]
 
 
-def _resource(crd: Object, version: Object) -> Resource:
+def _resource(crd: Object, version: Object, convert: Convert | None) -> Resource:
     spec, names = crd["spec"], (crd.get("status") or {}).get("acceptedNames") or {}
     if not names.get("plural"):
         names = spec["names"]
@@ -56,19 +60,19 @@ def _resource(crd: Object, version: Object) -> Resource:
     def defaults(obj: Object) -> None:
         schema.apply_defaults(node, obj)
 
+    tree = validations.tree(declared, root=True)
+
     def check(obj: Object) -> list[FieldError]:
-        return validate.findings(node, obj)
+        return _with_rules(tree, validate.findings(node, obj), obj, None)
 
     def check_update(obj: Object, old: Object) -> list[FieldError]:
-        return validate.findings(node, obj, old=old)
+        return _with_rules(tree, validate.findings(node, obj, old=old), obj, old)
 
     def prepare_create(obj: Object, context: PrepareContext) -> None:
         if has_status:
             obj.pop("status", None)
 
-    convert = _refusing(kind, group) if (spec.get("conversion") or {}).get("strategy") == "Webhook" else None
     return Resource(
-        to_hub=convert, from_hub=convert,
         group=group, version=version["name"], kind=kind, plural=plural, singular=names.get("singular", ""),
         namespaced=spec["scope"] == "Namespaced", short_names=tuple(names.get("shortNames") or ()),
         categories=tuple(names.get("categories") or ()), verbs=ALL_VERBS if version.get("served") else (),
@@ -79,17 +83,17 @@ def _resource(crd: Object, version: Object) -> Resource:
         unconditional_update=False,
         custom=Custom(crd=crd["metadata"]["name"], storage=storage, served=bool(version.get("served")),
                       conversion=spec.get("conversion") or {"strategy": "None"},
-                      list_kind=names.get("listKind") or kind + "List"))
+                      convert=convert, list_kind=names.get("listKind") or kind + "List",
+                      defaulting=b'"default":' in codec.dumps(declared)))
 
 
-def _refusing(kind: str, group: str) -> Callable[[Object], Object]:
-    """Conversion webhooks are not called: objects of another version than the stored one are refused, not falsified."""
-
-    def convert(obj: Object) -> Object:
-        raise errors.internal(f"conversion webhook for {group}, Kind={kind} failed: "
-                              "webhook conversion is not supported")
-
-    return convert
+def _with_rules(tree: validations.Rules | None, found: list[FieldError], obj: Object, old: Object | None
+                ) -> list[FieldError]:
+    if tree is None:
+        return found
+    if rules.is_blocked(found):
+        return [*found, rules.not_checked()]
+    return found + rules.findings(tree, obj, old=old)
 
 
 def _subresources(kind: str, subs: Object, check: Callable[[Object, Object], list[FieldError]]

@@ -1,0 +1,110 @@
+"""MutatingAdmissionPolicy: users' own changes in CEL, as apply configurations or JSON patches.
+
+In: Attributes. Out: the object changed; StatusError for a policy that cannot be evaluated (failurePolicy Fail). Policies
+by name, bindings by name, one after the other; those that ask for it (reinvocationPolicy IfNeeded) once more if a later
+one changed the object.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kubewheel.api import cel, codec
+from kubewheel.api.cel.values import Message
+from kubewheel.api.merge import apply, json_patch
+from kubewheel.api.resource import Object
+from kubewheel.apiserver import results
+from kubewheel.apiserver.admission import policy_match
+from kubewheel.apiserver.admission.policy_match import Hit, PolicyError, Scope
+from kubewheel.apiserver.attributes import AdmissionContext, AdmissionPlugin, Attributes
+
+
+class MutatingAdmissionPolicy(AdmissionPlugin):
+    name = "MutatingAdmissionPolicy"
+
+    def __init__(self, context: AdmissionContext) -> None:
+        super().__init__(context)
+        self._matcher = policy_match.Matcher(context, "mutatingadmissionpolicies")
+
+    async def mutate(self, attributes: Attributes) -> None:
+        if attributes.obj is None or attributes.operation not in ("CREATE", "UPDATE"):
+            return
+        hits = await self._matcher.hits(attributes)
+        if not hits:
+            return
+        namespace = await policy_match.namespace_of(self.context, attributes)
+        again: list[Hit] = []
+        for index, hit in enumerate(hits):
+            if self._one(hit, attributes, namespace):
+                again = [h for h in hits[:index] if h.policy["spec"].get("reinvocationPolicy") == "IfNeeded"]
+        for hit in again:
+            self._one(hit, attributes, namespace)
+
+    def _one(self, hit: Hit, attributes: Attributes, namespace: Object | None) -> bool:
+        """Did it change the object?"""
+        spec, changed = hit.policy["spec"], False
+        try:
+            if hit.error:
+                raise PolicyError(hit.error)
+            if not policy_match.conditions(self._scope(hit, attributes, namespace), spec.get("matchConditions") or (),
+                                           hit.policy["metadata"]["name"]):
+                return False
+            for mutation in spec.get("mutations") or ():
+                # each sees what the one before it made
+                changed = _mutate(mutation, self._scope(hit, attributes, namespace), hit, attributes) or changed
+        except PolicyError as e:
+            if spec.get("failurePolicy", "Fail") == "Fail":
+                raise policy_match.denied(attributes, (
+                    f"MutatingAdmissionPolicy '{hit.policy['metadata']['name']}' with binding "
+                    f"'{hit.binding['metadata']['name']}' denied request: {e}")) from e
+        return changed
+
+    def _scope(self, hit: Hit, attributes: Attributes, namespace: Object | None) -> Scope:
+        return Scope(self.context, attributes, hit.resource, namespace=namespace, params=hit.params,
+                     variables=hit.policy["spec"].get("variables") or ())
+
+
+def _mutate(mutation: Object, scope: Scope, hit: Hit, attributes: Attributes) -> bool:
+    patch = mutation.get("patchType") == "JSONPatch"
+    expression = (mutation.get("jsonPatch" if patch else "applyConfiguration") or {}).get("expression", "")
+    try:
+        value = scope.run(expression)
+        before = scope.values[0]
+        after = _patched(before, value) if patch else _applied(hit, before, value)
+    except (cel.CelError, cel.CostExceeded, json_patch.PatchError) as e:
+        raise PolicyError(f"expression '{expression.strip()}' resulted in error: {e}") from e
+    return _take(attributes, hit, before, after)
+
+
+def _patched(before: Object, value: Any) -> Object:
+    if not isinstance(value, list) or not all(isinstance(v, Message) and v.name == "JSONPatch" for v in value):
+        raise PolicyError("type mismatch: JSONPatchType.expression must evaluate to list(JSONPatch)")
+    after = json_patch.apply(codec.copy(before), [cel.to_json(v) for v in value])
+    if not isinstance(after, dict):
+        raise PolicyError("the patch leaves no object")
+    return after
+
+
+def _applied(hit: Hit, before: Object, value: Any) -> Object:
+    if not isinstance(value, Message) or value.name != "Object":
+        raise PolicyError("must evaluate to Object")
+    configuration = cel.to_json(value)
+    for field in ("apiVersion", "kind"):
+        if field in configuration and configuration[field] != before.get(field):
+            raise PolicyError(f"invalid ApplyConfiguration: may not change {field}")
+    return apply.merge(hit.resource.node(), codec.copy(before), configuration)
+
+
+def _take(attributes: Attributes, hit: Hit, before: Object, after: Object) -> bool:
+    """The private object is changed in place: whoever holds it sees the change."""
+    if after == before:
+        return False
+    hub, held = attributes.resource, attributes.obj
+    assert held is not None
+    made = after if hit.resource is hub else results.to_hub(hit.resource, hub, after)
+    order = [k for k in held if k in made]
+    held.clear()
+    held.update({k: made[k] for k in order} | made)
+    if not attributes.subresource:
+        hub.defaults(held)
+    return True

@@ -1,0 +1,273 @@
+"""What admission policies share: which of them look at a request, with which parameters, and what expressions see.
+
+In: policies and bindings out of the server's caches, Attributes. Out: Hits. Called by: validating_admission_policy,
+mutating_admission_policy; `Scope` and `conditions` also by webhook (matchConditions).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from kubewheel.api import cel, errors, selectors
+from kubewheel.api.admissionregistration.policies import VARIABLES
+from kubewheel.api.cel.authorizer import Authorizer, Query
+from kubewheel.api.resource import Object, Resource
+from kubewheel.apiserver import results
+from kubewheel.apiserver.admission import webhook_match
+from kubewheel.apiserver.attributes import AdmissionContext, Attributes, RequestInfo
+from kubewheel.client.transport import Identity
+
+log = logging.getLogger(__name__)
+EXCLUDED = {"tokenreviews", "localsubjectaccessreviews", "selfsubjectaccessreviews", "selfsubjectrulesreviews",
+            "subjectaccessreviews", "selfsubjectreviews"}
+
+
+class PolicyError(Exception):
+    """A policy could not be evaluated: failurePolicy decides."""
+
+
+@dataclass(slots=True)
+class Hit:
+    """A policy and a binding of it that look at the request, with one of the binding's parameter objects."""
+
+    policy: Object
+    binding: Object
+    resource: Resource  # the version the policy asked for
+    params: Object | None = None
+    error: str = ""  # the binding could not be configured
+
+
+class Matcher:
+    """Finds hits. `plural`: of the policies; bindings are called `…policybindings`."""
+
+    def __init__(self, context: AdmissionContext, plural: str) -> None:
+        self._context = context
+        self._plural = plural
+
+    async def _objects(self, plural: str) -> list[Object]:
+        cache = self._context.caches.get(f"{plural}.{webhook_match.GROUP}")
+        await cache.wait_synced()
+        return sorted(cache.list(), key=lambda o: o["metadata"]["name"])
+
+    async def hits(self, attributes: Attributes) -> list[Hit]:
+        if webhook_match.is_exempt(attributes) or attributes.resource.plural in EXCLUDED:
+            return []
+        policies = await self._objects(self._plural)
+        if not policies:
+            return []
+        bindings = await self._objects(self._plural.removesuffix("policies") + "policybindings")
+        labels = webhook_match.namespace_labels(attributes, await namespace_of(self._context, attributes))
+        versions = served_versions(self._context, attributes.resource)
+        out: list[Hit] = []
+        for policy in policies:
+            resource = matched((policy["spec"] or {}).get("matchConstraints"), attributes, versions, labels)
+            if resource is None:
+                continue
+            for binding in bindings:
+                spec = binding["spec"]
+                if spec.get("policyName") != policy["metadata"]["name"]:
+                    continue
+                if spec.get("matchResources") and not _also(spec["matchResources"], attributes, versions, labels):
+                    continue
+                out += await self._with_params(Hit(policy, binding, resource), attributes)
+        return out
+
+    async def _with_params(self, hit: Hit, attributes: Attributes) -> list[Hit]:
+        kind, ref = hit.policy["spec"].get("paramKind"), hit.binding["spec"].get("paramRef")
+        if not kind or not ref:
+            return [hit]
+        try:
+            found = await self._params(kind, ref, attributes)
+        except PolicyError as e:
+            return [Hit(hit.policy, hit.binding, hit.resource, error=f"failed to configure binding: {e}")]
+        if not found:
+            if ref.get("parameterNotFoundAction", "Deny") == "Allow":
+                return []
+            return [Hit(hit.policy, hit.binding, hit.resource, error="failed to configure binding: no params found for "
+                        "policy binding with `Deny` parameterNotFoundAction")]
+        return [Hit(hit.policy, hit.binding, hit.resource, params) for params in found]
+
+    async def _params(self, kind: Object, ref: Object, attributes: Attributes) -> list[Object]:
+        registry = self._context.options["server"].registry
+        resource = next((r for r in registry.all() if r.kind == kind["kind"] and r.api_version == kind["apiVersion"]
+                         and r.verbs), None)
+        if resource is None:
+            raise PolicyError(f"failed to find resource referenced by paramKind: '{kind['apiVersion']}, Kind={kind['kind']}'")
+        namespace = None
+        if resource.namespaced:
+            namespace = ref.get("namespace") or attributes.namespace
+            if not namespace:
+                raise PolicyError("cannot use namespaced paramRef in policy binding that matches cluster-scoped resources")
+        elif ref.get("namespace"):
+            raise PolicyError("paramRef.namespace must not be provided for a cluster-scoped `paramKind`")
+        client = self._context.client
+        if ref.get("name"):
+            found = await client.find(resource.gvr, ref["name"], namespace=namespace)
+            return [found] if found is not None else []
+        listed = await client.list(resource.gvr, namespace=namespace)
+        selector = selectors.from_label_selector(ref.get("selector") or {})
+        return [{"apiVersion": resource.api_version, "kind": resource.kind} | o for o in listed["items"]
+                if selector.matches(o["metadata"].get("labels") or {})]
+
+
+def served_versions(context: AdmissionContext, hub: Resource) -> list[Resource]:
+    """The hub first, then the other served versions of the same resource."""
+    registry = context.options["server"].registry
+    return [hub, *(r for r in registry.all() if (r.group, r.plural) == (hub.group, hub.plural) and r.gvr != hub.gvr)]
+
+
+async def namespace_of(context: AdmissionContext, attributes: Attributes) -> Object | None:
+    if not attributes.namespace or attributes.resource.plural == "namespaces":
+        return None
+    found: Object | None = context.caches.get("namespaces").get(None, attributes.namespace)
+    return found or await context.client.find("namespaces", attributes.namespace)
+
+
+def matched(match: Object | None, attributes: Attributes, versions: list[Resource], labels: dict[str, str] | None
+            ) -> Resource | None:
+    """The version of the resource that matchConstraints are about, or None."""
+    match = match or {}
+    if not match.get("resourceRules"):
+        return None
+    for rule in _named(match.get("excludeResourceRules") or (), attributes):
+        if webhook_match.select({"rules": [rule], "matchPolicy": match.get("matchPolicy")}, attributes, versions, None):
+            return None
+    hook = {**match, "rules": _named(match["resourceRules"], attributes)}
+    found = webhook_match.select(hook, attributes, versions, labels)
+    return found.resource if found is not None else None
+
+
+def _also(match: Object, attributes: Attributes, versions: list[Resource], labels: dict[str, str] | None) -> bool:
+    """A binding's matchResources narrows: without rules, its selectors alone."""
+    if not match.get("resourceRules"):
+        everything = {"apiGroups": ["*"], "apiVersions": ["*"], "operations": ["*"], "resources": ["*/*", "*"]}
+        match = {**match, "resourceRules": [everything]}
+    return matched(match, attributes, versions, labels) is not None
+
+
+def _named(rules: Iterable[Object], attributes: Attributes) -> list[Object]:
+    return [{**r, "operations": _operations(r)} for r in rules
+            if not r.get("resourceNames") or attributes.name in r["resourceNames"]]
+
+
+def _operations(rule: Object) -> list[str]:
+    names = list(rule.get("operations") or ())
+    return ["CREATE", "UPDATE", "DELETE", "CONNECT"] if "*" in names else names
+
+
+# -- what expressions see ---------------------------------------------------------------------------------------------
+class Scope:
+    """One request as expressions see it: values in the order of VARIABLES, and the budget they share."""
+
+    def __init__(self, context: AdmissionContext, attributes: Attributes, resource: Resource, *,
+                 namespace: Object | None, params: Object | None = None, variables: Iterable[Object] = (),
+                 review: Object | None = None) -> None:
+        obj, old = shown(resource, attributes, attributes.obj), shown(resource, attributes, attributes.old)
+        if attributes.operation == "DELETE":
+            obj = None
+        self._review = review or webhook_match.review(
+            webhook_match.Invocation({}, resource), attributes, uid="", obj=obj, old=old,
+            request_resource=attributes.resource)["request"]
+        request = {k: v for k, v in self._review.items() if k not in ("uid", "object", "oldObject") and v is not None}
+        authorizer = Authorizer(_decider(context, attributes), request=_query(attributes))
+        self.budget = cel.BUDGET
+        self.values: list[Any] = [obj, old, request, params, namespace, authorizer, _Variables(self, variables)]
+
+    def run(self, expression: str) -> Any:
+        """CelError, CostExceeded. Expressions come checked; those of old objects may still not compile: CelError."""
+        try:
+            program = cel.compile(expression, VARIABLES)
+        except cel.ParseError as e:
+            raise cel.CelError(f"compilation error: compilation failed: {e}") from e
+        value, self.budget = program.run(self.values, self.budget)
+        return value
+
+
+class _Variables(cel.Fields):
+    """`variables.x`: computed at its first use, an error kept as well."""
+
+    def __init__(self, scope: Scope, declared: Iterable[Object]) -> None:
+        self._scope = scope
+        self._expressions = {v["name"]: v["expression"] for v in declared}
+        self._known: dict[str, Any] = {}
+
+    def select(self, field: str) -> Any:
+        if field not in self._known:
+            if field not in self._expressions:
+                raise cel.CelError(f"no such key: {field}")
+            try:
+                self._known[field] = self._scope.run(self._expressions[field])
+            except cel.CelError as e:
+                self._known[field] = cel.CelError(f"composited variable \"{field}\" fails to evaluate: {e}")
+        value = self._known[field]
+        if isinstance(value, cel.CelError):
+            raise cel.CelError(str(value))
+        return value
+
+
+def shown(resource: Resource, attributes: Attributes, obj: Object | None) -> Object | None:
+    if obj is None or attributes.operation == "CONNECT" or attributes.subresource in ("binding", "eviction", "token", "scale"):
+        return obj
+    return {"apiVersion": resource.api_version, "kind": resource.kind} | results.view(resource, obj)
+
+
+def _query(attributes: Attributes) -> Query:
+    verb = {"CREATE": "create", "UPDATE": "update", "DELETE": "delete"}.get(attributes.operation, "")
+    return Query(verb=verb, group=attributes.resource.group, resource=attributes.resource.plural,
+                 subresource=attributes.subresource, namespace=attributes.namespace, name=attributes.name)
+
+
+def _decider(context: AdmissionContext, attributes: Attributes) -> Callable[[Query], tuple[bool, str, str]]:
+    def decide(query: Query) -> tuple[bool, str, str]:
+        user = attributes.user
+        if query.user:
+            _, _, namespace, name = query.user.split(":")
+            user = Identity(query.user, groups=("system:serviceaccounts", f"system:serviceaccounts:{namespace}",
+                                                "system:authenticated"))
+        info = RequestInfo(not query.path, query.path, query.verb, api_prefix="apis" if query.group else "api",
+                           group=query.group, version="*", namespace=query.namespace, plural=query.resource,
+                           subresource=query.subresource, name=query.name, field_selector=query.field_selector)
+        # our authorizers decide from memory: their coroutines end without waiting for anything
+        asked = context.authorizer.authorize(user, info).__await__()
+        try:
+            next(asked)
+        except StopIteration as e:
+            return e.value.verdict == "allow", e.value.reason, ""
+        except errors.StatusError as e:
+            return False, "", str(e)
+        asked.close()
+        return False, "", "the authorizer cannot be asked from an expression"
+
+    return decide
+
+
+def conditions(scope: Scope, declared: Iterable[Object], what: str) -> bool:
+    """Do all matchConditions hold? PolicyError if one fails to evaluate and none is false."""
+    problems = []
+    for condition in declared:
+        try:
+            value = scope.run(condition["expression"])
+        except (cel.CelError, cel.CostExceeded) as e:
+            problems.append(f"{what}.matchConditions[{condition['name']}]: {e}")
+            continue
+        if value is False:
+            return False
+        if value is not True:
+            problems.append(f"{what}.matchConditions[{condition['name']}]: must evaluate to bool")
+    if problems:
+        raise PolicyError("; ".join(problems))
+    return True
+
+
+def denied(attributes: Attributes, message: str, reason: str = "") -> errors.StatusError:
+    """The refusal: forbidden's words with the reason the policy names (Invalid if none)."""
+    reason = reason or "Invalid"
+    code = {"Forbidden": 403, "Invalid": 422, "RequestEntityTooLarge": 413, "Unauthorized": 401}.get(reason, 422)
+    error = errors.forbidden(attributes.resource.plural, attributes.name or (
+        (attributes.obj or {}).get("metadata") or {}).get("name", ""), message, group=attributes.resource.group)
+    error.status["code"], error.status["reason"] = code, reason
+    error.status.setdefault("details", {})["causes"] = [{"message": message}]
+    return error
