@@ -41,8 +41,12 @@ def test_what_is_due(c, now, due, missed):
 
 def cron_job(schedule, *, run=1, **spec):
     made = job("tick", annotations={"run-seconds": run})
-    return {"apiVersion": "batch/v1", "kind": "CronJob", "metadata": {"name": "tick", "namespace": "default"},
-            "spec": {"schedule": schedule, "jobTemplate": {"spec": made["spec"]}, **spec}}
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "CronJob",
+        "metadata": {"name": "tick", "namespace": "default"},
+        "spec": {"schedule": schedule, "jobTemplate": {"spec": made["spec"]}, **spec},
+    }
 
 
 async def schedule_times(c):

@@ -33,8 +33,13 @@ def taint(key, effect, value=""):
 
 
 def ds(pod_spec=None, **strategy):
-    return {"metadata": {"name": "d", "namespace": "default", "uid": "d"},
-            "spec": {"template": {"spec": pod_spec or {}}, "updateStrategy": {"type": "RollingUpdate", "rollingUpdate": strategy}}}
+    return {
+        "metadata": {"name": "d", "namespace": "default", "uid": "d"},
+        "spec": {
+            "template": {"spec": pod_spec or {}},
+            "updateStrategy": {"type": "RollingUpdate", "rollingUpdate": strategy},
+        },
+    }
 
 
 @pytest.mark.parametrize(
@@ -60,10 +65,20 @@ def test_where_pods_belong(spec, taints, labels, wanted):
 
 
 def pod(n, hash_="old", ready=True, on="n1", phase="Running", age=100):
-    return {"metadata": {"name": n, "uid": n, "namespace": "default", "labels": {daemonset.HASH: hash_},
-                         "creationTimestamp": rfc3339(NOW - age)}, "spec": {"nodeName": on},
-            "status": {"phase": phase, "conditions": [{"type": "Ready", "status": str(ready),
-                                                       "lastTransitionTime": rfc3339(NOW - 60)}]}}
+    return {
+        "metadata": {
+            "name": n,
+            "uid": n,
+            "namespace": "default",
+            "labels": {daemonset.HASH: hash_},
+            "creationTimestamp": rfc3339(NOW - age),
+        },
+        "spec": {"nodeName": on},
+        "status": {
+            "phase": phase,
+            "conditions": [{"type": "Ready", "status": str(ready), "lastTransitionTime": rfc3339(NOW - 60)}],
+        },
+    }
 
 
 NODES = [node("n1"), node("n2"), node("n3")]
@@ -84,8 +99,12 @@ def update(found, **strategy):
         ([pod("a"), pod("b", on="n2", ready=False), pod("c", on="n3")], {}, [], ["b"]),
         ([pod("a", "new"), pod("b", "new", on="n2"), pod("c", "new", on="n3")], {}, [], []),
         ([pod("a"), pod("b", on="n2"), pod("c", on="n3")], {"maxSurge": 1, "maxUnavailable": 0}, ["n1"], []),
-        ([pod("a"), pod("x", "new", ready=False), pod("b", on="n2"), pod("c", on="n3")],
-         {"maxSurge": 1, "maxUnavailable": 0}, [], []),
+        (
+            [pod("a"), pod("x", "new", ready=False), pod("b", on="n2"), pod("c", on="n3")],
+            {"maxSurge": 1, "maxUnavailable": 0},
+            [],
+            [],
+        ),
     ],
 )
 def test_update_steps(found, strategy, create, delete):
@@ -93,14 +112,22 @@ def test_update_steps(found, strategy, create, delete):
 
 
 def test_surged_pod_takes_over():
-    plan = daemonset.plan_nodes(ds(maxSurge=1, maxUnavailable=0), NODES[:1],
-                                daemonset.by_node([pod("old"), pod("new", "new", age=10)]), "new", NOW)
+    plan = daemonset.plan_nodes(
+        ds(maxSurge=1, maxUnavailable=0),
+        NODES[:1],
+        daemonset.by_node([pod("old"), pod("new", "new", age=10)]),
+        "new",
+        NOW,
+    )
     assert [name(p) for p in plan.delete] == ["old"]
 
 
 def available(n):
-    return lambda d: (status(d).get("numberAvailable", 0) == n == status(d).get("updatedNumberScheduled", 0)
-                      and status(d)["observedGeneration"] == meta(d)["generation"] and status(d)["desiredNumberScheduled"] == n)
+    return lambda d: (
+        status(d).get("numberAvailable", 0) == n == status(d).get("updatedNumberScheduled", 0)
+        and status(d)["observedGeneration"] == meta(d)["generation"]
+        and status(d)["desiredNumberScheduled"] == n
+    )
 
 
 async def on_nodes(c, *wanted):

@@ -85,7 +85,9 @@ def test_bad_image_stalls_until_rolled_back():
         )
         found = condition(d, "Progressing")
         assert found["status"] == "False"
-        assert found["message"].startswith('ReplicaSet "web-') and found["message"].endswith("has timed out progressing.")
+        assert found["message"].startswith('ReplicaSet "web-') and found["message"].endswith(
+            "has timed out progressing."
+        )
         assert condition(d, "Available")["status"] == "True" and status(d)["availableReplicas"] == 3
         assert await sizes(c) == [3, 2]
         # what `kubectl rollout undo` does: the old template comes back, its ReplicaSet is the new one again
@@ -140,7 +142,9 @@ def test_rollover_leaves_the_middle_version():
         await set_image(c, D, "web", "nginx:3", {"ready-seconds": None})
         await is_out(c, 3)
         assert await sizes(c) == [0, 0, 3]
-        assert {p["spec"]["containers"][0]["image"] for p in await pods(c, "web") if "deletionTimestamp" not in meta(p)} == {"nginx:3"}
+        assert {
+            p["spec"]["containers"][0]["image"] for p in await pods(c, "web") if "deletionTimestamp" not in meta(p)
+        } == {"nginx:3"}
 
     in_cluster(work)
 

@@ -33,10 +33,22 @@ def test_index_texts_come_back(text):
 
 
 def ended(n, phase, ago, index=None):
-    out = {"metadata": {"name": f"p{n}", "uid": f"u{n}", "namespace": "default", "finalizers": [job_plan.FINALIZER],
-                        "creationTimestamp": rfc3339(NOW - ago - 5)}, "spec": {},
-           "status": {"phase": phase, "containerStatuses": [
-               {"name": "c", "state": {"terminated": {"exitCode": 1, "finishedAt": rfc3339(NOW - ago)}}}]}}
+    out = {
+        "metadata": {
+            "name": f"p{n}",
+            "uid": f"u{n}",
+            "namespace": "default",
+            "finalizers": [job_plan.FINALIZER],
+            "creationTimestamp": rfc3339(NOW - ago - 5),
+        },
+        "spec": {},
+        "status": {
+            "phase": phase,
+            "containerStatuses": [
+                {"name": "c", "state": {"terminated": {"exitCode": 1, "finishedAt": rfc3339(NOW - ago)}}}
+            ],
+        },
+    }
     if index is not None:
         out["metadata"]["annotations"] = {job_plan.INDEX: str(index)}
     return out
@@ -69,20 +81,28 @@ def test_back_off(ends, left):
     ],
 )
 def test_how_many_are_made(spec, have, create):
-    made = {"metadata": {"name": "j", "namespace": "default"},
-            "spec": {"backoffLimit": 6, "template": {"spec": {"restartPolicy": "Never"}}, **spec}}
+    made = {
+        "metadata": {"name": "j", "namespace": "default"},
+        "spec": {"backoffLimit": 6, "template": {"spec": {"restartPolicy": "Never"}}, **spec},
+    }
     assert len(job_plan.plan(made, have, NOW).create) == create
 
 
 def test_a_job_that_is_deleted_makes_nothing_more():
-    made = {"metadata": {"name": "j", "namespace": "default", "deletionTimestamp": rfc3339(NOW)},
-            "spec": {"parallelism": 2, "completions": 2, "template": {"spec": {}}}}
+    made = {
+        "metadata": {"name": "j", "namespace": "default", "deletionTimestamp": rfc3339(NOW)},
+        "spec": {"parallelism": 2, "completions": 2, "template": {"spec": {}}},
+    }
     assert job_plan.plan(made, [], NOW).create == []
 
 
 async def done(c, name="j", timeout=600.0):
-    return await c.wait_for(J, name, lambda j: {"Complete", "Failed"} & {
-        k for k, (s, _) in conditions(j).items() if s == "True"}, timeout=timeout)
+    return await c.wait_for(
+        J,
+        name,
+        lambda j: {"Complete", "Failed"} & {k for k, (s, _) in conditions(j).items() if s == "True"},
+        timeout=timeout,
+    )
 
 
 async def held(c, name="j"):
@@ -105,7 +125,9 @@ def node_of(c, pod):
 
 async def running(c, n, app="j"):
     async def check():
-        found = [p for p in await pods(c, app) if status(p).get("phase") == "Running" and "deletionTimestamp" not in meta(p)]
+        found = [
+            p for p in await pods(c, app) if status(p).get("phase") == "Running" and "deletionTimestamp" not in meta(p)
+        ]
         return sorted(found, key=name) if len(found) == n else None
 
     return await until(c, check, what=f"{n} running pods")
@@ -131,7 +153,10 @@ def test_backoff_limit_fails_the_job():
         loop = asyncio.get_running_loop()
         begun = loop.time()
         j = await done(c)
-        assert conditions(j) == {"FailureTarget": ("True", "BackoffLimitExceeded"), "Failed": ("True", "BackoffLimitExceeded")}
+        assert conditions(j) == {
+            "FailureTarget": ("True", "BackoffLimitExceeded"),
+            "Failed": ("True", "BackoffLimitExceeded"),
+        }
         assert condition(j, "Failed")["message"] == "Job has reached the specified backoff limit"
         assert status(j)["failed"] == 3 and not status(j).get("active") and status(j)["ready"] == 0
         assert 28 < loop.time() - begun < 45  # 10 s, then 20 s between the attempts
@@ -208,9 +233,17 @@ def test_a_deleted_pod_is_counted_and_replaced():
     [("TerminatingOrFailed", "Running", 1, 1, 1), ("Failed", "Running", 0, 0, 1), ("Failed", "Failed", 1, 1, 0)],
 )
 def test_when_a_terminating_pod_is_replaced(policy, phase, create, failed, terminating):
-    made = {"metadata": {"name": "j", "namespace": "default"}, "status": {"startTime": rfc3339(NOW - 900)},
-            "spec": {"backoffLimit": 6, "podReplacementPolicy": policy, "parallelism": 1, "completions": 1,
-                     "template": {"spec": {"restartPolicy": "Never"}}}}
+    made = {
+        "metadata": {"name": "j", "namespace": "default"},
+        "status": {"startTime": rfc3339(NOW - 900)},
+        "spec": {
+            "backoffLimit": 6,
+            "podReplacementPolicy": policy,
+            "parallelism": 1,
+            "completions": 1,
+            "template": {"spec": {"restartPolicy": "Never"}},
+        },
+    }
     pod = ended(0, phase, 300)
     pod["metadata"]["deletionTimestamp"] = rfc3339(NOW)
     todo = job_plan.plan(made, [pod], NOW)
@@ -227,7 +260,8 @@ def test_failure_policy_fails_the_job_at_once():
         assert (found["reason"], status(j)["failed"]) == ("PodFailurePolicy", 1)
         pod = (await pods(c, "j"))[0]
         assert found["message"] == (
-            f"Container c for pod default/{name(pod)} failed with exit code 42 matching FailJob rule at index 0")
+            f"Container c for pod default/{name(pod)} failed with exit code 42 matching FailJob rule at index 0"
+        )
 
     run_job(check, podFailurePolicy=FAIL_JOB, annotations={"exit-code": 42})
 
@@ -235,7 +269,10 @@ def test_failure_policy_fails_the_job_at_once():
 def test_failure_policy_ignores_disruptions():
     async def check(c):
         (pod,) = await running(c, 1)
-        marked = {**status(pod), "conditions": [*status(pod)["conditions"], {"type": "DisruptionTarget", "status": "True"}]}
+        marked = {
+            **status(pod),
+            "conditions": [*status(pod)["conditions"], {"type": "DisruptionTarget", "status": "True"}],
+        }
         await c.client.update_status("pods", {**pod, "status": marked})
         node_of(c, pod).fail_pod("default", name(pod))
         (new,) = await running(c, 1)
@@ -259,7 +296,10 @@ def test_backoff_limit_per_index():
             node_of(c, pod).crash("default", name(pod), exit_code=0)
         j = await done(c)
         assert (status(j)["failedIndexes"], status(j)["completedIndexes"]) == ("0", "1,2")
-        assert (condition(j, "Failed")["reason"], condition(j, "Failed")["message"]) == ("FailedIndexes", "Job has failed indexes")
+        assert (condition(j, "Failed")["reason"], condition(j, "Failed")["message"]) == (
+            "FailedIndexes",
+            "Job has failed indexes",
+        )
         assert (status(j)["failed"], status(j)["succeeded"]) == (2, 2)
 
     run_job(check, completionMode="Indexed", completions=3, parallelism=3, backoffLimitPerIndex=1, annotations=LONG)
@@ -270,8 +310,15 @@ def test_max_failed_indexes():
         j = await done(c)
         assert condition(j, "Failed")["reason"] == "MaxFailedIndexesExceeded"
 
-    run_job(check, completionMode="Indexed", completions=4, parallelism=4, backoffLimitPerIndex=0, maxFailedIndexes=1,
-            annotations={"exit-code": 1})
+    run_job(
+        check,
+        completionMode="Indexed",
+        completions=4,
+        parallelism=4,
+        backoffLimitPerIndex=0,
+        maxFailedIndexes=1,
+        annotations={"exit-code": 1},
+    )
 
 
 def test_fail_index_action():
@@ -280,11 +327,20 @@ def test_fail_index_action():
         assert status(j)["failedIndexes"] == "0,1" and status(j)["failed"] == 2
 
     policy = {"rules": [{"action": "FailIndex", "onExitCodes": {"operator": "NotIn", "values": [7]}}]}
-    run_job(check, completionMode="Indexed", completions=2, parallelism=2, backoffLimitPerIndex=5,
-            podFailurePolicy=policy, annotations={"exit-code": 1})
+    run_job(
+        check,
+        completionMode="Indexed",
+        completions=2,
+        parallelism=2,
+        backoffLimitPerIndex=5,
+        podFailurePolicy=policy,
+        annotations={"exit-code": 1},
+    )
 
 
-@pytest.mark.parametrize("rule", [{"succeededIndexes": "0"}, {"succeededCount": 1}, {"succeededIndexes": "0-1", "succeededCount": 1}])
+@pytest.mark.parametrize(
+    "rule", [{"succeededIndexes": "0"}, {"succeededCount": 1}, {"succeededIndexes": "0-1", "succeededCount": 1}]
+)
 def test_success_policy(rule):
     async def check(c):
         found = await running(c, 3)
@@ -295,7 +351,9 @@ def test_success_policy(rule):
         assert condition(j, "Complete")["message"] == "Matched rules at index 0"
         assert status(j)["completedIndexes"] == "0" and status(j)["completionTime"]
 
-    run_job(check, completionMode="Indexed", completions=3, parallelism=3, successPolicy={"rules": [rule]}, annotations=LONG)
+    run_job(
+        check, completionMode="Indexed", completions=3, parallelism=3, successPolicy={"rules": [rule]}, annotations=LONG
+    )
 
 
 def test_another_managers_job_is_left_alone():

@@ -11,11 +11,14 @@ NOW = 1_800_000_000.0
 
 
 def pod(name, *, node="n1", phase="Running", ready=True, age=100, ready_for=50, restarts=0, cost=None):
-    conditions = [{"type": "Ready", "status": "True" if ready else "False",
-                   "lastTransitionTime": rfc3339(NOW - ready_for)}]
-    out = {"metadata": {"name": name, "uid": name, "namespace": "default", "creationTimestamp": rfc3339(NOW - age)},
-           "spec": {"nodeName": node} if node else {},
-           "status": {"phase": phase, "conditions": conditions, "containerStatuses": [{"restartCount": restarts}]}}
+    conditions = [
+        {"type": "Ready", "status": "True" if ready else "False", "lastTransitionTime": rfc3339(NOW - ready_for)}
+    ]
+    out = {
+        "metadata": {"name": name, "uid": name, "namespace": "default", "creationTimestamp": rfc3339(NOW - age)},
+        "spec": {"nodeName": node} if node else {},
+        "status": {"phase": phase, "conditions": conditions, "containerStatuses": [{"restartCount": restarts}]},
+    }
     if cost is not None:
         out["metadata"]["annotations"] = {replicaset.DELETION_COST: str(cost)}
     return out
@@ -46,7 +49,9 @@ def test_fullest_node_is_thinned_out_first():
     assert name(plan.delete[0]) in ("b", "c")
 
 
-@pytest.mark.parametrize(("wanted", "have", "create", "delete"), [(3, 1, 2, 0), (2, 2, 0, 0), (0, 3, 0, 3), (900, 0, 500, 0)])
+@pytest.mark.parametrize(
+    ("wanted", "have", "create", "delete"), [(3, 1, 2, 0), (2, 2, 0, 0), (0, 3, 0, 3), (900, 0, 500, 0)]
+)
 def test_plan_numbers(wanted, have, create, delete):
     plan = replicaset.plan(wanted, [pod(str(i)) for i in range(have)], related_on_node={}, now=NOW)
     assert (plan.create, len(plan.delete)) == (create, delete)
@@ -58,8 +63,10 @@ def ready(n):
 
 def test_adopts_and_releases():
     async def work(c):
-        orphan = {"metadata": {"name": "orphan", "namespace": "default", "labels": {"app": "web"}},
-                  "spec": {"containers": [{"name": "c", "image": "nginx:1"}]}}
+        orphan = {
+            "metadata": {"name": "orphan", "namespace": "default", "labels": {"app": "web"}},
+            "spec": {"containers": [{"name": "c", "image": "nginx:1"}]},
+        }
         await c.client.create("pods", orphan)
         rs = await c.client.create(RS, workload("ReplicaSet", "web", replicas=1))
         await c.wait_for("pods", "orphan", lambda p: meta(p).get("ownerReferences"))

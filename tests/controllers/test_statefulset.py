@@ -25,10 +25,21 @@ NOW = 1_800_000_000.0
 
 
 def pod(n, revision="new", *, ready=True, phase="Running", terminating=False):
-    out = {"metadata": {"name": f"db-{n}", "uid": f"u{n}", "namespace": "default",
-                        "labels": {plan.HASH: revision, **plan.identity_labels(f"db-{n}", n)}},
-           "spec": {}, "status": {"phase": phase, "conditions": [
-               {"type": "Ready", "status": "True" if ready else "False", "lastTransitionTime": rfc3339(NOW - 60)}]}}
+    out = {
+        "metadata": {
+            "name": f"db-{n}",
+            "uid": f"u{n}",
+            "namespace": "default",
+            "labels": {plan.HASH: revision, **plan.identity_labels(f"db-{n}", n)},
+        },
+        "spec": {},
+        "status": {
+            "phase": phase,
+            "conditions": [
+                {"type": "Ready", "status": "True" if ready else "False", "lastTransitionTime": rfc3339(NOW - 60)}
+            ],
+        },
+    }
     if terminating:
         out["metadata"]["deletionTimestamp"] = rfc3339(NOW)
     return out
@@ -38,9 +49,15 @@ def db_set(replicas, *, policy="OrderedReady", rolling=None, start=0, type_="Rol
     strategy = {"type": type_}
     if type_ == "RollingUpdate":
         strategy["rollingUpdate"] = {"partition": 0, **(rolling or {})}
-    return {"metadata": {"name": "db", "namespace": "default", "uid": "s"},
-            "spec": {"replicas": replicas, "podManagementPolicy": policy, "updateStrategy": strategy,
-                     "ordinals": {"start": start}}}
+    return {
+        "metadata": {"name": "db", "namespace": "default", "uid": "s"},
+        "spec": {
+            "replicas": replicas,
+            "podManagementPolicy": policy,
+            "updateStrategy": strategy,
+            "ordinals": {"start": start},
+        },
+    }
 
 
 def decide(s, owned, current="old", update="new"):
@@ -74,10 +91,18 @@ PARALLEL = {"policy": "Parallel"}
         (db_set(3, type_="OnDelete"), [pod(0, "old"), pod(1, "old"), pod(2, "old")], [], []),
         (db_set(3, **PARALLEL), [pod(0, "old"), pod(1, "old"), pod(2, ready=False)], [], []),
         (db_set(4, rolling={"maxUnavailable": 2}), [pod(n, "old") for n in range(4)], [], [3, 2]),
-        (db_set(4, rolling={"maxUnavailable": 2}, **PARALLEL), [pod(0, "old"), pod(1, "old"), pod(2, "old"),
-                                                               pod(3, ready=False)], [], [2]),
-        (db_set(4, rolling={"maxUnavailable": 2}, **PARALLEL), [pod(0, "old", ready=False), pod(1, "old"), pod(2, "old"),
-                                                               pod(3, "old")], [], [3]),
+        (
+            db_set(4, rolling={"maxUnavailable": 2}, **PARALLEL),
+            [pod(0, "old"), pod(1, "old"), pod(2, "old"), pod(3, ready=False)],
+            [],
+            [2],
+        ),
+        (
+            db_set(4, rolling={"maxUnavailable": 2}, **PARALLEL),
+            [pod(0, "old", ready=False), pod(1, "old"), pod(2, "old"), pod(3, "old")],
+            [],
+            [3],
+        ),
     ],
 )
 def test_plan(s, owned, create, delete):
@@ -94,8 +119,10 @@ def db(**spec):
 
 
 def have(n):
-    return lambda s: (status(s).get("readyReplicas", 0) == n == status(s).get("replicas")
-                      and status(s).get("observedGeneration") == meta(s)["generation"])
+    return lambda s: (
+        status(s).get("readyReplicas", 0) == n == status(s).get("replicas")
+        and status(s).get("observedGeneration") == meta(s)["generation"]
+    )
 
 
 def gate(**more):
@@ -238,8 +265,10 @@ def test_min_ready_seconds_hold_the_next_pod():
 
 
 def claims(**policy):
-    template = {"metadata": {"name": "data"}, "spec": {"accessModes": ["ReadWriteOnce"],
-                                                      "resources": {"requests": {"storage": "1Gi"}}}}
+    template = {
+        "metadata": {"name": "data"},
+        "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}},
+    }
     return {"volumeClaimTemplates": [template], **({"persistentVolumeClaimRetentionPolicy": policy} if policy else {})}
 
 

@@ -41,8 +41,13 @@ def workload(kind, name, *, annotations=None, namespace="default", pod_spec=None
 
 
 def job(name, *, annotations=None, restart="Never", pod_spec=None, **spec):
-    pod = template(name, "busybox", annotations={"run-seconds": 1, **(annotations or {})}, restartPolicy=restart,
-                   **(pod_spec or {}))
+    pod = template(
+        name,
+        "busybox",
+        annotations={"run-seconds": 1, **(annotations or {})},
+        restartPolicy=restart,
+        **(pod_spec or {}),
+    )
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
@@ -99,8 +104,9 @@ async def patch(c, resource, name, **spec):
 async def set_image(c, resource, name, image, annotations=None):
     new = {"spec": {"containers": [{"name": "c", "image": image}]}}
     if annotations is not None:
-        new["metadata"] = {"annotations": {f"kubewheel.dev/{k}": None if v is None else str(v)
-                                           for k, v in annotations.items()}}
+        new["metadata"] = {
+            "annotations": {f"kubewheel.dev/{k}": None if v is None else str(v) for k, v in annotations.items()}
+        }
     return await patch(c, resource, name, template=new)
 
 
@@ -123,7 +129,9 @@ def rolled(n):
 
     def check(d):
         s = status(d)
-        return (s.get("observedGeneration") == d["metadata"]["generation"]
-                and s.get("updatedReplicas", 0) == s.get("replicas", 0) == s.get("availableReplicas", 0) == n)
+        return (
+            s.get("observedGeneration") == d["metadata"]["generation"]
+            and s.get("updatedReplicas", 0) == s.get("replicas", 0) == s.get("availableReplicas", 0) == n
+        )
 
     return check
