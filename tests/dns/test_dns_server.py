@@ -44,7 +44,9 @@ async def running():
             bind_address="127.0.0.1", port=port, upstreams=(f"127.0.0.1:{upstream_port}",), health_port=0, ready_port=0,
             metrics_port=0), rng=random.Random(0))
         task = asyncio.ensure_future(dns.run())
-        await c.wait_until(dns.is_ready, what="the caches are in sync")
+        await c.wait_for("services", "kubernetes")
+        await c.wait_until(lambda: dns.is_ready() and dns.zone.lookup("kubernetes.default.svc.cluster.local", "A").records,
+                           what="the caches have the first Service")
         try:
             yield c, dns, port, upstream
         finally:

@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import os
 import random
-import shutil
 import signal
 import subprocess
 from collections.abc import AsyncIterator
@@ -26,8 +24,7 @@ from kubewheel.run import containerd, images
 from kubewheel.run.settings import Settings
 from kubewheel.testing.cluster import Cluster, cluster
 
-needs_containerd = [pytest.mark.e2e, pytest.mark.skipif(
-    os.getuid() != 0 or shutil.which("containerd") is None, reason="needs root and containerd")]
+needs_containerd = [pytest.mark.e2e, pytest.mark.usefixtures("host_packages")]
 
 Object = dict[str, Any]
 IMAGE = images.BUSYBOX_NAMES[0]

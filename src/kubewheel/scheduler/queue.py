@@ -11,6 +11,7 @@ PersistentVolumeClaim/Update, PersistentVolume/Update, StorageClass/Update, CSIN
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import heapq
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -100,10 +101,10 @@ class Queue:
         """The next pod; it is in flight until `done`, `unschedulable` or `failed` is called."""
         while (item := self.pop_nowait()) is None:
             self._wake.clear()
-            try:
-                await asyncio.wait_for(self._wake.wait(), max(self._next_moment() - self._now(), 0.0) + 0.001)
-            except asyncio.TimeoutError:  # noqa: UP041 - a back-off is over, or it is time to flush
-                continue
+            # Not wait_for: on 3.11 it loses a cancellation that comes together with the wake-up.
+            with contextlib.suppress(TimeoutError):  # a back-off is over, or it is time to flush
+                async with asyncio.timeout(max(self._next_moment() - self._now(), 0.0) + 0.001):
+                    await self._wake.wait()
         return item
 
     def pop_nowait(self) -> Item | None:

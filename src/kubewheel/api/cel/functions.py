@@ -9,7 +9,6 @@ import math
 from functools import lru_cache
 from typing import Any
 
-import re2
 
 from kubewheel.api.cel import times
 from kubewheel.api.cel.registry import REGISTRY, size_cost
@@ -35,6 +34,8 @@ add = REGISTRY.add
 
 @lru_cache(maxsize=1024)
 def regex(pattern: str) -> Any:
+    import re2  # late: what runs as a pod (cluster DNS) loads the catalog, not the expressions
+
     options = re2.Options()
     options.log_errors = False
     try:
