@@ -9,7 +9,6 @@ import math
 from functools import lru_cache
 from typing import Any
 
-
 from kubewheel.api.cel import times
 from kubewheel.api.cel.registry import REGISTRY, size_cost
 from kubewheel.api.cel.values import (
