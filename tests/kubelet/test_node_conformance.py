@@ -230,7 +230,8 @@ async def test_how_containers_end(runtime: Settings, tmp_path: Path) -> None:
         assert found == {"user": "DONE", "log": "LOGGED", "quiet": "", "file": "FILE"}
         status = await n.status("again", lambda s: s.get("phase") == "Succeeded")
         assert state(status, "c")["restartCount"] == 1
-        status = await n.status("inits", lambda s: s.get("phase") == "Failed")
+        status = await n.status("inits", lambda s: s.get("phase") == "Failed"
+                                and "terminated" in state(s, "two", "initContainerStatuses")["state"])
         shown = {c["name"]: c["state"] for c in [*status["initContainerStatuses"], *status["containerStatuses"]]}
         assert shown["two"].get("terminated", {}).get("exitCode") == 4, json.dumps(status)
         assert "waiting" in shown["three"], shown

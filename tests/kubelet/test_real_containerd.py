@@ -136,7 +136,7 @@ async def test_what_changes_while_a_pod_runs(runtime: Settings, tmp_path: Path) 
         parent = n.kubelet.deps.cgroups.parent_of(worker.uid, worker.qos)
         cgroups = n.kubelet.deps.cgroups
         memory_file = "memory.max" if cgroups.is_v2 else "memory.limit_in_bytes"
-        assert cgroups.read_number("memory", parent, memory_file) == 64 << 20
+        await n.cluster.wait_until(lambda: cgroups.read_number("memory", parent, memory_file) == 64 << 20, what="the pod's limit")
         code, _, err = await n.kubectl("patch", "pod", "live", "--subresource=resize", "-p", json.dumps(
             {"spec": {"containers": [{"name": "c", "resources": {
                 "requests": {"cpu": "150m"}, "limits": {"cpu": "300m", "memory": "128Mi"}}}]}}))
