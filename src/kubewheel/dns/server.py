@@ -89,9 +89,6 @@ class Dns:
                 await runner.cleanup()
             await self._tasks.aclose()
 
-    def port_of(self, transport: asyncio.DatagramTransport) -> int:
-        return transport.get_extra_info("sockname")[1]
-
     # -- the chain ------------------------------------------------------------------------------------------------
     def answer_nowait(self, packet: bytes) -> bytes | None:
         """The cached answer, or None."""

@@ -6,7 +6,6 @@ Called by: run/components.py, testing/cluster.py.
 
 from __future__ import annotations
 
-import asyncio
 import random
 from collections.abc import Mapping
 from typing import Any
@@ -106,7 +105,3 @@ class ControlPlane:
         recorder = Recorder(client, self.clock, component=name)
         self._recorders.append(recorder)
         return recorder
-
-
-async def forever() -> None:
-    await asyncio.Event().wait()
