@@ -87,8 +87,8 @@ def messages(program: Path) -> dict[str, list[Row]]:
     for found in go_types.Program(program).types():
         if found.kind == "struct" and found.package.startswith(tuple(PACKAGES)):
             rows = [r for f in found.fields if (r := row(f)) is not None]
-            # A type without tagged fields has a form of its own (Time, Quantity) or is an empty message.
-            if rows or not found.fields:
+            # A type whose fields have no tags has a form of its own (Time, Quantity), or is no message at all.
+            if rows or not found.fields and "io.k8s.apimachinery." not in definition(found):
                 out[definition(found)] = sorted(rows)
     return out
 
