@@ -30,7 +30,7 @@ def options_of(call: Call) -> Object:
     if isinstance(request.body, dict):
         body = dict(request.body)
     elif request.body:
-        body = bodies.decode(request)
+        body = bodies.decode(request, "DeleteOptions", "v1")
     if body.get("kind") == call.resource.kind and body.get("kind") != "DeleteOptions":
         body = {}  # old clients sent the object itself
     try:
