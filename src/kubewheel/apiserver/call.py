@@ -47,6 +47,7 @@ class Call:
 
     def typed_body(self) -> Object:
         """The body of a kind that is answered and not stored (reviews, bindings, evictions …), checked by its schema."""
+        from kubewheel.api import schema
         from kubewheel.apiserver import bodies
         from kubewheel.apiserver.verbs import write
 
@@ -58,7 +59,7 @@ class Call:
         write.check_options(self)
         write.check_kind(body, kind, api_version)
         definition = bodies._definition(api_version, kind)
-        write.report(self, kind, version, lambda: write.schema.check(write.schema.definition(definition), body))
+        write.report(self, kind, version, lambda: schema.check(schema.definition(definition), body))
         return body
 
     def answer(self, obj: Object, *, status: int = 200) -> Response:
