@@ -152,8 +152,7 @@ class SimulatedHost:
             if isinstance(backend, tuple):
                 return await asyncio.open_connection(*backend)
             ours, theirs = socket.socketpair()
-            reader, writer = await asyncio.open_connection(sock=theirs)
-            task: asyncio.Task[None] = asyncio.create_task(_served(backend, reader, writer), name=f"simulated:port-{port}")
+            task: asyncio.Task[None] = asyncio.create_task(_served(backend, theirs), name=f"simulated:port-{port}")
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
             return await asyncio.open_connection(sock=ours)
@@ -185,7 +184,8 @@ class _Follow:
 _FOLLOW = _Follow()
 
 
-async def _served(backend: Any, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def _served(backend: Any, sock: socket.socket) -> None:
+    reader, writer = await asyncio.open_connection(sock=sock)
     try:
         await backend(reader, writer)
     except ConnectionError:

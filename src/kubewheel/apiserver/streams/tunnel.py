@@ -158,10 +158,10 @@ async def both_ways(client: Any, reader: asyncio.StreamReader, writer: asyncio.S
     try:
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     finally:
+        writer.close()
         for task in tasks:
             task.cancel()
         for end in await asyncio.gather(*tasks, return_exceptions=True):
             if isinstance(end, Exception):
                 log.debug("a tunnel ended: %s", end)
         await client.aclose()
-        writer.close()

@@ -153,9 +153,9 @@ async def _forward(port: int, source: Reader, target: Writer, half_close: Callab
             raise  # the client's side
         words = f"error forwarding port {port} to pod: {e}".encode()
     finally:
+        writer.close()  # at once: what is awaited below may be cancelled a second time
         inward.cancel()
         await asyncio.gather(inward, return_exceptions=True)
-        writer.close()
     return words
 
 
