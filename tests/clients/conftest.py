@@ -1,5 +1,6 @@
 """One server a module, in a thread with a loop of its own: clients that block, and programs, come over TLS."""
 
+import gc
 import re
 
 import pytest
@@ -21,3 +22,10 @@ def namespace(request, served):
     name = re.sub(r"[^a-z0-9]+", "-", request.node.name.removeprefix("test_").lower()).strip("-")[:50].strip("-")
     served.namespace(name)
     return name
+
+
+@pytest.fixture
+def no_leftovers():
+    """What a client leaves to the garbage collector is collected in its own test, under that test's filters."""
+    yield
+    gc.collect()

@@ -8,6 +8,8 @@ import pytest
 from kubernetes import client, dynamic, watch
 from kubernetes.client import exceptions
 
+pytestmark = pytest.mark.usefixtures("no_leftovers")
+
 WEB = {"metadata": {"name": "web"}, "spec": {"replicas": 2, "selector": {"matchLabels": {"app": "web"}}, "template": {
     "metadata": {"labels": {"app": "web"}}, "spec": {"containers": [{"name": "main", "image": "example/web:1"}]}}}}
 

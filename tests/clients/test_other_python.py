@@ -1,7 +1,6 @@
 """Python clients by other hands: kubernetes_asyncio, kr8s, lightkube, pykube-ng. Each with its own idea of a watch."""
 
 import asyncio
-import gc
 import threading
 
 import kr8s
@@ -22,6 +21,10 @@ from lightkube.resources.core_v1 import ConfigMap, Pod, Service
 from lightkube.types import CascadeType, PatchType
 
 from tests.clients.serving import until
+
+# Some leave the connection of a watch to the garbage collector.
+pytestmark = [pytest.mark.usefixtures("no_leftovers"), pytest.mark.filterwarnings(
+    "ignore:unclosed:ResourceWarning", "ignore:Exception ignored in. <ssl:pytest.PytestUnraisableExceptionWarning")]
 
 CRD = {"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition", "metadata": {"name": "ships.sea.example.com"},
        "spec": {"group": "sea.example.com", "scope": "Namespaced",
@@ -182,7 +185,6 @@ def test_lightkube(served, namespace, ships):
 
 
 # -- pykube-ng --------------------------------------------------------------------------------------------------------
-@pytest.mark.filterwarnings("ignore:unclosed", "ignore:Exception ignored in. <ssl.SSLSocket")  # it leaves its watches so
 def test_pykube(served, namespace, ships):
     api = pykube.HTTPClient(pykube.KubeConfig.from_file(served.config))
     try:
@@ -227,4 +229,3 @@ def test_pykube(served, namespace, ships):
             pykube.Pod.objects(api, namespace=namespace).get(name="none")
     finally:
         api.session.close()
-        gc.collect()

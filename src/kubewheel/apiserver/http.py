@@ -76,6 +76,7 @@ class Front:
             listener.close()
         for task in list(self._open):  # watches end with the server
             task.cancel()
+        self._server.pre_shutdown()  # idle connections; those that work get the time below
         transports = [handler.transport for handler in self._server.peers]
         await self._server.shutdown(2.0)
         await self._hang_up(transports)
