@@ -81,7 +81,9 @@ def _merge_field(node: Node | None, key: str, current: Any, patch: Doc) -> Any:
         base = _without(live, patch.get(DELETE_PREFIX + key))
         merged = _merge_list(child, base, value)
         order = patch.get(ORDER_PREFIX + key)
-        return merged if order is None else _ordered(child, merged, live, order)
+        if order is None:  # as the patch has them, what is new before the server's own
+            order = [item for item in value if not (isinstance(item, dict) and DIRECTIVE in item)]
+        return _ordered(child, merged, live, order)
     return value
 
 
