@@ -4,7 +4,6 @@ import gc
 import re
 
 import pytest
-
 from tests.clients.serving import Served
 
 

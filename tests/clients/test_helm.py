@@ -6,10 +6,10 @@ import json
 from pathlib import Path
 
 import pytest
-
-from kubewheel.api.resource import Gvr
 from tests.clients import install
 from tests.clients.serving import Program
+
+from kubewheel.api.resource import Gvr
 
 CHART = str(Path(__file__).with_name("chart"))
 FLAVOURS = Gvr("shop.example.com", "v1", "flavours")
@@ -79,7 +79,7 @@ def test_the_life_of_a_release(served, namespace, helm_of, version):
 
 def test_a_failed_hook_and_the_way_back(served, namespace, helm_of):
     helm = helm_of("4.2")
-    failed = "pre-upgrade hooks failed: resource Job/%s/a-first not ready. status: Failed" % namespace
+    failed = f"pre-upgrade hooks failed: resource Job/{namespace}/a-first not ready. status: Failed"
     helm(f"install a {CHART} {GO} --set replicas=1")
     assert failed in helm(f"upgrade a {CHART} {GO} --set hook.exitCode=1", code=1).err
     said = helm(f"upgrade a {CHART} {GO} --set hook.exitCode=1,greeting=no --rollback-on-failure", code=1)

@@ -8,12 +8,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.clients.serving import until
 
 from kubewheel.api import errors
 from kubewheel.api.resource import Gvr
 from kubewheel.lib import clock as clocks
 from kubewheel.lib import tls
-from tests.clients.serving import until
 
 SHIPS = Gvr("sea.example.com", "v1", "ships")
 OPERATOR = Path(__file__).with_name("operator_of_ships.py")

@@ -19,7 +19,6 @@ from lightkube.models.meta_v1 import ObjectMeta
 from lightkube.resources.apps_v1 import Deployment
 from lightkube.resources.core_v1 import ConfigMap, Pod, Service
 from lightkube.types import CascadeType, PatchType
-
 from tests.clients.serving import until
 
 # Some leave the connection of a watch to the garbage collector.

@@ -18,13 +18,13 @@ import threading
 
 import pytest
 import yaml
+from tests.clients import install
+from tests.clients.serving import until
 
 from kubewheel.api import codec
 from kubewheel.api.resource import Gvr
 from kubewheel.lib import clock as clocks
 from kubewheel.lib import tls
-from tests.clients import install
-from tests.clients.serving import until
 
 KINDS = {"IngressRoute": "ingressroutes", "IngressRouteTCP": "ingressroutetcps", "IngressRouteUDP": "ingressrouteudps",
          "Middleware": "middlewares", "MiddlewareTCP": "middlewaretcps", "ServersTransport": "serverstransports",
