@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from kubewheel.api import codec, errors, table
+from kubewheel.api.autoscaling import scale
 from kubewheel.api.protobuf import codec as protobuf
 from kubewheel.api.protobuf import kinds
 from kubewheel.api.resource import Object, Resource
@@ -153,7 +154,7 @@ def _bytes(server: Server, obj: Any, form: Form, request: Request) -> bytes:
         return _list_bytes(server, obj, form, request)
     if form.shape and obj.get("kind") != "Status":
         resource = _resource_of(server, obj)
-        if resource is None or resource.not_stored:  # a Scale, a review: nothing to make a row of
+        if resource is None or resource.not_stored:  # a review: nothing to make a row of
             raise media_types.not_acceptable()
         if form.shape == "Table":
             return codec.dumps(_table(server, resource, [obj], {
@@ -194,6 +195,8 @@ def _table(server: Server, resource: Resource, objs: list[Object], meta: Object,
 
 def _resource_of(server: Server, obj: Object) -> Resource | None:
     group, _, version = obj.get("apiVersion", "").rpartition("/")
+    if obj.get("kind") == "Scale" and group == "autoscaling":
+        return scale.SHOWN
     return server.registry.by_kind(group, obj.get("kind", ""), version)
 
 
