@@ -21,6 +21,13 @@ def prune(node: Node, obj: Any) -> list[str]:
     return unknown
 
 
+def value(node: Node, obj: Any) -> list[str]:
+    """Of a value below the root."""
+    unknown: list[str] = []
+    _value(node, obj, "", unknown)
+    return unknown
+
+
 def _resource(node: Node, obj: Any, path: str, unknown: list[str]) -> None:
     """A whole object: apiVersion, kind and metadata belong to it whatever the schema says."""
     if not isinstance(obj, dict):

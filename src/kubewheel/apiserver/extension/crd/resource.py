@@ -9,8 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from kubewheel.api import codec, columns, schema, subresources
-from kubewheel.api.apiextensions import rules as validations
+from kubewheel.api import codec, columns, errors, schema, subresources
+from kubewheel.api.apiextensions import evaluation, nodes, rules, values
 from kubewheel.api.errors import FieldError
 from kubewheel.api.resource import (
     ALL_VERBS,
@@ -22,10 +22,12 @@ from kubewheel.api.resource import (
     ScalePaths,
     Subresource,
 )
-from kubewheel.apiserver.extension.crd import jsonpath, rules, structural, validate
+from kubewheel.api.schema.node import Node
+from kubewheel.apiserver.extension.crd import jsonpath
 from kubewheel.apiserver.extension.crd.conversion import Convert
 
 JsonPath = Callable[[Any], list[Any]]
+_INT32 = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,21 +54,15 @@ def _resource(crd: Object, version: Object, convert: Convert | None) -> Resource
         names = spec["names"]
     group, plural, kind = spec["group"], names["plural"], names["kind"]
     storage = next(v["name"] for v in spec["versions"] if v.get("storage"))
-    declared = (version.get("schema") or {}).get("openAPIV3Schema") or {"type": "object", **structural.ANY}
-    node = structural.root(codec.copy(declared))
+    declared = (version.get("schema") or {}).get("openAPIV3Schema") or {"type": "object", **nodes.ANY}
+    node = nodes.root(codec.copy(declared))
     subs = version.get("subresources") or {}
     has_status = "status" in subs
 
     def defaults(obj: Object) -> None:
         schema.apply_defaults(node, obj)
 
-    tree = validations.tree(declared, root=True)
-
-    def check(obj: Object) -> list[FieldError]:
-        return _with_rules(tree, validate.findings(node, obj), obj, None)
-
-    def check_update(obj: Object, old: Object) -> list[FieldError]:
-        return _with_rules(tree, validate.findings(node, obj, old=old), obj, old)
+    check, check_update = _checks(node, declared, _scale(subs.get("scale")))
 
     def prepare_create(obj: Object, context: PrepareContext) -> None:
         if has_status:
@@ -87,13 +83,45 @@ def _resource(crd: Object, version: Object, convert: Convert | None) -> Resource
                       defaulting=b'"default":' in codec.dumps(declared)))
 
 
-def _with_rules(tree: validations.Rules | None, found: list[FieldError], obj: Object, old: Object | None
-                ) -> list[FieldError]:
-    if tree is None:
-        return found
-    if rules.is_blocked(found):
-        return [*found, rules.not_checked()]
-    return found + rules.findings(tree, obj, old=old)
+Check = Callable[[Object], list[FieldError]]
+CheckUpdate = Callable[[Object, Object], list[FieldError]]
+
+
+def _checks(node: Node, declared: Object, scale: ScalePaths | None) -> tuple[Check, CheckUpdate]:
+    """What is asked of a new object, and of a changed one. The schema first; its rules only see values that fit it."""
+    tree = rules.tree(declared, root=True)
+
+    def with_rules(found: list[FieldError], obj: Object, old: Object | None) -> list[FieldError]:
+        if tree is None:
+            return found
+        if evaluation.is_blocked(found):
+            return [*found, evaluation.not_checked()]
+        return found + evaluation.findings(tree, obj, old=old)
+
+    def check(obj: Object) -> list[FieldError]:
+        found = values.findings(node, obj) + scaled(scale, obj) + values.embedded(declared, obj, root=True)
+        return with_rules(found + values.lists(declared, obj), obj, None)
+
+    def check_update(obj: Object, old: Object) -> list[FieldError]:
+        found = values.findings(node, obj, old=old) + scaled(scale, obj) + values.embedded(declared, obj, root=True)
+        twice = values.lists(declared, obj)
+        if twice and not values.lists(declared, old):  # an object that had doubles before may keep having them
+            found += twice
+        return with_rules(found, obj, old)
+
+    return check, check_update
+
+
+def scaled(paths: ScalePaths | None, obj: Object) -> list[FieldError]:
+    """What the scale subresource reads has to be a scale."""
+    out: list[FieldError] = []
+    for path in (paths.spec_replicas, paths.status_replicas) if paths is not None else ():
+        value, where = columns.dig(obj, *path), "." + ".".join(path)
+        if isinstance(value, int) and value < 0:
+            out.append(errors.field_invalid(where, value, "should be a non-negative integer"))
+        elif isinstance(value, int) and value > _INT32:
+            out.append(errors.field_invalid(where, value, f"should be less than or equal to {_INT32}"))
+    return out
 
 
 def _subresources(kind: str, subs: Object, check: Callable[[Object, Object], list[FieldError]]
