@@ -21,7 +21,7 @@ View = Callable[[Any], Any]
 MAX_BYTES = 3 * 1024 * 1024  # of a request: what bounds a value whose schema does not
 _WHOLE = MAX_BYTES - 2  # without its quotes or brackets
 _FORMATS = {"date-time": "timestamp", "date": "timestamp", "duration": "duration", "byte": "bytes"}
-_FORMAT_LEAST = {"date-time": 23, "date": 12, "duration": 3, "byte": 2}
+_FORMAT_SIZES = {"date-time": (36, 21), "date": (10, 12), "duration": (32, 3)}  # the longest text, the shortest JSON
 _RESERVED = frozenset({
     "true", "false", "null", "in", "as", "break", "const", "continue", "else", "for", "function", "if", "import", "let",
     "loop", "package", "namespace", "return", "var", "void", "while"})
@@ -42,7 +42,7 @@ def escaped(name: str) -> str | None:
 # -- types --------------------------------------------------------------------------------------------------------
 _SCALARS = {"integer": Kind("int", size=0), "number": Kind("double", size=0), "boolean": Kind("bool", size=0, least=4)}
 _TEXT = Kind("string", size=_WHOLE, least=2)
-_META = Kind("object", fields={"name": _TEXT, "generateName": _TEXT}, shown="object", least=2)
+_META = Kind("object", fields={"name": _TEXT, "generateName": _TEXT}, shown="object", size=0, least=2)
 
 
 def kind(schema: Schema, *, root: bool = False) -> Kind | None:
@@ -78,7 +78,7 @@ def _object(schema: Schema, whole: bool) -> Kind:
             least += len(name) + made.least + 4
     if whole:
         fields |= {"apiVersion": _TEXT, "kind": _TEXT, "metadata": _META}
-    return Kind("object", fields=fields, shown="object", least=least)
+    return Kind("object", fields=fields, shown="object", size=0, least=least)
 
 
 def _string(schema: Schema) -> Kind:
@@ -86,7 +86,8 @@ def _string(schema: Schema) -> Kind:
     if form == "byte":
         return Kind("bytes", size=_most(schema.get("maxLength"), _WHOLE), least=2)
     if form in _FORMATS:
-        return Kind(_FORMATS[form], size=0, least=_FORMAT_LEAST[form])
+        most, least = _FORMAT_SIZES[form]
+        return Kind(_FORMATS[form], size=most, least=least)
     if "maxLength" in schema:
         return Kind("string", size=max(schema["maxLength"], 0) * 4, least=2)  # characters of up to four bytes
     if schema.get("enum"):

@@ -119,7 +119,7 @@ class Builder:
                 return field in value or plain in value
             raise wrong("has", value)
 
-        return has, cost  # asking whether something is there is free
+        return has, max(cost - 1, 0)  # asking whether something is there is free
 
     # -- calls ----------------------------------------------------------------------------------------------------
     def _call(self, node: ast.Call) -> Built:

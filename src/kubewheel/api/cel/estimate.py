@@ -91,11 +91,13 @@ class _Estimator:
         return made
 
     def _select(self, node: ast.Select) -> Estimate:
-        inner = self.of(node.operand)
-        return self._sized(plus(inner.cost, 1), self._kind(node))
+        inner, kind = self.of(node.operand), self._kind(node)
+        if self._kind(node.operand).name == "map":  # upstream finds no size by this way
+            kind = Kind(kind.name, kind.items, kind.fields)
+        return self._sized(plus(inner.cost, 1), kind)
 
     def _has(self, node: ast.Has) -> Estimate:
-        return Estimate(self.of(node.operand).cost, Size(1, 1))
+        return Estimate(max(self.of(node.operand).cost - 1, 0), Size(1, 1))
 
     # -- literals with parts --------------------------------------------------------------------------------------
     def _list(self, node: ast.List) -> Estimate:

@@ -1,7 +1,7 @@
 """Structural pruning: what a CRD's schema does not name goes.
 
 In: a structural Node (node.raw is set) and a private JSON dict. Out: `unknown field "spec.x"` texts; the dict pruned.
-Values and nulls are not judged here: that is structural validation (apiserver/extension/crd).
+Values and nulls are not judged here: that is structural validation (apiextensions/values.py).
 Called by: decode.check for custom resources.
 """
 
