@@ -38,7 +38,7 @@ class Entry:
         self.revision = revision
         self.data = data  # JSON with resourceVersion inside
         self._obj: Object | None = None
-        self.shown: tuple[Any, Entry] | None = None  # results.shown: the entry in another version, with defaults
+        self.shown: tuple[Any, Entry | None] | None = None  # results.shown: as a resource shows it; None inside: as it is
 
     @property
     def obj(self) -> Object:

@@ -116,7 +116,7 @@ class Controller:
         convert = None
         if (crd["spec"].get("conversion") or {}).get("strategy") == "Webhook":
             convert = conversion.Converter(crd, self._http, self._server.random).convert
-        made = custom.resources(crd, convert)
+        made = custom.resources(crd, convert, self._server.watch_cache.revision)
         for gone in set(known[1] if known else ()) - {r.gvr for r in made}:
             self._server.registry.remove(gone)
         for resource in made:

@@ -5,7 +5,8 @@ In: the CRD object. Out: Resource values. Called by: controller.py.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,6 +28,7 @@ from kubewheel.apiserver.extension.crd import jsonpath
 from kubewheel.apiserver.extension.crd.conversion import Convert
 
 JsonPath = Callable[[Any], list[Any]]
+log = logging.getLogger(__name__)
 _INT32 = 2**31 - 1
 
 
@@ -40,22 +42,54 @@ class Custom:
     conversion: Object = field(default_factory=lambda: {"strategy": "None"})
     convert: Convert | None = None  # strategy Webhook: objects of any version into the one named
     list_kind: str = ""
-    defaulting: bool = False  # the schema has defaults, which objects stored earlier lack
+    schemas: Mapping[str, Node] = field(default_factory=dict)  # by API version: what stored objects are read with
+    since: int = 0  # the revision from which on objects were written under these schemas
+
+    def read(self, obj: Object) -> Object:
+        """A stored object as its version's schema has it: pruned, with defaults. Itself where nothing is to be done."""
+        node = self.schemas.get(obj.get("apiVersion", ""))
+        revision = obj["metadata"].get("resourceVersion")
+        if node is None or not revision or int(revision) > self.since:
+            return obj
+        out: Object = codec.copy(obj)
+        _fit(node, out)
+        schema.apply_defaults(node, out)
+        return obj if out == obj else out
+
+    def prune(self, obj: Object) -> None:
+        """What came out of a conversion, in place."""
+        node = self.schemas.get(obj.get("apiVersion", ""))
+        if node is not None:
+            _fit(node, obj)
 
 
-def resources(crd: Object, convert: Convert | None = None) -> list[Resource]:
+def _fit(node: Node, obj: Object) -> None:
+    try:
+        schema.check(node, obj)
+    except schema.DecodeError:
+        log.debug("metadata of a stored object does not decode", exc_info=True)  # shown as it is
+
+
+def resources(crd: Object, convert: Convert | None = None, since: int = 0) -> list[Resource]:
     """One per served version, and the storage version even where it is not served (verbs are empty then)."""
-    return [_resource(crd, v, convert) for v in crd["spec"]["versions"] if v.get("served") or v.get("storage")]
+    group = crd["spec"]["group"]
+    known = {f"{group}/{v['name']}": nodes.root(codec.copy(_declared(v))) for v in crd["spec"]["versions"]}
+    return [_resource(crd, v, convert, known, since) for v in crd["spec"]["versions"]
+            if v.get("served") or v.get("storage")]
 
 
-def _resource(crd: Object, version: Object, convert: Convert | None) -> Resource:
+def _declared(version: Object) -> Object:
+    return (version.get("schema") or {}).get("openAPIV3Schema") or {"type": "object", **nodes.ANY}
+
+
+def _resource(crd: Object, version: Object, convert: Convert | None, known: Mapping[str, Node], since: int) -> Resource:
     spec, names = crd["spec"], (crd.get("status") or {}).get("acceptedNames") or {}
     if not names.get("plural"):
         names = spec["names"]
     group, plural, kind = spec["group"], names["plural"], names["kind"]
     storage = next(v["name"] for v in spec["versions"] if v.get("storage"))
-    declared = (version.get("schema") or {}).get("openAPIV3Schema") or {"type": "object", **nodes.ANY}
-    node = nodes.root(codec.copy(declared))
+    node = known[f"{group}/{version['name']}"]
+    declared = node.raw or {}
     subs = version.get("subresources") or {}
     has_status = "status" in subs
 
@@ -80,7 +114,7 @@ def _resource(crd: Object, version: Object, convert: Convert | None) -> Resource
         custom=Custom(crd=crd["metadata"]["name"], storage=storage, served=bool(version.get("served")),
                       conversion=spec.get("conversion") or {"strategy": "None"},
                       convert=convert, list_kind=names.get("listKind") or kind + "List",
-                      defaulting=b'"default":' in codec.dumps(declared)))
+                      schemas=known, since=since))
 
 
 Check = Callable[[Object], list[FieldError]]
