@@ -5,6 +5,7 @@ In: the watch cache. Out: values that become JSON, Tables, metadata or shared di
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -50,6 +51,7 @@ class Stream:
     marker: bool = False
     bookmarks: bool = False
     deadline: float = 0.0  # seconds the watch may last
+    late: Callable[[Entry], bool] | None = None  # what is asked of objects once they are converted
     error: Object | None = None  # a Status: the watch cannot begin, and says so as its only event
     opened: Any = None  # counts it as long-running until closed
 
@@ -154,12 +156,15 @@ async def converted(resource: Resource, entries: list[Entry]) -> list[Entry]:
     convert = getattr(resource.custom, "convert", None)
     if convert is None:
         return entries
-    others = [e for e in entries if e.obj.get("apiVersion") != resource.api_version]
-    if not others:
+    known = {id(e): e.shown[1] for e in entries if e.shown is not None and e.shown[0] is resource and e.shown[1]}
+    others = [e for e in entries if id(e) not in known and e.obj.get("apiVersion") != resource.api_version]
+    if not others and not known:
         return entries
-    made = await _through_webhook(resource, [e.obj for e in others])
-    new = {id(e): Entry(e.key, e.revision, codec.dumps(o)) for e, o in zip(others, made, strict=True)}
-    return [new.get(id(e), e) for e in entries]
+    made = await _through_webhook(resource, [e.obj for e in others]) if others else []
+    for entry, obj in zip(others, made, strict=True):
+        known[id(entry)] = new = Entry(entry.key, entry.revision, codec.dumps(obj))
+        entry.shown = (resource, new)
+    return [known.get(id(e), e) for e in entries]
 
 
 def data(resource: Resource, entry: Entry) -> bytes:

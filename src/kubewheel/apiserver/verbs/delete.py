@@ -87,6 +87,8 @@ async def collection(call: Call) -> Response:
     await call.server.watch_cache.fresh()
     hub = call.server.registry.hub_of(call.resource)
     entries = call.server.watch_cache.resource(hub.registry).under(want.prefix)
+    if want.late:
+        entries = await results.converted(call.resource, entries)
     entries = [e for e in entries if want.matches is None or want.matches(e)]
     for entry in entries:
         meta = entry.obj["metadata"]
