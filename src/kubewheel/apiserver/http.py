@@ -35,6 +35,7 @@ GZIP_FROM = 128 * 1024  # bytes; upstream compresses from there
 HEADER_SECONDS = 32.0  # for the first request's head, as upstream (ReadHeaderTimeout)
 LINGER_SECONDS = 2.0  # for the rest of a body that is not wanted
 MESSAGES = ("binary.k8s.io", "base64.binary.k8s.io")  # WebSocket protocols of logs; watches use none
+GOODBYE = 0.2  # seconds for clients to answer the end of a connection
 AT_ONCE = 64 * 1024  # bytes; what fits goes out as one write
 
 
@@ -139,7 +140,21 @@ class Front:
             listener.close()
         for task in list(self._open):  # watches end with the server
             task.cancel()
+        self._server.pre_shutdown()  # idle connections; those that work get the time below
+        transports = [handler.transport for handler in self._server.peers]
         await self._server.shutdown(2.0)
+        await self._hang_up(transports)
+
+    async def _hang_up(self, transports: list[asyncio.Transport | None]) -> None:
+        """Ends what the clients do not: TLS waits for the other side's goodbye, which an idle client never says."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + GOODBYE
+        while self._server.peers and loop.time() < deadline:
+            await asyncio.sleep(0.01)
+        for transport in transports:
+            if transport is not None:
+                transport.abort()
+        await asyncio.sleep(0)  # the loop tells them that they are lost
 
     async def _serve(self, raw: web.BaseRequest) -> web.StreamResponse:
         task = asyncio.current_task()
