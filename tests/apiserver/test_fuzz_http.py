@@ -216,6 +216,9 @@ ANSWERS = [  # bytes, status, reason
     (request("POST", MAPS, headers=[("Content-Length", "2"), ("Content-Length", "3")]) + b"{}", 400, None),
     (request("POST", MAPS, headers=[("Content-Length", "2"), ("Transfer-Encoding", "chunked")]) + b"0\r\n\r\n", 400, None),
     (request("GET", "/", headers=[("Expect", "cake")]), 417, None),
+    (request("GET", "/api/v1/pods", headers=[("Impersonate-User", b"\x86x")]), 403, "Forbidden"),
+    (request("GET", b"/api/v1/pods?labelSelector=\xe9\xff%ff"), 400, None),
+    (request("GET", "/api/v1/pods?labelSelector=%ff%fe"), 400, "BadRequest"),
     (request("GET", POD + "/exec?command=x&stdout=1", headers=[("Connection", "Upgrade"), ("Upgrade", "websocket")]), 400, None),
     (request("GET", POD + "/exec?command=x&stdout=1", headers=[
         ("Connection", "Upgrade"), ("Upgrade", "websocket"), ("Sec-WebSocket-Version", "13"), ("Sec-WebSocket-Protocol", "v5.channel.k8s.io"),
