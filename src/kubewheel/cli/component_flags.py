@@ -191,7 +191,9 @@ KUBELET = (
         Flag("tls-cert-file"), Flag("tls-private-key-file"), Flag("client-ca-file"),
         Flag("anonymous-auth", "bool", False), Flag("authentication-token-webhook", "bool", True),
         Flag("authorization-mode", default="Webhook", help="Webhook or AlwaysAllow"),
-        Flag("enable-debugging-handlers", "bool", True)),
+        Flag("enable-debugging-handlers", "bool", True),
+        Flag("streaming-connection-idle-timeout", "duration", "4h",
+             "how long exec, attach and port-forward may be idle; 0: for ever")),
     *grouped(
         "Pods",
         Flag("cluster-dns", "list"), Flag("cluster-domain", default="cluster.local"),
@@ -284,7 +286,7 @@ ABSENT = {verb: frozenset(names.split()) for verb, names in {
         volume-stats-agg-period image-credential-provider-config image-credential-provider-bin-dir manifest-url
         manifest-url-header http-check-frequency kube-reserved-cgroup system-reserved-cgroup kubelet-cgroups
         runtime-cgroups cpu-cfs-quota cpu-cfs-quota-period qos-reserved max-open-files oom-score-adj pod-max-pids
-        pod-infra-container-image event-qps event-burst registry-burst streaming-connection-idle-timeout
+        pod-infra-container-image event-qps event-burst registry-burst
         tls-cipher-suites tls-min-version local-storage-capacity-isolation lock-file exit-on-lock-contention
         node-status-max-images hairpin-mode enable-controller-attach-detach run-once keep-terminated-pod-volumes
         contention-profiling""",
