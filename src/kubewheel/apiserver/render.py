@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from kubewheel.api import codec, errors, table
+from kubewheel.api.autoscaling import scale
 from kubewheel.api.protobuf import codec as protobuf
 from kubewheel.api.protobuf import kinds
 from kubewheel.api.resource import Object, Resource
@@ -153,7 +154,7 @@ def _bytes(server: Server, obj: Any, form: Form, request: Request) -> bytes:
         return _list_bytes(server, obj, form, request)
     if form.shape and obj.get("kind") != "Status":
         resource = _resource_of(server, obj)
-        if resource is None or resource.not_stored:  # a Scale, a review: nothing to make a row of
+        if resource is None or resource.not_stored:  # a review: nothing to make a row of
             raise media_types.not_acceptable()
         if form.shape == "Table":
             return codec.dumps(_table(server, resource, [obj], {
@@ -194,6 +195,8 @@ def _table(server: Server, resource: Resource, objs: list[Object], meta: Object,
 
 def _resource_of(server: Server, obj: Object) -> Resource | None:
     group, _, version = obj.get("apiVersion", "").rpartition("/")
+    if obj.get("kind") == "Scale" and group == "autoscaling":
+        return scale.SHOWN
     return server.registry.by_kind(group, obj.get("kind", ""), version)
 
 
@@ -206,7 +209,8 @@ async def _follow(server: Server, stream: Stream) -> AsyncIterator[list[tuple[st
     watcher = stream.watcher
     try:
         if stream.initial:
-            yield [("ADDED", entry, None) for entry in await results.converted(stream.resource, stream.initial)]
+            first = await results.converted(stream.resource, stream.initial)
+            yield [("ADDED", entry, None) for entry in first if stream.late is None or stream.late(entry)]
         stream.initial = []
         while not watcher.closed:
             now = loop.time()
@@ -214,7 +218,8 @@ async def _follow(server: Server, stream: Stream) -> AsyncIterator[list[tuple[st
                 return
             batch = await watcher.batch(min(end, next_bookmark) - now if stream.bookmarks else end - now)
             if batch:
-                yield await _converted(stream.resource, batch)
+                yield await (_converted(stream.resource, batch) if stream.late is None
+                             else _converted_then_chosen(stream.resource, batch, stream.late))
             if stream.bookmarks and loop.time() >= next_bookmark:
                 next_bookmark = loop.time() + BOOKMARK_EVERY
                 if loop.time() < end - 2:  # the last one comes just before the end
@@ -231,6 +236,21 @@ async def _converted(resource: Resource, batch: list[tuple[str, Entry, Any]]) ->
     if made is entries:
         return batch
     return [(kind, new, event if new is old else None) for (kind, old, event), new in zip(batch, made, strict=True)]
+
+
+async def _converted_then_chosen(resource: Resource, batch: list[tuple[str, Entry, Any]], matches: Callable[[Entry], bool]
+                                 ) -> list[tuple[str, Entry, Any]]:
+    """Events of those objects that match once they are converted: an object may come to match, or cease to."""
+    out: list[tuple[str, Entry, Any]] = []
+    before = await results.converted(resource, [e.old or entry for _, entry, e in batch])
+    after = await results.converted(resource, [entry for _, entry, _ in batch])
+    for (kind, _, event), old, new in zip(batch, before, after, strict=True):
+        was, now = event.old is not None and matches(old), kind != "DELETED" and matches(new)
+        if now:
+            out.append(("MODIFIED" if was else "ADDED", new, None))
+        elif was:
+            out.append(("DELETED", new, None))
+    return out
 
 
 def _bookmark(resource: Resource, revision: int, *, marker: bool = False) -> Object:

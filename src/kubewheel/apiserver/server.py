@@ -134,6 +134,8 @@ class Server:
         verb = info.verb
         if verb == "update" and not info.name or (verb == "create" and info.name) or verb == "patch" and not info.name:
             raise errors.not_allowed()
+        if resource.namespaced and not info.namespace and info.name and info.parts[1:]:
+            raise errors.page_not_found()  # upstream has no such route
         if resource.namespaced and not info.namespace and verb not in ("list", "watch"):
             raise errors.not_allowed()
         if verb not in resource.verbs:
