@@ -74,7 +74,7 @@ def applied_body(call: Call) -> Object:
     if not isinstance(body, dict):
         raise errors.bad_request("error decoding YAML: error unmarshaling JSON: while decoding JSON: json: cannot "
                                  f"unmarshal {_json_kind(body)} into Go value of type {_GO_MAP}")
-    bodies.check_depth(body)
+    bodies.check_depth(body, raw)
     if twice and write.policy_of(call) != "Ignore":
         text = "error converting YAML to JSON: yaml: unmarshal errors:\n  " + "\n  ".join(twice)
         if write.policy_of(call) == "Strict":
