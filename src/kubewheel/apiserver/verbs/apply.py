@@ -32,7 +32,8 @@ async def handle(call: Call) -> Response:
             write.fitted(call, merged)
         except schema.DecodeError as e:
             raise _misfit(call, body, merged, e) from e
-        _check_namespace(call, merged)
+        if not merged["metadata"].get("name"):
+            raise errors.bad_request("the name of the object (based on URL) was undeterminable: name must be provided")
         write.check_address(call, merged)
         return merged
 
@@ -48,12 +49,6 @@ def _misfit(call: Call, body: Object, merged: Object, problem: schema.DecodeErro
     return errors.status_error(500, "", (
         f"failed to convert new object ({apply.described(body)}) to proper version: unable to convert unstructured object "
         f"to {apply.kind_text(body)}: {problem}"))
-
-
-def _check_namespace(call: Call, obj: Object) -> None:
-    namespace = obj["metadata"].get("namespace")
-    if call.resource.namespaced and namespace and namespace != call.namespace:
-        raise errors.bad_request("the namespace of the provided object does not match the namespace sent on the request")
 
 
 def applied_body(call: Call) -> Object:
