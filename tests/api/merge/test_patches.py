@@ -94,6 +94,8 @@ def containers(*items, **more):
     (containers({"name": "a", "image": "1", "args": ["x"]}, {"name": "b"}),
      containers({"name": "a", "image": "2", "args": ["y"]}, {"name": "c"}),
      containers({"name": "a", "image": "2", "args": ["y"]}, {"name": "c"}, {"name": "b"})),
+    (containers({"name": "a"}, {"name": "b"}), containers({"name": "c"}),
+     containers({"name": "c"}, {"name": "a"}, {"name": "b"})),
     (containers({"name": "a"}, {"name": "b"}), containers({"name": "a", "$patch": "delete"}),
      containers({"name": "b"})),
     (containers({"name": "a"}, {"name": "b"}), containers({"$patch": "replace"}, {"name": "z"}),

@@ -82,9 +82,11 @@ def _merge_field(node: Node | None, key: str, current: Any, patch: Doc) -> Any:
             return [_plain(item) for item in value]
         if order is not None:
             _check_order(child, value, order)
+        else:  # as the patch has them, what is new before the server's own
+            order = [item for item in value if not (isinstance(item, dict) and DIRECTIVE in item)]
         live = _listed(current)
         merged = _merge_list(child, _without(live, patch.get(DELETE_PREFIX + key)), value)
-        return _ordered(child, merged, live, value if order is None else order)
+        return _ordered(child, merged, live, order)
     return value
 
 
