@@ -343,3 +343,42 @@ async def test_a_list_that_becomes_atomic_is_owned_as_one(cluster):
             await asyncio.sleep(0.02)
     forced = await applied(cluster, url, thing(set=["z"]), "other", force=True)
     assert forced["spec"]["set"] == ["z"] and entries(forced)["other", "Apply", ""]["fieldsV1"] == {"f:spec": {"f:set": {}}}
+
+
+@bare
+async def test_the_codes_of_patches(cluster):
+    strategic, json_patch = "application/strategic-merge-patch+json", "application/json-patch+json"
+    await send(cluster, "POST", APPS, deployment("d"))
+    containers = {"spec": {"template": {"spec": {"containers": [{"image": "x"}]}}}}
+    many = [{"op": "test", "path": "/kind", "value": "Deployment"}] * 10_001
+    for kind, body, query, code, message in (
+        (strategic, containers, "", 500, "map: map[image:x] does not contain declared merge key: name"),
+        (strategic, {"spec": {"$retainKeys": "a"}}, "", 400, "invalid patch format of retainKeys"),
+        (strategic, b"[]", "", 400, "json: cannot unmarshal array into Go value of type map[string]interface {}"),
+        (strategic, {"spec": {"foo": 1}}, "fieldValidation=Strict", 422, ' "" is invalid: patch: Invalid value: '
+         '"map[spec:map[foo:1]]": strict decoding error: unknown field "spec.foo"'),
+        (strategic, {"spec": {"replicas": "x"}}, "", 422, ' "" is invalid: patch: Invalid value: "map[spec:map[replicas:x]]": '
+         "json: cannot unmarshal string into Go struct field DeploymentSpec.spec.replicas of type int32"),
+        (MERGE, b"{", "", 400, "error decoding patch: unexpected end of JSON input"),
+        (json_patch, b"[1]", "", 400, "error decoding patch: json: cannot unmarshal number into Go value of type "
+                                      "handlers.jsonPatchOp"),
+        (json_patch, b"{}", "fieldValidation=Ignore", 400, "json: cannot unmarshal object into Go value of type jsonpatch.Patch"),
+        (json_patch, [{"op": 1}], "", 400, "error decoding patch: json: cannot unmarshal number into Go struct field "
+                                           "jsonPatchOp.op of type string"),
+        (json_patch, many, "", 413, "Request entity too large: The allowed maximum operations in a JSON patch is 10000, got 10001"),
+        (json_patch, many[:1] + [{"op": "remove", "path": "/x"}], "", 422,
+         "the server rejected our request due to an error in our request"),
+        ("text/plain", b"", "", 415, "the body of the request was in an unknown format - accepted media types include: "
+         f"{json_patch}, {MERGE}, {strategic}, {APPLY}"),
+    ):
+        answer = await send(cluster, "PATCH", f"{APPS}/d?{query}", body, content_type=kind)
+        assert (answer.status, answer.json["message"]) == (code, message)
+    told = await send(cluster, "PATCH", APPS + "/d", [{"op": "test", "path": "/kind", "value": "Deployment", "x": 1}],
+                      content_type=json_patch)
+    assert told.status == 200 and told.warnings == ['json patch unknown field "[0].x"']
+    assert (await send(cluster, "PATCH", APPS + "/none", {}, content_type=MERGE)).status == 404
+    await things(cluster)
+    crs = "/apis/example.com/v1/namespaces/default/things"
+    assert (await send(cluster, "POST", crs, thing(maybe="x"))).status == 201
+    answer = await send(cluster, "PATCH", crs + "/t", {}, content_type=strategic)
+    assert answer.status == 415 and answer.json["message"].endswith(f"include: {json_patch}, {MERGE}, {APPLY}")
