@@ -209,7 +209,8 @@ async def _follow(server: Server, stream: Stream) -> AsyncIterator[list[tuple[st
     watcher = stream.watcher
     try:
         if stream.initial:
-            yield [("ADDED", entry, None) for entry in await results.converted(stream.resource, stream.initial)]
+            first = await results.converted(stream.resource, stream.initial)
+            yield [("ADDED", entry, None) for entry in first if stream.late is None or stream.late(entry)]
         stream.initial = []
         while not watcher.closed:
             now = loop.time()
@@ -217,7 +218,8 @@ async def _follow(server: Server, stream: Stream) -> AsyncIterator[list[tuple[st
                 return
             batch = await watcher.batch(min(end, next_bookmark) - now if stream.bookmarks else end - now)
             if batch:
-                yield await _converted(stream.resource, batch)
+                yield await (_converted(stream.resource, batch) if stream.late is None
+                             else _converted_then_chosen(stream.resource, batch, stream.late))
             if stream.bookmarks and loop.time() >= next_bookmark:
                 next_bookmark = loop.time() + BOOKMARK_EVERY
                 if loop.time() < end - 2:  # the last one comes just before the end
@@ -234,6 +236,21 @@ async def _converted(resource: Resource, batch: list[tuple[str, Entry, Any]]) ->
     if made is entries:
         return batch
     return [(kind, new, event if new is old else None) for (kind, old, event), new in zip(batch, made, strict=True)]
+
+
+async def _converted_then_chosen(resource: Resource, batch: list[tuple[str, Entry, Any]], matches: Callable[[Entry], bool]
+                                 ) -> list[tuple[str, Entry, Any]]:
+    """Events of those objects that match once they are converted: an object may come to match, or cease to."""
+    out: list[tuple[str, Entry, Any]] = []
+    before = await results.converted(resource, [e.old or entry for _, entry, e in batch])
+    after = await results.converted(resource, [entry for _, entry, _ in batch])
+    for (kind, _, event), old, new in zip(batch, before, after, strict=True):
+        was, now = event.old is not None and matches(old), kind != "DELETED" and matches(new)
+        if now:
+            out.append(("MODIFIED" if was else "ADDED", new, None))
+        elif was:
+            out.append(("DELETED", new, None))
+    return out
 
 
 def _bookmark(resource: Resource, revision: int, *, marker: bool = False) -> Object:

@@ -39,7 +39,7 @@ class Entry:
         self.revision = revision
         self.data = data  # JSON with resourceVersion inside
         self._obj: Object | None = None
-        self.shown: tuple[Any, Entry] | None = None  # results.shown: the entry in another version, with defaults
+        self.shown: tuple[Any, Entry | None] | None = None  # results.shown: as a resource shows it; None inside: as it is
         self.item: bytes | None = None  # results.item: the object in protobuf, once somebody asked for that
         self.partial_item: bytes | None = None  # results.partial_item: its metadata
 

@@ -88,6 +88,8 @@ async def collection(call: Call) -> Response:
     await call.server.watch_cache.fresh()
     hub = call.server.registry.hub_of(call.resource)
     entries = call.server.watch_cache.resource(hub.registry).under(want.prefix)
+    if want.late:
+        entries = await results.converted(call.resource, entries)
     entries = [e for e in entries if want.matches is None or want.matches(e)]
     for entry in entries:
         meta = entry.obj["metadata"]
@@ -111,7 +113,7 @@ async def remove(call: Call, name: str, options: Object, *, admit: bool = True) 
         if admit:
             attributes = Attributes(user=call.user, operation="DELETE", resource=hub, subresource=call.info.subresource,
                                     namespace=call.namespace, name=name, obj=None, old=current.obj,
-                                    options=options, dry_run=call.dry_run)
+                                    options=options, dry_run=call.dry_run, requested=call.resource)
             await server.admission.mutate(attributes)
             await server.admission.validate(attributes)
             call.warnings.extend(attributes.warnings)

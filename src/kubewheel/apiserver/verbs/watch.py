@@ -18,7 +18,7 @@ MIN_TIMEOUT = 1800.0  # --min-request-timeout: 30 to 60 minutes where the client
 async def handle(call: Call) -> Response:
     request = call.request
     want = listing.wanted(call)
-    matches = want.matches
+    matches = want.matches if not want.late else None
     if call.name and matches is None:  # watch of one object by name
         suffix = "/" + call.name
         matches = lambda entry: entry.key.endswith(suffix)  # noqa: E731
@@ -27,6 +27,7 @@ async def handle(call: Call) -> Response:
     _check(request.first("resourceVersionMatch"), initial, request.first("allowWatchBookmarks"))
     after = listing.number(version) if version not in ("", "0") else 0
     stream = Stream(call.resource, None, None, deadline=_deadline(call))  # type: ignore[arg-type]
+    stream.late = want.matches if want.late else None
     stream.bookmarks = request.flag("allowWatchBookmarks")
     wants_initial = request.flag("sendInitialEvents") or (not initial and not after)
     try:

@@ -18,6 +18,6 @@ def attributes(call: Call, operation: str, hub: Resource, obj: Object | None, ol
     name = call.name or (obj or old or {"metadata": {}})["metadata"].get("name", "")
     return Attributes(
         user=call.user, operation=operation, resource=hub, subresource=call.info.subresource,
-        namespace=call.namespace, name=name, obj=obj, old=old, dry_run=call.dry_run,
+        namespace=call.namespace, name=name, obj=obj, old=old, dry_run=call.dry_run, requested=call.resource,
         options={k: v for k, v in (("fieldManager", call.request.first("fieldManager")),
                                    ("dryRun", call.request.query.get("dryRun"))) if v})
