@@ -23,12 +23,15 @@ class Endpoints:
     def __init__(self, server: Server) -> None:
         self._server = server
         self._discovery: dict[str, tuple[bytes, str, str]] = {}
+        self._served: Any = None
         self._openapi: Any = None
         self.health = Health(server)
-        server.registry.on_change(self._forget)
+        server.registry.on_change(self.forget)
 
-    def _forget(self) -> None:
+    def forget(self) -> None:
+        """What is served changed: documents are made anew."""
         self._discovery.clear()
+        self._served = None
         self._openapi = None
 
     async def handle(self, request: Request, user: Identity) -> Response:
@@ -69,16 +72,20 @@ class Endpoints:
         key = f"{path}?{aggregated}"
         known = self._discovery.get(key)
         if known is None:
-            made = discovery.document(self._server.registry.all(), path, aggregated=aggregated,
-                                      server_address=f"{self._server.options.advertise_address}:{self._server.options.secure_port}")
+            if self._served is None:
+                self._served = discovery.Served(
+                    self._server.registry.all(), self._server.aggregator.discoveries.all(), self._server.aggregator.priorities())
+            options = self._server.options
+            made = discovery.document(self._served, path, aggregated=aggregated,
+                                      server_address=f"{options.advertise_address}:{options.secure_port}")
             if made is None:
                 return text(404, "404 page not found")
             known = self._discovery[key] = made
         body, etag, content_type = known
         headers = {"content-type": content_type, "vary": "Accept"}
         if aggregated:
-            headers["etag"] = etag
-            if etag and request.headers.get("if-none-match") == etag:
+            headers |= {"etag": etag, "cache-control": "public"}
+            if request.headers.get("if-none-match") == etag:
                 return Response(status=304, headers=headers, body=b"")
         return Response(body=body, headers=headers)
 
@@ -86,7 +93,8 @@ class Endpoints:
         from kubewheel.apiserver.extension import openapi
 
         if self._openapi is None:
-            self._openapi = openapi.Documents(self._server.registry.all())
+            self._openapi = openapi.Documents(
+                self._server.registry.all(), self._server.aggregator.documents.all())
         # The big documents take long to make; what is known already is quick, and the loop goes on meanwhile.
         made = await asyncio.to_thread(
             self._openapi.serve, path, request.headers.get("accept", ""), request.first("hash"),

@@ -46,8 +46,10 @@ class _Listener(web.Server):
 
 
 class Front:
-    def __init__(self, handler: Handler) -> None:
+    def __init__(self, handler: Handler, *, streams: Callable[[str], bool] = lambda path: False) -> None:
+        """`streams`: whether the body of a request to this path is passed on as it comes."""
         self._handler = handler
+        self._streams = streams
         self._server = _Listener(self._serve, access_log=None, auto_decompress=True, keepalive_timeout=180,
                                  max_line_size=65536, max_field_size=65536, handler_cancellation=True)
         self._listeners: list[asyncio.Server] = []
@@ -106,7 +108,7 @@ class Front:
             peer=self._server.peers.get(raw.protocol) or Peer())
         request.hijack = lambda: raw
         if raw.body_exists:
-            if "/proxy" in request.path:
+            if "/proxy" in request.path or self._streams(request.path):
                 request.stream = raw.content.iter_any()
             else:
                 body = await _read(raw)
@@ -188,7 +190,9 @@ def _head(status: int, headers: tuple[tuple[str, str], ...]) -> bytes:
     lines += [f"{name.title() if name.islower() else name}: {value}" for name, value in headers]
     if any("\r" in line or "\n" in line for line in lines):
         raise ValueError(f"a header with a line break: {lines}")
-    return "\r\n".join([*lines, "Cache-Control: no-cache, private", "Content-Length: "]).encode()
+    if all(name.lower() != "cache-control" for name, _ in headers):
+        lines.append("Cache-Control: no-cache, private")
+    return "\r\n".join([*lines, "Content-Length: "]).encode()
 
 
 def _plain(raw: web.BaseRequest, response: Response) -> web.StreamResponse:
@@ -200,7 +204,8 @@ def _plain(raw: web.BaseRequest, response: Response) -> web.StreamResponse:
         return _Whole(raw, b"%b%d\r\nDate: %b\r\n\r\n%b" % (head, len(body), date, body))  # type: ignore[return-value]
     headers: list[tuple[str, str]] = list(response.headers.items())
     headers += [("Warning", f'299 - "{_quoted(w)}"') for w in response.warnings]
-    headers.append(("Cache-Control", "no-cache, private"))
+    if "cache-control" not in response.headers:
+        headers.append(("Cache-Control", "no-cache, private"))
     if len(body) > GZIP_FROM and "gzip" in raw.headers.get("Accept-Encoding", "") and "content-encoding" not in response.headers:
         body = gzip.compress(body, compresslevel=1)
         headers += [("Content-Encoding", "gzip"), ("Vary", "Accept-Encoding")]
@@ -213,7 +218,7 @@ def _quoted(text: str) -> str:
 
 async def _stream(raw: web.BaseRequest, response: Response) -> web.StreamResponse:
     out = web.StreamResponse(status=response.status, headers=response.headers)
-    out.headers["Cache-Control"] = "no-cache, private"
+    out.headers.setdefault("Cache-Control", "no-cache, private")
     if "content-length" not in response.headers:
         out.enable_chunked_encoding()
     chunks: AsyncIterator[bytes] = response.chunks  # type: ignore[assignment]

@@ -23,10 +23,10 @@ class Options:
     client_ca: bytes = b""  # PEM; client certificates are checked against it
     requestheader_client_ca: bytes = b""
     requestheader_allowed_names: tuple[str, ...] = ("front-proxy-client",)
-    requestheader_username_headers: tuple[str, ...] = ("x-remote-user",)
-    requestheader_uid_headers: tuple[str, ...] = ("x-remote-uid",)
-    requestheader_group_headers: tuple[str, ...] = ("x-remote-group",)
-    requestheader_extra_headers_prefix: tuple[str, ...] = ("x-remote-extra-",)
+    requestheader_username_headers: tuple[str, ...] = ("X-Remote-User",)
+    requestheader_uid_headers: tuple[str, ...] = ("X-Remote-Uid",)
+    requestheader_group_headers: tuple[str, ...] = ("X-Remote-Group",)
+    requestheader_extra_headers_prefix: tuple[str, ...] = ("X-Remote-Extra-",)
     service_account_key: bytes = b""  # PEM private key that signs tokens; b"" makes a fresh one (tests)
     service_account_public_keys: tuple[bytes, ...] = ()  # PEM; these verify too
     service_account_issuer: str = "https://kubernetes.default.svc.cluster.local"
@@ -40,7 +40,9 @@ class Options:
     kubelet_client_key: str = ""
     kubelet_certificate_authority: str = ""
     kubelet_preferred_address_types: tuple[str, ...] = ("InternalIP", "Hostname", "ExternalIP")
-    proxy_client_certificate: str = ""
+    proxy_client_certificate: str = ""  # files; shown to extension API servers
     proxy_client_key: str = ""
     event_ttl: float = 3600.0
     publish_kubernetes_service: bool = True
+    enable_aggregator_routing: bool = False  # to endpoints instead of cluster IPs
+    aggregator_reject_forwarding_redirects: bool = True

@@ -16,6 +16,7 @@ from kubewheel.apiserver.attributes import AdmissionContext, RequestInfo
 from kubewheel.apiserver.bootstrap import Bootstrap
 from kubewheel.apiserver.call import Call
 from kubewheel.apiserver.chain import Chain
+from kubewheel.apiserver.extension.aggregation.aggregator import Aggregator
 from kubewheel.apiserver.extension.crd import controller as crds
 from kubewheel.apiserver.options import Options
 from kubewheel.apiserver.registry import Registry
@@ -56,6 +57,7 @@ class Server:
         self.endpoints = endpoints.Endpoints(self)
         self.bootstrap = Bootstrap(self)
         self.crds = crds.Controller(self)
+        self.aggregator = Aggregator(self)
 
     async def start(self) -> None:
         """Returns when requests can be served; post-start work goes on in the background."""
@@ -64,9 +66,11 @@ class Server:
             if not resource.not_stored:
                 self.watch_cache.resource(self.registry.hub_of(resource).registry)
         await self.crds.start()
+        await self.aggregator.start()
         await self.bootstrap.start()
 
     async def aclose(self) -> None:
+        await self.aggregator.aclose()
         await self.crds.aclose()
         await self.bootstrap.aclose()
         await self.caches.aclose()
@@ -79,6 +83,8 @@ class Server:
 
     # -- dispatch -------------------------------------------------------------------------------------------------
     async def dispatch(self, request: Request, info: RequestInfo, user: Identity) -> Response:
+        if (elsewhere := self.aggregator.route(request.path)) is not None:
+            return await self.aggregator.handle(elsewhere, request, user)
         if not info.is_resource:
             return await self.endpoints.handle(request, user)
         resource = self.registry.lookup(Gvr(info.group, info.version, info.plural))

@@ -103,7 +103,7 @@ async def serving(server: Server, store: Store, *, address: str, port: int, cont
     from kubewheel.apiserver import http
     from kubewheel.storage import compaction
 
-    front = http.Front(server.chain)
+    front = http.Front(server.chain, streams=server.aggregator.streams)
     compacting = asyncio.ensure_future(compaction.compact_every(store, compact_every)) if compact_every else None
     try:
         await front.listen(address, port, context)

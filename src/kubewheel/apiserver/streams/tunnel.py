@@ -84,16 +84,22 @@ async def run(raw: web.BaseRequest, request: Request, path: str, *, host: str, p
         lines = [f"{request.method} {path} HTTP/1.1", f"Host: {host}:{port}"]
         lines += [f"{k}: {v}" for k, v in raw.headers.items() if k.lower() not in DROPPED]
         writer.write(("\r\n".join(lines) + "\r\n\r\n").encode("latin-1"))
-        head = await reader.readuntil(b"\r\n\r\n")
-        status = int(head.split(b" ", 2)[1])
-        if status != 101:
-            return await _refused(head, status, reader)
-        return await _pipe(raw, head, reader, writer)
+        return await switch(raw, reader, writer)
     except (asyncio.IncompleteReadError, ConnectionError) as e:
         error = errors.service_unavailable(f"error dialing backend: {e}")
         return web.Response(status=error.code, body=codec.dumps(error.status), content_type="application/json")
     finally:
         writer.close()
+
+
+async def switch(raw: web.BaseRequest, reader: asyncio.StreamReader,
+                 writer: asyncio.StreamWriter) -> web.StreamResponse:
+    """Once the request is on its way: the backend's answer, and with 101 the pipes."""
+    head = await reader.readuntil(b"\r\n\r\n")
+    status = int(head.split(b" ", 2)[1])
+    if status != 101:
+        return await _refused(head, status, reader)
+    return await _pipe(raw, head, reader, writer)
 
 
 async def _refused(head: bytes, status: int, reader: asyncio.StreamReader) -> web.Response:
