@@ -5,7 +5,7 @@ In: cli or testing. Out: one value. Called by: server and what it assembles.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(slots=True, kw_only=True)
@@ -44,5 +44,14 @@ class Options:
     proxy_client_key: str = ""
     event_ttl: float = 3600.0
     publish_kubernetes_service: bool = True
+    max_requests_inflight: int = 400  # 0: no limit
+    max_mutating_requests_inflight: int = 200
+    request_timeout: float = 60.0  # seconds
+    min_request_timeout: float = 1800.0  # seconds a watch lasts at least, where the client names no time
+    livez_grace_period: float = 0.0
+    shutdown_delay: float = 0.0  # seconds between failing /readyz and not listening any more
+    profiling: bool = True
+    feature_gates: dict[str, bool] = field(default_factory=dict)
+    flags: dict[str, str] = field(default_factory=dict)  # as started with, for /flagz
     enable_aggregator_routing: bool = False  # to endpoints instead of cluster IPs
     aggregator_reject_forwarding_redirects: bool = True

@@ -14,7 +14,7 @@ import yaml
 
 from kubewheel.api import codec, errors, table
 from kubewheel.api.resource import Object, Resource
-from kubewheel.apiserver import results
+from kubewheel.apiserver import request_metrics, results
 from kubewheel.apiserver.results import Listing, Stored, Stream, as_stored, data, shown
 from kubewheel.apiserver.watch_cache import Entry
 from kubewheel.client.transport import Request, Response
@@ -238,6 +238,7 @@ def _bookmark(resource: Resource, revision: int, *, marker: bool = False) -> Obj
 
 async def _lines(server: Server, stream: Stream, form: Form, request: Request) -> AsyncIterator[bytes]:
     encode = _encoder(server, stream, form, request)
+    where = (stream.resource.group, stream.resource.plural, stream.resource.version)
     if stream.error is not None:
         stream.close()
         yield reformat(codec.dumps({"type": "ERROR", "object": stream.error}), form) + b"\n"
@@ -248,6 +249,7 @@ async def _lines(server: Server, stream: Stream, form: Form, request: Request) -
         marker = False
     async for batch in _follow(server, stream):
         parts = [encode(kind, entry, event) for kind, entry, event in batch]
+        request_metrics.WATCH_EVENTS.inc(*where, by=len(parts))
         yield b"".join(parts)
         if marker:
             yield encode("MARKER", None, stream.initial_revision)

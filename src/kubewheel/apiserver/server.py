@@ -10,7 +10,7 @@ import random
 
 from kubewheel.api import catalog, errors
 from kubewheel.api.resource import Gvr
-from kubewheel.apiserver import endpoints, hooks, identity, subresources
+from kubewheel.apiserver import endpoints, hooks, identity, server_metrics, subresources
 from kubewheel.apiserver.admission import chain as admission_chain
 from kubewheel.apiserver.attributes import AdmissionContext, RequestInfo
 from kubewheel.apiserver.bootstrap import Bootstrap
@@ -58,6 +58,7 @@ class Server:
         self.bootstrap = Bootstrap(self)
         self.crds = crds.Controller(self)
         self.aggregator = Aggregator(self)
+        server_metrics.register(self)
 
     async def start(self) -> None:
         """Returns when requests can be served; post-start work goes on in the background."""
@@ -67,6 +68,7 @@ class Server:
                 self.watch_cache.resource(self.registry.hub_of(resource).registry)
         await self.crds.start()
         await self.aggregator.start()
+        self.endpoints.health.started = True
         await self.bootstrap.start()
 
     async def aclose(self) -> None:

@@ -9,11 +9,8 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import platform
-import sys
 from collections.abc import Mapping, Sequence
 
-from kubewheel import KUBERNETES_VERSION
 from kubewheel.api import codec
 from kubewheel.api.resource import Object, Resource, Subresource
 from kubewheel.apiserver.extension.aggregation import priorities
@@ -70,17 +67,6 @@ def document(served: Served, path: str, *, aggregated: bool = False,
 def _done(made: Object, content_type: str) -> tuple[bytes, str, str]:
     body = codec.dumps(made)
     return body, f'"{hashlib.sha512(body).hexdigest().upper()}"', content_type
-
-
-def version() -> Object:
-    """`/version`."""
-    major, minor = KUBERNETES_VERSION.removeprefix("v").split(".")[:2]
-    machine = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
-    return {"major": major, "minor": minor, "emulationMajor": major, "emulationMinor": minor,
-            "minCompatibilityMajor": major, "minCompatibilityMinor": str(int(minor) - 1),
-            "gitVersion": KUBERNETES_VERSION, "gitCommit": "", "gitTreeState": "clean", "buildDate": "",
-            "goVersion": "python" + platform.python_version(), "compiler": sys.implementation.name,
-            "platform": f"{sys.platform}/{machine}"}
 
 
 def _group(served: Served, group: str) -> Object:

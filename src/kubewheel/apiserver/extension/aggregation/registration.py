@@ -83,6 +83,10 @@ class Registration:
         return {f"{version}.{group}": apiservice(group, version, custom=is_custom)
                 for (group, version), is_custom in custom.items()}
 
+    def missing(self) -> set[str]:
+        """Names of what was served at the start and has no APIService yet."""
+        return self.wanted().keys() - self._synced
+
     async def _sync(self) -> bool:
         cache, wanted, well = self._aggregator.cache, self.wanted(), True
         for name in {**wanted, **{a["metadata"]["name"]: None for a in cache.list()}}:
