@@ -79,7 +79,7 @@ class Aggregator:
             except errors.StatusError as e:  # its namespace is made meanwhile
                 if e.code not in (404, 409):
                     log.warning("publishing %s/%s: %s", trust.NAMESPACE, trust.NAME, e)
-                await asyncio.sleep(0.2)
+                await asyncio.sleep(0.02)
 
     # -- requests ---------------------------------------------------------------------------------------------------
     def route(self, path: str) -> Object | None:

@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 LABEL = "kube-aggregator.kubernetes.io/automanaged"
 ON_START, CONTINUOUSLY = "onstart", "true"
-RETRY = 0.5  # seconds
+RETRY = 0.1  # seconds
 
 
 def apiservice(group: str, version: str, *, custom: bool) -> Object:
