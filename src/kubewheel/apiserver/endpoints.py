@@ -138,7 +138,8 @@ class Endpoints:
             return Response(body=codec.dumps(service_account.jwks(accounts.keys)),
                             headers={"content-type": "application/jwk-set+json"})
         options = self._server.options
-        jwks_uri = f"https://{options.advertise_address}:{options.secure_port}/openid/v1/jwks"
+        host = options.external_hostname or options.advertise_address
+        jwks_uri = options.service_account_jwks_uri or f"https://{host}:{options.secure_port}/openid/v1/jwks"
         return _json(service_account.openid_configuration(accounts.issuer, jwks_uri, accounts.keys))
 
     def _paths(self) -> list[str]:

@@ -51,6 +51,9 @@ class Options:
     livez_grace_period: float = 0.0
     shutdown_delay: float = 0.0  # seconds between failing /readyz and not listening any more
     profiling: bool = True
+    runtime_config: dict[str, bool] = field(default_factory=dict)
+    external_hostname: str = ""
+    service_account_jwks_uri: str = ""
     feature_gates: dict[str, bool] = field(default_factory=dict)
     flags: dict[str, str] = field(default_factory=dict)  # as started with, for /flagz
     enable_aggregator_routing: bool = False  # to endpoints instead of cluster IPs

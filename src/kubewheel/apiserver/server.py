@@ -10,7 +10,7 @@ import random
 
 from kubewheel.api import catalog, errors
 from kubewheel.api.resource import Gvr
-from kubewheel.apiserver import endpoints, hooks, identity, server_metrics, subresources
+from kubewheel.apiserver import endpoints, hooks, identity, runtime_config, server_metrics, subresources
 from kubewheel.apiserver.admission import chain as admission_chain
 from kubewheel.apiserver.attributes import AdmissionContext, RequestInfo
 from kubewheel.apiserver.bootstrap import Bootstrap
@@ -41,7 +41,7 @@ class Server:
         self.clock = clock
         self.random = rng
         self.options = options
-        self.registry = Registry(catalog.RESOURCES)
+        self.registry = Registry(runtime_config.served(catalog.RESOURCES, options.runtime_config))
         self.watch_cache = WatchCache(store)
         self.chain = Chain(self)
         self.client = self.client_for(LOOPBACK)

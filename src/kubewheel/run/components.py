@@ -110,6 +110,7 @@ async def serving(server: Server, store: Store, *, address: str, port: int, cont
         yield
     finally:
         server.endpoints.health.stopping = True
+        await asyncio.sleep(server.options.shutdown_delay)  # load balancers see /readyz fail and turn elsewhere
         if compacting is not None:
             compacting.cancel()
         await front.aclose()
