@@ -52,7 +52,10 @@ def selector_and_template(spec: Object, *, what: str = "Deployment") -> list[Fie
     if selector is not None and not out and not selectors.from_label_selector(selector).matches(labels):
         out.append(errors.field_invalid("spec.template.metadata.labels", labels,
                                         "`selector` does not match template `labels`"))
-    out += pod_spec_validation.pod_template(template, "spec.template")
+    if what == "StatefulSet":
+        out += pod_spec_validation.pod_template_metadata(template, "spec.template")  # its volumes are not all in it
+    else:
+        out += pod_spec_validation.pod_template(template, "spec.template")
     policy = (template.get("spec") or {}).get("restartPolicy")
     if policy not in restart:
         out.append(errors.field_not_supported("spec.template.spec.restartPolicy", policy or "", restart))

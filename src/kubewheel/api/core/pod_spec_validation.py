@@ -68,15 +68,19 @@ def pod_template(template: Spec | None, path: str) -> list[FieldError]:
     """Metadata and spec of a template inside a workload."""
     if not template:
         return [errors.field_required(path)]
-    meta = template.get("metadata") or {}
-    out = validation.validate_labels(meta.get("labels") or {}, f"{path}.labels")
-    out += validation.validate_annotations(meta.get("annotations") or {}, f"{path}.annotations")
+    out = pod_template_metadata(template, path)
     spec = template.get("spec") or {}
     out += pod_spec(spec, f"{path}.spec")
     if spec.get("ephemeralContainers"):
         out.append(errors.field_forbidden(f"{path}.spec.ephemeralContainers",
                                           "ephemeral containers not allowed in pod template"))
     return out
+
+
+def pod_template_metadata(template: Spec, path: str) -> list[FieldError]:
+    meta = template.get("metadata") or {}
+    return [*validation.validate_labels(meta.get("labels") or {}, f"{path}.labels"),
+            *validation.validate_annotations(meta.get("annotations") or {}, f"{path}.annotations")]
 
 
 def _host(spec: Spec, path: str) -> list[FieldError]:
