@@ -11,6 +11,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from kubewheel.api import catalog, errors
+from kubewheel.api.apiregistration import apiservice as apiservices
 from kubewheel.api.resource import Object
 from kubewheel.apiserver.extension.aggregation import availability, backend, proxy, registration, remote, trust
 from kubewheel.apiserver.extension.aggregation.openapi import Documents
@@ -101,7 +102,10 @@ class Aggregator:
         return group in self._groups
 
     async def handle(self, apiservice: Object, request: Request, user: Identity) -> Response:
-        return await proxy.handle(self.backends, apiservice, request, user,
+        # As it is stored: who was told that it is available need not wait until our cache has heard of it.
+        stored = self.server.watch_cache.resource(apiservices.RESOURCE.registry)
+        entry = stored.entries.get(f"{stored.prefix}{apiservice['metadata']['name']}")
+        return await proxy.handle(self.backends, entry.obj if entry is not None else apiservice, request, user,
                                   reject_redirects=self.server.options.aggregator_reject_forwarding_redirects)
 
     def priorities(self) -> dict[tuple[str, str], Priority]:
