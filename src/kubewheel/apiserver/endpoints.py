@@ -9,7 +9,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from kubewheel.api import build, codec, errors, zpages
-from kubewheel.apiserver import render
+from kubewheel.apiserver import media_types, render
 from kubewheel.apiserver.attributes import RequestInfo
 from kubewheel.apiserver.authn import service_account
 from kubewheel.apiserver.health import ENDPOINTS, Health
@@ -98,19 +98,22 @@ class Endpoints:
     def _discover(self, request: Request, path: str) -> Response:
         from kubewheel.apiserver.extension import discovery
 
-        aggregated = path in ("/api", "/apis") and _wants_aggregated(request.headers.get("accept", ""))
-        key = f"{path}?{aggregated}"
+        offer = media_types.DISCOVERY if path in ("/api", "/apis") else media_types.PLAIN
+        form = render.negotiate(request, offer)
+        key = f"{path}?{form}"
         known = self._discovery.get(key)
         if known is None:
             options = self._server.options
-            made = discovery.document(self._discovered(), path, aggregated=aggregated,
+            made = discovery.document(self._discovered(), path, aggregated=bool(form.shape),
                                       server_address=f"{options.advertise_address}:{options.secure_port}")
             if made is None:
                 return text(404, "404 page not found")
-            known = self._discovery[key] = made
+            body, etag, content_type = made
+            content_type = content_type.replace(media_types.JSON, form.content_type)
+            known = self._discovery[key] = render.reencoded(body, form), etag, content_type
         body, etag, content_type = known
         headers = {"content-type": content_type, "vary": "Accept"}
-        if aggregated:
+        if form.shape:
             headers |= {"etag": etag, "cache-control": "public"}
             if request.headers.get("if-none-match") == etag:
                 return Response(status=304, headers=headers, body=b"")
@@ -152,18 +155,6 @@ class Endpoints:
             paths += ["/debug/flags", "/debug/flags/v", "/debug/pprof"]
         return sorted([*paths, *self.health.paths(), "/flagz", "/metrics", "/metrics/slis", "/openapi/v2", "/openapi/v3",
                        "/openid/v1/jwks", "/statusz", "/version"])
-
-
-def _wants_aggregated(accept: str) -> bool:
-    """Whether the first form that is served here is the aggregated one (v2 only; v2beta1 is gone)."""
-    for kind, args in render.accepted(accept):
-        if kind not in ("application/json", "*/*", "application/*"):
-            continue
-        if not args.get("as"):
-            return False
-        if (args["as"], args.get("g"), args.get("v")) == ("APIGroupDiscoveryList", "apidiscovery.k8s.io", "v2"):
-            return True
-    return False
 
 
 def _page(page: tuple[int, str, bytes]) -> Response:

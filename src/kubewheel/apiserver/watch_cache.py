@@ -32,20 +32,26 @@ MAX_BEHIND = 50_000  # events a watcher may lag before it is ended
 class Entry:
     """One object at one revision."""
 
-    __slots__ = ("key", "revision", "data", "_obj", "shown")
+    __slots__ = ("key", "revision", "data", "_obj", "shown", "item", "partial_item")
 
     def __init__(self, key: str, revision: int, data: bytes) -> None:
         self.key = key
         self.revision = revision
         self.data = data  # JSON with resourceVersion inside
         self._obj: Object | None = None
-        self.shown: tuple[Any, Entry] | None = None  # results.shown: the entry in another version, with defaults
+        self.shown: tuple[Any, Entry | None] | None = None  # results.shown: as a resource shows it; None inside: as it is
+        self.item: bytes | None = None  # results.item: the object in protobuf, once somebody asked for that
+        self.partial_item: bytes | None = None  # results.partial_item: its metadata
 
     @property
     def obj(self) -> Object:
         if self._obj is None:
             self._obj = frozen.loads(self.data)
         return self._obj
+
+    def peek(self) -> Object:
+        """The object for one look: a dict that was not there before is not kept."""
+        return self._obj if self._obj is not None else frozen.loads(self.data)
 
     def forget(self) -> None:
         """A newer entry took its place: of the history only the bytes are kept, a fifth of the dicts."""
@@ -71,6 +77,13 @@ class CacheEvent:
             assert self.old is not None
             self._gone = _restamp(self.old, self.revision)
         return self._gone
+
+    def once(self, form: str, make: Callable[[], bytes]) -> bytes:
+        """The event in a form that not all watchers want, made for the first who does."""
+        made = self._wire.get(form)
+        if made is None:
+            made = self._wire[form] = make()
+        return made
 
     def wire(self, kind: str, entry: Entry) -> bytes:
         line = self._wire.get(kind)

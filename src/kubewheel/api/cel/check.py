@@ -7,7 +7,7 @@ In: ast.Node, the variables' Kinds. Out: the result's Kind, `problems`. Called b
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from kubewheel.api.cel import ast
@@ -23,6 +23,9 @@ class Kind:
     items: Kind | None = None  # of list and map
     fields: Mapping[str, Kind] | None = None  # object: all there are
     shown: str = ""  # how an object type is called in messages
+    # The most elements, characters or bytes a value has by its schema; None: nothing is known. Of no account for types.
+    size: int | None = field(default=None, compare=False)
+    least: int = field(default=1, compare=False)  # bytes of the shortest JSON text of it
 
     def __str__(self) -> str:
         if self.name == "list":
@@ -47,9 +50,11 @@ class Checker:
         self._scope = variables
         self._functions = functions
         self.problems: list[tuple[int, str]] = []
+        self.kinds: dict[int, Kind] = {}  # by id() of each node seen: for estimates of cost
 
     def of(self, node: ast.Node) -> Kind:
-        return getattr(self, "_" + type(node).__name__.lower())(node)
+        kind = self.kinds[id(node)] = getattr(self, "_" + type(node).__name__.lower())(node)
+        return kind
 
     def _literal(self, node: ast.Literal) -> Kind:
         return _OF_LITERAL.get(type(node.value), UINT)
@@ -60,10 +65,8 @@ class Checker:
         return Kind("type") if node.name in NAMES.values() else DYN  # what is undeclared, build says
 
     def _field(self, operand: Kind, field: str, at: int) -> Kind:
-        from kubewheel.api.cel.build import unescape
-
         if operand.name == "object" and operand.fields is not None:
-            found = operand.fields.get(field) or operand.fields.get(unescape(field))
+            found = operand.fields.get(field)
             if found is None:
                 self.problems.append((at, f"undefined field '{field}'"))
             return found or DYN

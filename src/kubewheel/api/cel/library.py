@@ -16,7 +16,7 @@ from kubewheel.api.cel import times
 from kubewheel.api.cel.functions import regex
 from kubewheel.api.cel.operators import add as plus
 from kubewheel.api.cel.operators import lt
-from kubewheel.api.cel.registry import CLASSES, REGISTRY, list_cost, size_cost
+from kubewheel.api.cel.registry import CLASSES, REGISTRY, list_cost, regex_cost, size_cost, tenth
 from kubewheel.api.cel.values import NONE, CelError, Opaque, Option, equal, int64
 
 add = REGISTRY.add
@@ -74,13 +74,13 @@ def includes(items: list[Any], value: Any) -> bool:
 
 
 # -- regex ----------------------------------------------------------------------------------------------------------
-@add("string.find(string) string", cost=size_cost)
+@add("string.find(string) string", cost=regex_cost)
 def find(text: str, pattern: str) -> str:
     found = regex(pattern).search(text)
     return found.group() if found else ""
 
 
-@add("string.findAll(string) list", "string.findAll(string, int) list", cost=size_cost)
+@add("string.findAll(string) list", "string.findAll(string, int) list", cost=regex_cost)
 def find_all(text: str, pattern: str, limit: int = -1) -> list[str]:
     found = [m.group() for m in regex(pattern).finditer(text)]
     return found if limit < 0 else found[:limit]
@@ -276,7 +276,7 @@ for _name in FORMATS:
     add(f":format.{_name}() format")(lambda name=_name: Format(name))
 
 
-@add("format.validate(string) optional", cost=lambda f, t: len(t) // 10)
+@add("format.validate(string) optional", cost=lambda f, t: tenth(len(t)) * 16)
 def validate(form: Format, text: str) -> Option:
     found = FORMATS[form.name](text)
     return Option(True, list(found)) if found else NONE

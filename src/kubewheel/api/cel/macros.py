@@ -10,19 +10,18 @@ from typing import Any
 
 from kubewheel.api.cel import ast
 from kubewheel.api.cel.build import Built, Closure, Frame, charge
+from kubewheel.api.cel.estimate import LIST, LOOPS
 from kubewheel.api.cel.values import NONE, CelError, Option, equal, wrong
-
-ROUND = 3  # a loop's own bookkeeping, each round
 
 
 def build(node: ast.Macro, over: Closure, cost: int, slots: list[int], args: list[Built]) -> Built:
     if node.name in ("bind", "optMap", "optFlatMap"):
         body, more = args[0]
-        return _VALUES[node.name](over, slots[0], body), cost + more + 1
-    each = ROUND + sum(c for _, c in args)
+        return _VALUES[node.name](over, slots[0], body), cost + more + LIST + (0 if node.name == "bind" else 2)
+    once, each = LOOPS[node.name](sum(c for _, c in args[:-1]), args[-1][1])
     closures = [c for c, _ in args]
     rounds = _pairs(node.name, over, slots, each) if len(slots) == 2 else _singles(node.name, over, slots[0], each)
-    return _LOOPS[node.name](rounds, closures), cost + 1
+    return _LOOPS[node.name](rounds, closures), cost + once
 
 
 Rounds = Callable[[Frame], Iterator[Any]]

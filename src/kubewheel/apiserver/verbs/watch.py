@@ -16,7 +16,7 @@ from kubewheel.storage import store as stores
 async def handle(call: Call) -> Response:
     request = call.request
     want = listing.wanted(call)
-    matches = want.matches
+    matches = want.matches if not want.late else None
     if call.name and matches is None:  # watch of one object by name
         suffix = "/" + call.name
         matches = lambda entry: entry.key.endswith(suffix)  # noqa: E731
@@ -25,6 +25,7 @@ async def handle(call: Call) -> Response:
     _check(request.first("resourceVersionMatch"), initial, request.first("allowWatchBookmarks"))
     after = listing.number(version) if version not in ("", "0") else 0
     stream = Stream(call.resource, None, None, deadline=_deadline(call))  # type: ignore[arg-type]
+    stream.late = want.matches if want.late else None
     stream.bookmarks = request.flag("allowWatchBookmarks")
     wants_initial = request.flag("sendInitialEvents") or (not initial and not after)
     try:

@@ -116,13 +116,21 @@ class Controller:
         convert = None
         if (crd["spec"].get("conversion") or {}).get("strategy") == "Webhook":
             convert = conversion.Converter(crd, self._http, self._server.random).convert
-        made = custom.resources(crd, convert)
+        made = custom.resources(crd, convert, self._server.watch_cache.revision)
         for gone in set(known[1] if known else ()) - {r.gvr for r in made}:
             self._server.registry.remove(gone)
         for resource in made:
             self._server.watch_cache.resource(resource.registry)
             self._server.registry.add(resource)
         self._served[name] = (crd["spec"], [r.gvr for r in made])
+        if known is not None:
+            self._end_watches(crd)
+
+    def _end_watches(self, crd: Object) -> None:
+        """Those that look on begin anew, and see objects as the definition has them by now."""
+        cache = self._server.watch_cache.resource(f"{crd['spec']['group']}/{crd['spec']['names']['plural']}")
+        for watcher in list(cache.watchers):
+            watcher.close()
 
     async def _unregister(self, name: str) -> None:
         for gvr in self._served.pop(name, ({}, []))[1]:
@@ -147,9 +155,9 @@ class Controller:
         crd = await self._tell(crd, status.terminating(
             crd, "False", "InstanceDeletionCompleted", "removed all instances", now))
         updated = codec.copy(crd)
-        await self._unregister(name)  # first: who sees the definition gone finds its resource gone too
         updated["metadata"]["finalizers"] = [f for f in updated["metadata"]["finalizers"] if f != definitions.FINALIZER]
         await self._unregister(name)  # before: who sees the definition gone finds its resources gone
+        self._end_watches(crd)
         await self._server.client.update(GVR, updated)
         return None
 

@@ -1,7 +1,7 @@
 """Values against a structural schema, with upstream's (go-openapi's) words.
 
 In: the root Node (its `raw` is the schema) and an object; on updates the old one: what did not change is not judged
-again (ratcheting). Out: FieldErrors. Called by: resource.py.
+again (ratcheting). Out: FieldErrors. Called by: default_values.py, extension/crd/resource.py.
 """
 
 from __future__ import annotations
@@ -10,12 +10,11 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
-import re2
-
-from kubewheel.api import errors
+from kubewheel.api import errors, names, validation
+from kubewheel.api.apiextensions import formats
+from kubewheel.api.cel.functions import regex
 from kubewheel.api.errors import FieldError
 from kubewheel.api.schema.node import Node
-from kubewheel.apiserver.extension.crd import formats
 
 Schema = dict[str, Any]
 _ABSENT = object()
@@ -95,10 +94,10 @@ def _string(schema: Schema, value: str, path: str, out: list[FieldError]) -> Non
     if "minLength" in schema and len(value) < schema["minLength"]:
         out.append(errors.field_invalid(
             path, value, f"{path} in body should be at least {schema['minLength']} chars long"))
-    if (pattern := schema.get("pattern")) and not re2.search(pattern, value):
+    if (pattern := schema.get("pattern")) and regex(pattern).search(value) is None:
         out.append(errors.field_invalid(path, value, f"{path} in body should match '{pattern}'"))
     if (form := schema.get("format")) and not formats.fits(form, value):
-        out.append(errors.field_invalid(path, value, f'{path} in body must be of type {form}: "{value}"'))
+        out.append(errors.field_type_invalid(path, value, f'{path} in body must be of type {form}: "{value}"'))
 
 
 def _number(schema: Schema, value: int | float, path: str, out: list[FieldError]) -> None:
@@ -133,10 +132,6 @@ def _array(schema: Schema, value: list[Any], path: str, old: Any, out: list[Fiel
     if schema.get("uniqueItems") and _repeated(value, None):
         out.append(errors.field_invalid(path, value, f"{path} in body shouldn't contain duplicates"))
     keys = schema.get("x-kubernetes-list-map-keys") if schema.get("x-kubernetes-list-type") == "map" else None
-    if keys or schema.get("x-kubernetes-list-type") == "set":
-        for i, item in _repeated(value, keys):
-            shown = {k: item.get(k) for k in keys if k in item} if keys else item
-            out.append(errors.field_duplicate(f"{path}[{i}]", shown))
     items = schema.get("items")
     if isinstance(items, dict):
         before = {_key(o, keys): o for o in old} if keys and isinstance(old, list) else {}
@@ -172,16 +167,80 @@ def _object(schema: Schema, value: dict[str, Any], path: str, old: Any, out: lis
     if "minProperties" in schema and len(value) < schema["minProperties"]:
         out.append(errors.field_invalid(path, value, f"{path} in body should have at least "
                                         f"{schema['minProperties']} properties"))
-    if schema.get("x-kubernetes-embedded-resource"):
-        for name in ("apiVersion", "kind"):
-            if not value.get(name):
-                out.append(errors.field_required(_join(path, name), "must not be empty"))
     properties, extra = schema.get("properties") or {}, schema.get("additionalProperties")
-    before = old if isinstance(old, dict) else {}
+    atomic = schema.get("x-kubernetes-map-type") == "atomic"
+    before = old if isinstance(old, dict) and not atomic else {}
     for name, item in value.items():
         inner = properties.get(name, extra)
         if isinstance(inner, dict):
             _check(inner, item, _join(path, name), before.get(name, _ABSENT), out)
+
+
+# -- what holds across a list, and for objects inside of objects ---------------------------------------------------
+def lists(schema: Schema, value: Any, path: str = "") -> list[FieldError]:
+    """Elements of sets, and keys of lists of type map, stand there once."""
+    out: list[FieldError] = []
+    if isinstance(value, list):
+        keys = schema.get("x-kubernetes-list-map-keys") if schema.get("x-kubernetes-list-type") == "map" else None
+        if keys or schema.get("x-kubernetes-list-type") == "set":
+            for i, item in _repeated(value, keys):
+                shown = {k: item.get(k) for k in keys if k in item} if keys else item
+                out.append(errors.field_duplicate(f"{path}[{i}]", shown))
+        if isinstance(schema.get("items"), dict):
+            for i, item in enumerate(value):
+                if isinstance(item, (list, dict)):
+                    out += lists(schema["items"], item, f"{path}[{i}]")
+    elif isinstance(value, dict):
+        for name, at, inner in _inner(schema, value, path):
+            out += lists(inner, value[name], at)
+    return out
+
+
+def embedded(schema: Schema, value: Any, path: str = "", *, root: bool = False) -> list[FieldError]:
+    """Embedded resources name their kind and have metadata as every object has."""
+    out: list[FieldError] = []
+    if isinstance(value, list):
+        if isinstance(schema.get("items"), dict):
+            for i, item in enumerate(value):
+                out += embedded(schema["items"], item, f"{path}[{i}]")
+    elif isinstance(value, dict):
+        if schema.get("x-kubernetes-embedded-resource") and not root:
+            out += _whole(value, path)
+        for name, at, inner in _inner(schema, value, path):
+            out += embedded(inner, value[name], at)
+    return out
+
+
+def _inner(schema: Schema, value: dict[str, Any], path: str) -> Iterable[tuple[str, str, Schema]]:
+    properties, extra = schema.get("properties") or {}, schema.get("additionalProperties")
+    for name in value:
+        if isinstance(properties.get(name), dict):
+            yield name, _join(path, name), properties[name]
+        elif isinstance(extra, dict):
+            yield name, f"{path}[{name}]", extra
+
+
+def _whole(value: dict[str, Any], path: str) -> list[FieldError]:
+    out: list[FieldError] = []
+    for name in ("apiVersion", "kind"):
+        given, where = value.get(name), _join(path, name)
+        if name not in value:
+            out.append(errors.field_required(where, "must not be empty"))
+        elif not isinstance(given, str):
+            out.append(errors.field_invalid(where, given, "must be a string"))
+        elif not given:
+            out.append(errors.field_invalid(where, given, "must not be empty"))
+        elif name == "kind" and (found := names.label_1035(given.lower())):
+            words = "may have mixed case, but should otherwise match: " + ",".join(found)
+            out.append(errors.field_invalid(where, given, words))
+        elif name == "apiVersion" and given.count("/") > 1:
+            out.append(errors.field_invalid(where, given, f"unexpected GroupVersion string: {given}"))
+    meta = value.get("metadata")
+    if isinstance(meta, dict):
+        meta = {"name": "fakename"} | {k: v for k, v in meta.items() if v}
+        out += validation.validate_meta(meta, namespaced=bool(meta.get("namespace")), name_rule="path-segment",
+                                        path=_join(path, "metadata"))
+    return out
 
 
 # -- allOf, anyOf, oneOf, not -------------------------------------------------------------------------------------

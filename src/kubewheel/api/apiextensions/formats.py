@@ -1,6 +1,6 @@
 """The string formats structural schemas may ask for. Formats not listed say nothing, as upstream.
 
-In: a format's name and a text. Out: whether it fits. Called by: validate.py.
+In: a format's name and a text. Out: whether it fits. Called by: values.py.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Custom resources held against their schema's CEL rules.
 
 In: the compiled Rules, an object, on updates the old one. Out: FieldErrors with upstream's words.
-Called by: resource.py, after the schema's own checks.
+Called by: default_values.py, extension/crd/resource.py, after the schema's own checks.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class _Run:
         if tree.own:
             self._own(tree, value, old, path, same)
         if isinstance(value, dict):
-            before = old if isinstance(old, dict) else {}
+            before = old if isinstance(old, dict) and not tree.atomic else {}
             for name, item in value.items():
                 inner = tree.fields.get(name)
                 if inner is not None:

@@ -1,6 +1,6 @@
 """A CRD version's openAPIV3Schema as a Node, the same kind of value the built-ins have.
 
-In: schema dicts (checked by api/apiextensions/structural). Out: Node with `raw` set. Called by: resource.py.
+In: schema dicts (checked by structural.py). Out: Node with `raw` set. Called by: default_values.py, extension/crd/resource.py.
 """
 
 from __future__ import annotations
