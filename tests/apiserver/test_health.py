@@ -66,7 +66,8 @@ async def test_metrics_have_upstreams_names(cluster):
     assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
     text = answer.body.decode()
     assert "# HELP apiserver_request_total [STABLE] Counter of apiserver requests" in text
-    for line in ('apiserver_storage_objects{resource="configmaps"} ', 'kubernetes_feature_enabled{name="WatchList",stage="BETA"} 1',
+    for line in ('apiserver_admission_step_admission_duration_seconds_count{operation="CREATE",rejected="false",type="admit"}',
+                 'apiserver_storage_objects{resource="configmaps"} ', 'kubernetes_feature_enabled{name="WatchList",stage="BETA"} 1',
                  'apiserver_resource_objects{group="apps",resource="deployments"} 0', "process_start_time_seconds ",
                  "process_resident_memory_bytes ", 'kubernetes_build_info{build_date="",compiler="cpython"',
                  'apiserver_current_inflight_requests{request_kind="readOnly"} 1', "apiserver_response_sizes_bucket{"):
