@@ -16,8 +16,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kubewheel.api import build
 from kubewheel.lib import clock as clocks
-from kubewheel.lib import garbage, supervise, tls
+from kubewheel.lib import garbage, process_metrics, supervise, tls
 from kubewheel.run import certificates, kubeconfigs
 from kubewheel.run.settings import Settings
 
@@ -36,6 +37,8 @@ def run_process(main: Callable[[], Awaitable[None]]) -> int:
     import uvloop
 
     garbage.collect_rarely()
+    process_metrics.register()
+    build.record()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(_until_signalled(main))
 
