@@ -93,7 +93,7 @@ async def test_patches_that_do_not_fit(cluster):
     await cluster.client.create("configmaps", config_map("p"))
     for kind, body, code, part in (
         (JSON_PATCH, b'[{"op":"test","path":"/data/a","value":"9"}]', 422, "the server rejected our request due to an error"),
-        (JSON_PATCH, b'{"a":1}', 400, "jsonpatch.Patch"), (JSON_PATCH, b"[1]", 400, ""), (MERGE, b"[]", 400, "array"),
+        (JSON_PATCH, b'{"a":1}', 400, "[]handlers.jsonPatchOp"), (JSON_PATCH, b"[1]", 400, ""), (MERGE, b"[]", 400, "array"),
         (MERGE, b"{", 400, "unexpected end of JSON input"), (MERGE, b'{"data":3}', 422, "patch"),
         (MERGE, b'{"metadata":{"name":"other"}}', 400, "does not match the name on the URL"),
         (MERGE, b'{"metadata":null}', 200, ""), (MERGE, b'{"kind":"Pod"}', 400, "Pod"),

@@ -12,7 +12,7 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING
 
-from kubewheel.api import codec, errors
+from kubewheel.api import errors
 from kubewheel.api.resource import Gvr
 from kubewheel.apiserver import impersonation, render, request_info, request_metrics
 from kubewheel.apiserver.attributes import RequestInfo
@@ -64,7 +64,7 @@ class Chain:
             response = await self.server.dispatch(request, info, user)
             if isinstance(response.obj, Stream):
                 response.obj.opened = request_metrics.Opened(request_metrics.where(request, info))
-            return render.finish(self.server, request, response)
+            return await render.finish(self.server, request, response)
         except errors.StatusError as e:
             return failure(request, e)
         except Exception as e:  # noqa: BLE001 - the edge: a bug becomes a 500 and a logged trace
@@ -98,6 +98,5 @@ def failure(request: Request, error: errors.StatusError) -> Response:
     if request.wants_objects:
         response.obj = error.status
     else:
-        response.body = codec.dumps(error.status)
-        response.headers["content-type"] = "application/json"
+        response.body, response.headers["content-type"] = render.status(request, error.status)
     return response

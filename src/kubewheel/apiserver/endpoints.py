@@ -9,7 +9,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from kubewheel.api import codec, errors
-from kubewheel.apiserver import render
+from kubewheel.apiserver import media_types, render
 from kubewheel.apiserver.attributes import RequestInfo
 from kubewheel.apiserver.authn import service_account
 from kubewheel.apiserver.health import Health
@@ -65,18 +65,21 @@ class Endpoints:
     def _discover(self, request: Request, path: str) -> Response:
         from kubewheel.apiserver.extension import discovery
 
-        aggregated = path in ("/api", "/apis") and _wants_aggregated(request.headers.get("accept", ""))
-        key = f"{path}?{aggregated}"
+        offer = media_types.DISCOVERY if path in ("/api", "/apis") else media_types.PLAIN
+        form = render.negotiate(request, offer)
+        key = f"{path}?{form}"
         known = self._discovery.get(key)
         if known is None:
-            made = discovery.document(self._server.registry.all(), path, aggregated=aggregated,
+            made = discovery.document(self._server.registry.all(), path, aggregated=bool(form.shape),
                                       server_address=f"{self._server.options.advertise_address}:{self._server.options.secure_port}")
             if made is None:
                 return text(404, "404 page not found")
-            known = self._discovery[key] = made
+            body, etag, content_type = made
+            content_type = content_type.replace(media_types.JSON, form.content_type)
+            known = self._discovery[key] = render.reencoded(body, form), etag, content_type
         body, etag, content_type = known
         headers = {"content-type": content_type, "vary": "Accept"}
-        if aggregated:
+        if form.shape:
             headers["etag"] = etag
             if etag and request.headers.get("if-none-match") == etag:
                 return Response(status=304, headers=headers, body=b"")
@@ -113,18 +116,6 @@ class Endpoints:
             paths.append(f"/apis/{group}")
             paths += [f"/apis/{g}/{v}" for g, v in groups if g == group]
         return [*paths, *self.health.paths(), "/metrics", "/openapi/v2", "/openapi/v3", "/openid/v1/jwks", "/version"]
-
-
-def _wants_aggregated(accept: str) -> bool:
-    """Whether the first form that is served here is the aggregated one (v2 only; v2beta1 is gone)."""
-    for kind, args in render.accepted(accept):
-        if kind not in ("application/json", "*/*", "application/*"):
-            continue
-        if not args.get("as"):
-            return False
-        if (args["as"], args.get("g"), args.get("v")) == ("APIGroupDiscoveryList", "apidiscovery.k8s.io", "v2"):
-            return True
-    return False
 
 
 def _json(value: object) -> Response:

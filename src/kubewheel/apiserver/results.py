@@ -5,11 +5,13 @@ In: the watch cache. Out: values that become JSON, Tables, metadata or shared di
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from kubewheel.api import codec, errors
+from kubewheel.api.protobuf import codec as protobuf
 from kubewheel.api.resource import Object, Resource
 from kubewheel.apiserver.watch_cache import Entry, ResourceCache, Watcher
 
@@ -170,3 +172,36 @@ async def converted(resource: Resource, entries: list[Entry]) -> list[Entry]:
 def data(resource: Resource, entry: Entry) -> bytes:
     """The entry's JSON in the version of `resource`."""
     return shown(resource, entry).data
+
+
+# -- protobuf: made when it is first asked for, once a revision, and shared by all that read ---------------------------
+AT_ONCE = 64  # objects encoded before others get their turn: a few milliseconds
+
+
+def item(resource: Resource, entry: Entry) -> bytes:
+    """The object as a protobuf item (see protobuf.codec), in the version of `resource`."""
+    entry = shown(resource, entry)
+    if entry.item is None:
+        entry.item = protobuf.item(entry.peek(), resource.definition)
+    return entry.item
+
+
+def partial_item(resource: Resource, entry: Entry) -> bytes:
+    """Its PartialObjectMetadata, of a custom resource too: metadata is the same in all versions."""
+    if entry.partial_item is None:
+        made = entry.item
+        entry.partial_item = protobuf.partial_item(entry.peek()) if made is None else protobuf.metadata_item(made)
+    return entry.partial_item
+
+
+async def make_items(resource: Resource, entries: list[Entry], *, partial: bool) -> None:
+    """Encodes what is not encoded yet; between portions the loop goes on."""
+    make = partial_item if partial else item
+    count = 0
+    for entry in entries:
+        seen = entry if partial else shown(resource, entry)
+        if (seen.partial_item if partial else seen.item) is None:
+            make(resource, entry)
+            count += 1
+            if count % AT_ONCE == 0:
+                await asyncio.sleep(0)

@@ -10,7 +10,7 @@ import random
 
 from kubewheel.api import catalog, errors
 from kubewheel.api.resource import Gvr
-from kubewheel.apiserver import endpoints, hooks, identity, subresources
+from kubewheel.apiserver import endpoints, hooks, identity, render, subresources
 from kubewheel.apiserver.admission import chain as admission_chain
 from kubewheel.apiserver.attributes import AdmissionContext, RequestInfo
 from kubewheel.apiserver.bootstrap import Bootstrap
@@ -31,6 +31,8 @@ from kubewheel.lib import clock as clocks
 from kubewheel.lib.supervise import Tasks
 from kubewheel.storage.store import Store
 
+# Subresources whose answers are objects; what streams (logs, exec, proxies) is of the type that it is.
+ANSWERED = ("status", "scale", "binding", "eviction", "token", "ephemeralcontainers", "resize", "approval", "finalize")
 LOOPBACK = Identity("system:apiserver", groups=("system:masters", "system:authenticated"))
 
 
@@ -87,6 +89,8 @@ class Server:
                 info.namespace and not resource.namespaced and info.plural != "namespaces"):
             return await self.endpoints.unknown(request, info, user)
         call = Call(self, request, info, user, resource)
+        if not request.wants_objects and (not info.subresource or info.subresource in ANSWERED):
+            render.check(request, resource, watch=info.verb == "watch")
         response = await self._run(call)
         response.warnings.extend(call.warnings)
         return response
@@ -130,6 +134,8 @@ class Server:
         verb = info.verb
         if verb == "update" and not info.name or (verb == "create" and info.name) or verb == "patch" and not info.name:
             raise errors.not_allowed()
+        if resource.namespaced and not info.namespace and info.name and info.parts[1:]:
+            raise errors.page_not_found()  # upstream has no such route
         if resource.namespaced and not info.namespace and verb not in ("list", "watch"):
             raise errors.not_allowed()
         if verb not in resource.verbs:

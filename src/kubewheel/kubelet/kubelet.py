@@ -72,6 +72,8 @@ class Kubelet:
     # -- running ---------------------------------------------------------------------------------------------
     async def run(self) -> None:
         """Serves the node until cancelled. Containers go on when it ends."""
+        from kubewheel.kubelet.server import serving_certificate
+        from kubewheel.kubelet.server.kubelet_host import KubeletHost
         from kubewheel.kubelet.server.server import Server
 
         spawn = self._tasks.spawn
@@ -83,7 +85,9 @@ class Kubelet:
         }
         if self.options.register_node:
             loops["lease"] = self.node_status.run_lease
-        server = Server(self)
+        server = Server(KubeletHost(self), self.client, self.options, clock=self.clock,
+                        context=lambda: serving_certificate.context(
+                            self.options, self.deps.node.host_ips, self.clock.now()))
         try:
             await self._wait_runtime()
             await asyncio.to_thread(self._setup_cgroups)

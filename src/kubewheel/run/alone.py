@@ -381,7 +381,7 @@ async def run_controllers(options: Options, chosen: tuple[Controller, ...], conf
         own, account = client, controllers.account(controller)
         if options.use_service_account_credentials and account:
             own = ApiClient(AccountTransport(client, plain, account), manager="kube-controller-manager")
-        recorder = Recorder(own, clock, component=controller.name)
+        recorder = Recorder(own, clock, component=controller.events_as or controller.name)
         recorders.append(recorder)
         return Context(client=own, caches=caches, clock=clock, random=rng, events=recorder, options=flags)
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from kubewheel.api import cel, codec, errors, schema
 from kubewheel.api.cel.values import Message
-from kubewheel.api.merge import apply, json_patch
+from kubewheel.api.merge import json_patch, merging
 from kubewheel.api.resource import Object
 from kubewheel.apiserver import results
 from kubewheel.apiserver.admission import policy_match
@@ -93,7 +93,8 @@ def _applied(hit: Hit, before: Object, value: Any) -> Object:
     for field in ("apiVersion", "kind"):
         if field in configuration and configuration[field] != before.get(field):
             raise PolicyError(f"invalid ApplyConfiguration: may not change {field}")
-    return apply.merge(hit.resource.node(), codec.copy(before), configuration)
+    node = hit.resource.node()
+    return codec.copy(merging.without_nulls(node, merging.merge(node, before, configuration)))
 
 
 async def _take(attributes: Attributes, hit: Hit, before: Object, after: Object) -> bool:

@@ -36,7 +36,7 @@ async def handle(call: Call) -> Response:
     except errors.StatusError as e:
         return _failed(stream, e)
     if wants_initial:
-        # No await from here on: the snapshot and the subscription are one moment.
+        # Nothing suspends from here on: the snapshot and the subscription are one moment.
         stream.initial_revision = after = call.server.watch_cache.revision
         entries = cache.under(want.prefix)
         stream.initial = [e for e in entries if matches(e)] if matches is not None else entries
@@ -44,7 +44,7 @@ async def handle(call: Call) -> Response:
     elif not after:
         after = call.server.watch_cache.revision
     try:
-        stream.watcher = cache.watch(want.prefix, after=after, matches=matches)
+        stream.watcher = await cache.watch(call.server.store, want.prefix, after=after, matches=matches)
     except stores.Compacted as e:
         return _failed(stream, errors.gone(f"too old resource version: {after} ({e.oldest})"))
     return Response(obj=stream)
