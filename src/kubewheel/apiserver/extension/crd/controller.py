@@ -144,22 +144,29 @@ class Controller:
         if definitions.FINALIZER not in (crd["metadata"].get("finalizers") or ()):
             return None
         now = clocks.rfc3339(self._server.clock.now())
+        if not definitions.is_true(crd, "Established"):
+            crd = await self._tell(crd, status.terminating(
+                crd, "False", "NeverEstablished", "resource was never established", now))
+            await self._let_go(crd)
+            return None
         if not definitions.is_true(crd, "Terminating"):
             crd = await self._tell(crd, status.terminating(
                 crd, "True", "InstanceDeletionInProgress", "CustomResource deletion is in progress", now))
-        if definitions.is_true(crd, "Established"):
-            self._register(crd)
+        self._register(crd)
         left = await self._delete_instances(name)
         if left:
             return 0.5
         crd = await self._tell(crd, status.terminating(
             crd, "False", "InstanceDeletionCompleted", "removed all instances", now))
+        await self._let_go(crd)
+        return None
+
+    async def _let_go(self, crd: Object) -> None:
         updated = codec.copy(crd)
         updated["metadata"]["finalizers"] = [f for f in updated["metadata"]["finalizers"] if f != definitions.FINALIZER]
-        await self._unregister(name)  # before: who sees the definition gone finds its resources gone
+        await self._unregister(crd["metadata"]["name"])  # before: who sees the definition gone finds its resources gone
         self._end_watches(crd)
         await self._server.client.update(GVR, updated)
-        return None
 
     async def _tell(self, crd: Object, wanted: Object) -> Object:
         if wanted == crd.get("status"):

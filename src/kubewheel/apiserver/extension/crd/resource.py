@@ -24,6 +24,7 @@ from kubewheel.api.resource import (
     Subresource,
 )
 from kubewheel.api.schema.node import Node
+from kubewheel.apiserver.extension import discovery
 from kubewheel.apiserver.extension.crd import jsonpath
 from kubewheel.apiserver.extension.crd.conversion import Convert
 
@@ -43,6 +44,7 @@ class Custom:
     convert: Convert | None = None  # strategy Webhook: objects of any version into the one named
     list_kind: str = ""
     schemas: Mapping[str, Node] = field(default_factory=dict)  # by API version: what stored objects are read with
+    deprecation: str = ""  # the warning every request in this version gets
     since: int = 0  # the revision from which on objects were written under these schemas
 
     def read(self, obj: Object) -> Object:
@@ -114,7 +116,19 @@ def _resource(crd: Object, version: Object, convert: Convert | None, known: Mapp
         custom=Custom(crd=crd["metadata"]["name"], storage=storage, served=bool(version.get("served")),
                       conversion=spec.get("conversion") or {"strategy": "None"},
                       convert=convert, list_kind=names.get("listKind") or kind + "List",
-                      schemas=known, since=since))
+                      schemas=known, since=since, deprecation=deprecation(spec, version)))
+
+
+def deprecation(spec: Object, version: Object) -> str:
+    if not version.get("deprecated"):
+        return ""
+    if version.get("deprecationWarning") is not None:
+        return str(version["deprecationWarning"])
+    group, kind = spec["group"], spec["names"]["kind"]
+    newer = [v["name"] for v in spec["versions"] if v.get("served") and not v.get("deprecated")]
+    best = discovery.sort_versions([*newer, version["name"]])[0]
+    text = f"{group}/{version['name']} {kind} is deprecated"
+    return text if best == version["name"] else f"{text}; use {group}/{best} {kind}"
 
 
 Check = Callable[[Object], list[FieldError]]
