@@ -1,9 +1,12 @@
 """Custom resources against their schema: upstream's words, what an update may leave as it is, what is read."""
 
+import random
+
 import pytest
 
 from kubewheel.api import codec
 from kubewheel.api.apiextensions import customresourcedefinition as definitions
+from kubewheel.api.apiextensions import fits, nodes, values
 from kubewheel.apiserver.extension.crd import resource
 
 STRING = {"type": "string"}
@@ -118,3 +121,38 @@ def test_deprecation():
     spec = {"group": "g", "names": {"kind": "K"}, "versions": [
         {"name": "v1beta1", "served": True, "deprecated": True}, {"name": "v1", "served": True}, {"name": "v2", "served": False}]}
     assert resource.deprecation(spec, spec["versions"][0]) == "g/v1beta1 K is deprecated; use g/v1 K"
+
+
+ATOMS = ({"type": "string", "maxLength": 2}, {"type": "string", "pattern": "^a", "nullable": True}, {"type": "integer", "minimum": 1},
+         {"type": "number", "multipleOf": 0.5, "maximum": 3, "exclusiveMaximum": True}, {"type": "boolean"},
+         {"type": "string", "format": "date"}, {"x-kubernetes-int-or-string": True}, {"enum": ["a", 1, None]}, {"minLength": 1},
+         {"required": ["a"]}, {"x-kubernetes-preserve-unknown-fields": True})
+VALUES = ("a", "abc", "", "2024-01-02", 0, 1, 2, 2.5, 1.0, True, None, [], {}, ["a"], {"a": "a"}, {"a": 1, "b": [1, "x"]})
+
+
+def a_schema(rng, depth):
+    if depth == 0 or rng.random() < 0.3:
+        return rng.choice(ATOMS)
+    made = [a_schema(rng, depth - 1) for _ in range(2)]
+    return rng.choice((
+        {"type": "object", "properties": {"a": made[0], "b": made[1]}, "required": rng.choice(([], ["a"]))},
+        {"type": "object", "additionalProperties": made[0], "maxProperties": rng.choice((1, 5))},
+        {"type": "array", "items": made[0], "minItems": rng.choice((0, 1)), "uniqueItems": rng.random() < 0.5},
+        {rng.choice(("anyOf", "oneOf", "allOf")): made}, {"not": made[0]}, {**made[0], "nullable": True}))
+
+
+def a_value(rng, depth):
+    if depth == 0 or rng.random() < 0.5:
+        return rng.choice(VALUES)
+    return rng.choice(([a_value(rng, depth - 1)] * rng.choice((1, 2)), {"a": a_value(rng, depth - 1), "b": a_value(rng, depth - 1)}))
+
+
+def test_the_fast_way_and_the_slow_way_agree():
+    right = 0
+    for seed in range(3000):
+        rng = random.Random(seed)
+        schema, value = a_schema(rng, 3), a_value(rng, 3)
+        slow = values.findings(nodes.build(schema), value)
+        assert fits.compile(schema)(value) is (not slow), (schema, value, slow)
+        right += not slow
+    assert 500 < right < 2500

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kubewheel.api import codec, columns, errors, schema, subresources
-from kubewheel.api.apiextensions import evaluation, nodes, rules, values
+from kubewheel.api.apiextensions import evaluation, fits, nodes, rules, values
 from kubewheel.api.errors import FieldError
 from kubewheel.api.resource import (
     ALL_VERBS,
@@ -137,7 +137,11 @@ CheckUpdate = Callable[[Object, Object], list[FieldError]]
 
 def _checks(node: Node, declared: Object, scale: ScalePaths | None) -> tuple[Check, CheckUpdate]:
     """What is asked of a new object, and of a changed one. The schema first; its rules only see values that fit it."""
-    tree = rules.tree(declared, root=True)
+    tree, is_right = rules.tree(declared, root=True), fits.compile(declared)
+    has_lists, has_embedded = (marked(declared, mark) for mark in ("x-kubernetes-list-type", "x-kubernetes-embedded-resource"))
+
+    def beside(obj: Object) -> list[FieldError]:
+        return scaled(scale, obj) + (values.embedded(declared, obj, root=True) if has_embedded else [])
 
     def with_rules(found: list[FieldError], obj: Object, old: Object | None) -> list[FieldError]:
         if tree is None:
@@ -147,17 +151,24 @@ def _checks(node: Node, declared: Object, scale: ScalePaths | None) -> tuple[Che
         return found + evaluation.findings(tree, obj, old=old)
 
     def check(obj: Object) -> list[FieldError]:
-        found = values.findings(node, obj) + scaled(scale, obj) + values.embedded(declared, obj, root=True)
-        return with_rules(found + values.lists(declared, obj), obj, None)
+        found = ([] if is_right(obj) else values.findings(node, obj)) + beside(obj)
+        return with_rules(found + (values.lists(declared, obj) if has_lists else []), obj, None)
 
     def check_update(obj: Object, old: Object) -> list[FieldError]:
-        found = values.findings(node, obj, old=old) + scaled(scale, obj) + values.embedded(declared, obj, root=True)
-        twice = values.lists(declared, obj)
+        found = ([] if is_right(obj) else values.findings(node, obj, old=old)) + beside(obj)
+        twice = values.lists(declared, obj) if has_lists else []
         if twice and not values.lists(declared, old):  # an object that had doubles before may keep having them
             found += twice
         return with_rules(found, obj, old)
 
     return check, check_update
+
+
+def marked(schema: Any, extension: str) -> bool:
+    """Is the extension used anywhere in the schema?"""
+    return isinstance(schema, dict) and (bool(schema.get(extension)) or any(
+        marked(inner, extension) for inner in (*(schema.get("properties") or {}).values(), schema.get("items"),
+                                               schema.get("additionalProperties"))))
 
 
 def scaled(paths: ScalePaths | None, obj: Object) -> list[FieldError]:
