@@ -49,8 +49,6 @@ async def create(call: Call, obj: Object, *, tracked: bool = False) -> Object:
             raise errors.invalid(hub.kind, obj["metadata"].get("name", ""), findings, group=hub.group)
         call.warnings.extend(hub.warnings(obj))
         await server.admission.validate(attributes)
-        call.warnings.extend(attributes.warnings)
-        call.request.attributes.setdefault("annotations", {}).update(attributes.annotations)
         if call.dry_run:
             await _refuse_if_there(call, hub, obj)
             await server.hooks.release(call, obj)

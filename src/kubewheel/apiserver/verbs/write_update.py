@@ -81,8 +81,6 @@ async def _update_once(call: Call, current: Entry, make: Make, *, tracked: bool)
         _validate_update(call, hub, new, old, given)
         call.warnings.extend(hub.warnings(new))
         await server.admission.validate(attributes)
-        call.warnings.extend(attributes.warnings)
-        call.request.attributes.setdefault("annotations", {}).update(attributes.annotations)
         stored = await _replace(call, hub, current, new, old)
     except BaseException:
         await server.hooks.release(call, new)
