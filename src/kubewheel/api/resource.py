@@ -132,6 +132,8 @@ class Resource:
     columns: tuple[Column, ...] = ()  # () means NAME and AGE
     # fieldSelector: path -> value of it in an object. metadata.name and metadata.namespace come for all.
     selectable: Mapping[str, Callable[[Object], str]] = field(default_factory=dict)
+    # What is said of other labels; "" is "field label not supported: …". "{label}" stands for the label.
+    selector_refusal: str = ""
     # Graceful deletion: seconds to wait given (object, DeleteOptions); 0 deletes at once. Pods only, upstream.
     grace_seconds: Callable[[Object, Object], int] | None = None
     # PUT to an absent name creates it (AllowCreateOnUpdate).
@@ -149,6 +151,16 @@ class Resource:
     @property
     def api_version(self) -> str:
         return f"{self.group}/{self.version}" if self.group else self.version
+
+    @property
+    def knows_meta_labels_only(self) -> bool:
+        """No field label conversion of its own: name and namespace are known, also of what has no namespace."""
+        return not self.selectable and not self.selector_refusal and self.custom is None
+
+    def unselectable(self, label: str) -> str:
+        if self.knows_meta_labels_only:
+            return f'"{label}" is not a known field selector: only "metadata.name", "metadata.namespace"'
+        return (self.selector_refusal or "field label not supported: {label}").format(label=label)
 
     @property
     def list_kind(self) -> str:
