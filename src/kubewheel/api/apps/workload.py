@@ -31,8 +31,12 @@ def template_defaults(spec: Object) -> None:
 
 
 def template_warnings(obj: Object) -> list[str]:
-    template = (obj.get("spec") or {}).get("template") or {}
-    return pod_warnings.of_spec(template.get("spec") or {}, "spec.template.spec")
+    return pod_warnings.of_template((obj.get("spec") or {}).get("template") or {}, "spec.template")
+
+
+def warnings(obj: Object) -> list[str]:
+    """Of kinds whose pods are called after them."""
+    return pod_warnings.name_as_hostname(obj["metadata"], "Pod names and hostnames") + template_warnings(obj)
 
 
 def selector_and_template(spec: Object, *, what: str = "Deployment") -> list[FieldError]:

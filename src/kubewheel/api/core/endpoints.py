@@ -66,7 +66,7 @@ RESOURCE = Resource(
     defaults=defaults,
     validate=validate,
     validate_update=lambda new, old: validate(new),
-    warnings=lambda obj: [DEPRECATED],
+    deprecated=DEPRECATED,
     columns=(columns.NAME, Column("Endpoints", _cell, description=".subsets"), columns.AGE),
     create_on_update=True,
 )
