@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import re
 
-from kubewheel.api import columns, errors, subresources, validation
-from kubewheel.api.apps import workload
+from kubewheel.api import columns, errors, fill, subresources, validation
 from kubewheel.api.batch import job_spec
 from kubewheel.api.columns import dig
+from kubewheel.api.core import workload
 from kubewheel.api.resource import Column, Object, Resource
 
 _DESCRIPTORS = ("@yearly", "@annually", "@monthly", "@weekly", "@daily", "@midnight", "@hourly")
@@ -20,14 +20,14 @@ _DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
 
 
 def defaults(obj: Object) -> None:
-    spec = workload.spec_of(obj)
-    workload.default(spec, concurrencyPolicy="Allow", suspend=False, successfulJobsHistoryLimit=3,
+    spec = fill.spec_of(obj)
+    fill.absent(spec, concurrencyPolicy="Allow", suspend=False, successfulJobsHistoryLimit=3,
                      failedJobsHistoryLimit=1)
     template = spec.get("jobTemplate")
     if template is not None:
         if template.get("metadata") is None:
             template["metadata"] = {}
-        inner = workload.spec_of(template)
+        inner = fill.spec_of(template)
         # The number of runs is the Job's default when it is made; upstream leaves the template as it is.
         workload.template_defaults(inner)
 

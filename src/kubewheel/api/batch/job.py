@@ -5,17 +5,17 @@ In: objects. Out: RESOURCE. Called by: catalog.py.
 
 from __future__ import annotations
 
-from kubewheel.api import columns, conditions, durations, subresources, validation
-from kubewheel.api.apps import workload
+from kubewheel.api import columns, conditions, durations, fill, subresources, validation
 from kubewheel.api.batch import job_spec
 from kubewheel.api.columns import dig
+from kubewheel.api.core import workload
 from kubewheel.api.errors import FieldError
 from kubewheel.api.resource import Column, Object, PrepareContext, Resource
 from kubewheel.lib import clock
 
 
 def defaults(obj: Object) -> None:
-    spec = workload.spec_of(obj)
+    spec = fill.spec_of(obj)
     job_spec.defaults(spec)
     meta, labels = obj.setdefault("metadata", {}), dig(spec, "template", "metadata", "labels")
     if labels and not meta.get("labels"):
@@ -110,7 +110,7 @@ RESOURCE = Resource(
     categories=("all",),
     definition="io.k8s.api.batch.v1.Job",
     registry="jobs",
-    subresources=(subresources.status("Job", validate=workload.status_numbers("active", "succeeded", "failed",
+    subresources=(subresources.status("Job", validate=workload.status_rules("active", "succeeded", "failed",
                                                                               "ready")),),
     defaults=defaults,
     prepare_create=prepare_create,

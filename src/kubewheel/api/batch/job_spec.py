@@ -5,8 +5,7 @@ In: JobSpec dicts. Out: defaulted specs, FieldError lists. Called by: job.py, cr
 
 from __future__ import annotations
 
-from kubewheel.api import errors, selectors, validation
-from kubewheel.api.apps import workload
+from kubewheel.api import errors, fill, selectors, validation
 from kubewheel.api.core import pod_spec_validation
 from kubewheel.api.errors import FieldError
 from kubewheel.api.resource import Object
@@ -17,13 +16,13 @@ MAX_PARALLEL_INDEXED = 100_000
 def defaults(spec: Object) -> None:
     if spec.get("completions") is None and spec.get("parallelism") is None:
         spec["completions"] = spec["parallelism"] = 1
-    workload.default(spec, parallelism=1, completionMode="NonIndexed", suspend=False,
+    fill.absent(spec, parallelism=1, completionMode="NonIndexed", suspend=False,
                      podReplacementPolicy="Failed" if spec.get("podFailurePolicy") else "TerminatingOrFailed")
     if spec.get("backoffLimit") is None:
         spec["backoffLimit"] = 2**31 - 1 if spec.get("backoffLimitPerIndex") is not None else 6
     for rule in (spec.get("podFailurePolicy") or {}).get("rules") or ():
         for pattern in rule.get("onPodConditions") or ():
-            workload.default(pattern, status="True")
+            fill.absent(pattern, status="True")
 
 
 def manual_selector(spec: Object) -> bool:

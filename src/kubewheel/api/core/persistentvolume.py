@@ -5,8 +5,7 @@ In: objects. Out: RESOURCE. Called by: catalog.py.
 
 from __future__ import annotations
 
-from kubewheel.api import columns, errors, quantity, subresources, validation
-from kubewheel.api.apps import workload
+from kubewheel.api import columns, errors, fill, quantity, subresources, validation
 from kubewheel.api.columns import dig
 from kubewheel.api.core import persistentvolumeclaim, scheduling_validation
 from kubewheel.api.resource import Column, Object, PrepareContext, Resource
@@ -20,12 +19,12 @@ def sources(spec: Object) -> list[str]:
 
 
 def defaults(obj: Object) -> None:
-    spec = workload.spec_of(obj)
-    workload.default(spec, persistentVolumeReclaimPolicy="Retain", volumeMode="Filesystem")
+    spec = fill.spec_of(obj)
+    fill.absent(spec, persistentVolumeReclaimPolicy="Retain", volumeMode="Filesystem")
     if (host := spec.get("hostPath")) is not None:
-        workload.default(host, type="")
+        fill.absent(host, type="")
     if (status := obj.get("status")) is not None:
-        workload.default(status, phase="Pending")
+        fill.absent(status, phase="Pending")
 
 
 def prepare_create(obj: Object, context: PrepareContext) -> None:

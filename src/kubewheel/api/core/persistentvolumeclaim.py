@@ -5,8 +5,7 @@ In: objects. Out: RESOURCE. Called by: catalog.py.
 
 from __future__ import annotations
 
-from kubewheel.api import columns, errors, names, quantity, subresources, validation
-from kubewheel.api.apps import workload
+from kubewheel.api import columns, errors, fill, names, quantity, subresources, validation
 from kubewheel.api.columns import dig
 from kubewheel.api.resource import Column, Object, PrepareContext, Resource
 
@@ -22,9 +21,9 @@ def short_modes(modes: list[str] | None) -> str:
 
 
 def defaults(obj: Object) -> None:
-    workload.default(workload.spec_of(obj), volumeMode="Filesystem")
+    fill.absent(fill.spec_of(obj), volumeMode="Filesystem")
     if (status := obj.get("status")) is not None:
-        workload.default(status, phase="Pending")
+        fill.absent(status, phase="Pending")
 
 
 def prepare_create(obj: Object, context: PrepareContext) -> None:

@@ -1,6 +1,6 @@
 """What upstream warns of in pods and templates without refusing it.
 
-In: Pod and PodTemplateSpec dicts. Out: Warning texts. Called by: pod.py, podtemplate.py, apps/workload.py,
+In: Pod and PodTemplateSpec dicts. Out: Warning texts. Called by: pod.py, podtemplate.py, core/workload.py,
 batch/job_spec.py.
 """
 

@@ -5,8 +5,7 @@ In: objects. Out: RESOURCE. Called by: catalog.py. The rules: service_validation
 
 from __future__ import annotations
 
-from kubewheel.api import columns, subresources
-from kubewheel.api.apps import workload
+from kubewheel.api import columns, fill, subresources
 from kubewheel.api.columns import dig
 from kubewheel.api.core import service_validation
 from kubewheel.api.resource import Column, Object, PrepareContext, Resource, Subresource
@@ -16,8 +15,8 @@ NODE_PORT_TYPES = ("NodePort", "LoadBalancer")
 
 
 def defaults(obj: Object) -> None:
-    spec = workload.spec_of(obj)
-    workload.default(spec, sessionAffinity="None", type="ClusterIP")
+    spec = fill.spec_of(obj)
+    fill.absent(spec, sessionAffinity="None", type="ClusterIP")
     if spec["sessionAffinity"] == "None":
         spec.pop("sessionAffinityConfig", None)
     elif spec["sessionAffinity"] == "ClientIP" and (

@@ -5,14 +5,13 @@ In: objects. Out: RESOURCE. Called by: catalog.py.
 
 from __future__ import annotations
 
-from kubewheel.api import columns, errors, names, validation
-from kubewheel.api.apps import workload
+from kubewheel.api import columns, errors, fill, names, validation
 from kubewheel.api.columns import dig
 from kubewheel.api.resource import Column, Object, Resource
 
 
 def defaults(obj: Object) -> None:
-    spec = workload.spec_of(obj)
+    spec = fill.spec_of(obj)
     for side in ("ingress", "egress"):
         for rule in spec.get(side) or ():
             for port in rule.get("ports") or ():
