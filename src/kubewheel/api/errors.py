@@ -166,7 +166,8 @@ def field_required(path: str, detail: str = "") -> FieldError:
 
 
 def field_not_supported(path: str, value: Any, allowed: Iterable[str]) -> FieldError:
-    names = ", ".join(f'"{a}"' for a in sorted(allowed))
+    """`allowed`: a list is told in its order (some of upstream's are not sorted), all else sorted."""
+    names = ", ".join(f'"{a}"' for a in (allowed if isinstance(allowed, list) else sorted(allowed)))
     return FieldError("FieldValueNotSupported", path, f"Unsupported value: {render_value(value)}: supported values: {names}")
 
 

@@ -127,6 +127,7 @@ class Resource:
     validate: Callable[[Object], list[errors.FieldError]] = _no_findings
     validate_update: Callable[[Object, Object], list[errors.FieldError]] = _no_findings  # (new, old)
     warnings: Callable[[Object], list[str]] = lambda obj: []
+    create_warnings: Callable[[Object], list[str]] = lambda obj: []  # said of a new object only, after `warnings`
     # How a name is checked: "" is DNS-1123 subdomain; see names.py for the others ("label", "path-segment", …).
     name_rule: str = ""
     columns: tuple[Column, ...] = ()  # () means NAME and AGE

@@ -228,7 +228,7 @@ async def create(call: Call, obj: Object, *, tracked: bool = False) -> Object:
         findings += hub.validate(obj)
         if findings:
             raise errors.invalid(hub.kind, obj["metadata"].get("name", ""), findings, group=hub.group)
-        call.warnings.extend(hub.warnings(obj))
+        call.warnings.extend(hub.warnings(obj) + hub.create_warnings(obj))
         await server.admission.validate(attributes)
         call.warnings.extend(attributes.warnings)
         call.request.attributes.setdefault("annotations", {}).update(attributes.annotations)
