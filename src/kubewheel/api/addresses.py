@@ -1,6 +1,6 @@
 """IP addresses and CIDRs as fields may have them, in upstream's words (KEP-4858).
 
-In: texts. Out: lists of messages, empty for a good text. Called by: the resource files.
+In: texts. Out: lists of messages (or FieldErrors, with a path), empty for a good text. Called by: the resource files.
 "Legacy" fields are those older than the strict rules; they take any spelling of an address, new fields only the
 canonical one.
 """
@@ -9,6 +9,9 @@ from __future__ import annotations
 
 import ipaddress
 import re
+
+from kubewheel.api import errors
+from kubewheel.api.errors import FieldError
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -35,6 +38,44 @@ def parse_cidr(text: str) -> tuple[Address, Network] | None:
     if address is None or int(length) > address.max_prefixlen:
         return None
     return address, ipaddress.ip_network((address, int(length)), strict=False)
+
+
+def warnings(text: str, path: str) -> list[str]:
+    """What is said of an address that is taken though it is not in canonical form."""
+    address = parse(text)
+    if address is None or str(address) == text:
+        return []
+    if _LEADING.search(text) or _is_mapped(address):
+        return [f'{path}: non-standard IP address "{text}" will be considered invalid in a future Kubernetes release: '
+                f'use "{address}"']
+    return [f'{path}: IPv6 address "{text}" should be in RFC 5952 canonical format ("{address}")']
+
+
+def cidr_warnings(text: str, path: str) -> list[str]:
+    parsed = parse_cidr(text)
+    if parsed is None or str(parsed[1]) == text or legacy_cidr(text):
+        return []
+    return [f'{path}: IPv6 CIDR value "{text}" should be in RFC 5952 canonical format ("{parsed[1]}")']
+
+
+def special(text: str, path: str) -> list[FieldError]:
+    """Addresses that traffic must not be sent to (ValidateNonSpecialIP)."""
+    address = parse(text)
+    if address is None:
+        return [errors.field_invalid(path, text, "must be a valid IP address")]
+    out = []
+    if address.is_unspecified:
+        out.append(f"may not be unspecified ({text})")
+    if address.is_loopback:
+        out.append("may not be in the loopback range (127.0.0.0/8, ::1/128)")
+    if address.is_link_local:
+        out.append("may not be in the link-local range (169.254.0.0/16, fe80::/10)")
+    if address in _LOCAL_MULTICAST[address.version]:
+        out.append("may not be in the link-local multicast range (224.0.0.0/24, ff02::/10)")
+    return [errors.field_invalid(path, text, message) for message in out]
+
+
+_LOCAL_MULTICAST = {4: ipaddress.ip_network("224.0.0.0/24"), 6: ipaddress.ip_network("ff02::/16")}
 
 
 def is_ip(text: str) -> bool:

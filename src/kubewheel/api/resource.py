@@ -118,6 +118,8 @@ class Resource:
     scale: ScalePaths | None = None
     # metadata.generation: set to 1 on create, raised when anything but metadata and `owns` of status changes.
     has_generation: bool = True
+    # (new, old): whether an update raises it, where that is not the general rule; in place of it.
+    raises_generation: Callable[[Object, Object], bool] | None = None
     # Fills absent fields with upstream's defaults (SetDefaults_*). In place, idempotent.
     defaults: Callable[[Object], None] = _nothing
     # Strategy PrepareForCreate/PrepareForUpdate: drop status on create, keep server-owned fields. In place.

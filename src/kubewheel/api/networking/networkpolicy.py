@@ -96,6 +96,18 @@ def _port(port: Object, path: str) -> list[FieldError]:
     return out
 
 
+def warnings(obj: Object) -> list[str]:
+    out: list[str] = []
+    for side, peers in (("ingress", "from"), ("egress", "to")):
+        for i, rule in enumerate(dig(obj, "spec", side) or ()):
+            for j, peer in enumerate(rule.get(peers) or ()):
+                block, path = peer.get("ipBlock") or {}, f"spec.{side}[{i}].{peers}[{j}].ipBlock"
+                out += addresses.cidr_warnings(block.get("cidr") or "", f"{path}.cidr")
+                for k, text in enumerate(block.get("except") or ()):
+                    out += addresses.cidr_warnings(text, f"{path}.except[{k}]")
+    return out
+
+
 RESOURCE = Resource(
     group="networking.k8s.io",
     kind="NetworkPolicy",
@@ -105,6 +117,7 @@ RESOURCE = Resource(
     registry="networkpolicies",
     defaults=defaults,
     validate=validate,
+    warnings=warnings,
     validate_update=lambda new, old: validate(new),
     columns=(
         columns.NAME,
