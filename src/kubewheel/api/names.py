@@ -66,6 +66,18 @@ def subdomain(text: str) -> list[str]:
     return list(_checked(text, "subdomain"))
 
 
+_is_underscored = re.compile(r"[a-z0-9]([-_a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-_a-z0-9]*[a-z0-9])?)*", re.ASCII).fullmatch
+UNDERSCORED_TEXT = ("a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '_', '-' or '.', "
+                    "and must start and end with an alphanumeric character (e.g. 'example.com', regex used for "
+                    "validation is '[a-z0-9]([-_a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-_a-z0-9]*[a-z0-9])?)*')")
+
+
+def subdomain_with_underscore(text: str) -> list[str]:
+    """A search path of a resolver."""
+    out = [max_len(253)] if len(text) > 253 else []
+    return out if _is_underscored(text) else [*out, UNDERSCORED_TEXT]
+
+
 def label(text: str) -> list[str]:
     return list(_checked(text, "label"))
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from kubewheel.api import columns, errors, quantity, subresources, validation
 from kubewheel.api.apps import workload
 from kubewheel.api.columns import dig
-from kubewheel.api.core import persistentvolumeclaim, pod_spec_validation
+from kubewheel.api.core import persistentvolumeclaim, scheduling_validation
 from kubewheel.api.resource import Column, Object, PrepareContext, Resource
 
 _NOT_SOURCES = ("accessModes", "capacity", "claimRef", "mountOptions", "nodeAffinity",
@@ -52,7 +52,7 @@ def validate(obj: Object) -> list[errors.FieldError]:
                              "spec.persistentVolumeReclaimPolicy")
     required = dig(spec, "nodeAffinity", "required")
     if required is not None:
-        out += pod_spec_validation.node_selector(required, "spec.nodeAffinity.required")
+        out += scheduling_validation.node_selector(required, "spec.nodeAffinity.required")
     have = sources(spec)
     if not have:
         out.append(errors.field_required("spec", "must specify a volume type"))

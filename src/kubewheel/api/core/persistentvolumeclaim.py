@@ -66,6 +66,16 @@ def spec_rules(spec: Object, path: str) -> list[errors.FieldError]:
                                    required=False)
 
 
+def template_rules(template: Object, path: str) -> list[errors.FieldError]:
+    """A claim inside a volume."""
+    meta = template.get("metadata") or {}
+    out = validation.validate_labels(meta.get("labels") or {}, f"{path}.metadata.labels")
+    out += validation.validate_annotations(meta.get("annotations") or {}, f"{path}.metadata.annotations")
+    out += [errors.field_forbidden(f"{path}.metadata.{field}", "cannot be set for an ephemeral volume")
+            for field in ("name", "generateName", "namespace", "finalizers", "ownerReferences") if meta.get(field)]
+    return out + spec_rules(template.get("spec") or {}, f"{path}.spec")
+
+
 def validate_update(new: Object, old: Object) -> list[errors.FieldError]:
     out = validate(new)
     spec, before = dict(new.get("spec") or {}), dict(old.get("spec") or {})

@@ -41,7 +41,7 @@ def validate(obj: Object) -> list[FieldError]:
         return [*out, errors.field_invalid("spec.policyTypes", types, "may not specify more than two policyTypes")]
     for i, kind in enumerate(types):
         if kind not in _TYPES:
-            out.append(errors.field_not_supported(f"spec.policyTypes[{i}]", kind, _TYPES))
+            out.append(errors.field_not_supported(f"spec.policyTypes[{i}]", kind, _TYPES, ordered=True))
     return out
 
 
@@ -79,7 +79,7 @@ def _block(block: Object, path: str) -> list[FieldError]:
 def _port(port: Object, path: str) -> list[FieldError]:
     out: list[FieldError] = []
     if port.get("protocol") not in _PROTOCOLS:
-        out.append(errors.field_not_supported(f"{path}.protocol", port.get("protocol"), _PROTOCOLS))
+        out.append(errors.field_not_supported(f"{path}.protocol", port.get("protocol"), _PROTOCOLS, ordered=True))
     value, end = port.get("port"), port.get("endPort")
     if isinstance(value, int):
         out += validation.check(f"{path}.port", value, names.port(value))

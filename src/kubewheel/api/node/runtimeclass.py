@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from kubewheel.api import columns, errors, names, validation
 from kubewheel.api.columns import dig
-from kubewheel.api.core import pod_spec_validation
+from kubewheel.api.core import scheduling_validation
 from kubewheel.api.resource import Column, Object, Resource
 
 
@@ -25,7 +25,7 @@ def validate(obj: Object) -> list[errors.FieldError]:
 
 def _tolerations(items: list[Object]) -> list[errors.FieldError]:
     path = "scheduling.tolerations"
-    out = pod_spec_validation.tolerations(items, path)
+    out = scheduling_validation.tolerations(items, path)
     for i, item in enumerate(items):
         if item in items[:i]:
             shown = {go: item.get(field) or ("" if field != "tolerationSeconds" else None) for go, field in _TOLERATION}

@@ -66,11 +66,11 @@ def binding_defaults(obj: Object) -> None:
 def binding(obj: Object, *, namespaced: bool) -> list[FieldError]:
     ref = obj.get("roleRef") or {}
     out: list[FieldError] = []
-    kinds = ["Role", "ClusterRole"] if namespaced else ["ClusterRole"]
+    kinds = ("Role", "ClusterRole") if namespaced else ("ClusterRole",)
     if ref.get("apiGroup") != GROUP:
         out.append(errors.field_not_supported("roleRef.apiGroup", ref.get("apiGroup") or "", (GROUP,)))
     if ref.get("kind") not in kinds:
-        out.append(errors.field_not_supported("roleRef.kind", ref.get("kind") or "", kinds))
+        out.append(errors.field_not_supported("roleRef.kind", ref.get("kind") or "", kinds, ordered=True))
     if not ref.get("name"):
         out.append(errors.field_required("roleRef.name"))
     else:
@@ -96,7 +96,7 @@ def _subject(subject: Object, path: str, *, namespaced: bool) -> list[FieldError
         if group != GROUP:
             out.append(errors.field_not_supported(f"{path}.apiGroup", group, (GROUP,)))
     else:
-        out.append(errors.field_not_supported(f"{path}.kind", kind, ["ServiceAccount", "User", "Group"]))
+        out.append(errors.field_not_supported(f"{path}.kind", kind, ("ServiceAccount", "User", "Group"), ordered=True))
     return out
 
 

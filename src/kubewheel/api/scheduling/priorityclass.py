@@ -33,7 +33,7 @@ def validate(obj: Object) -> list[FieldError]:
     if policy == "":
         out.append(errors.field_required("preemptionPolicy"))
     elif policy not in (None, *_POLICIES):
-        out.append(errors.field_not_supported("preemptionPolicy", policy, _POLICIES))
+        out.append(errors.field_not_supported("preemptionPolicy", policy, _POLICIES, ordered=True))
     return out
 
 

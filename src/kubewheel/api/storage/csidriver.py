@@ -31,7 +31,7 @@ def validate(obj: Object) -> list[FieldError]:
     out += _tokens(spec.get("tokenRequests") or ())
     for mode in spec.get("volumeLifecycleModes") or ():
         if mode not in _LIFECYCLES:
-            out.append(errors.field_not_supported("spec.volumeLifecycleModes", mode, _LIFECYCLES))
+            out.append(errors.field_not_supported("spec.volumeLifecycleModes", mode, _LIFECYCLES, ordered=True))
     seconds = spec.get("nodeAllocatableUpdatePeriodSeconds")
     if seconds is not None and seconds < 10:
         out.append(errors.field_invalid("spec.nodeAllocatableUpdatePeriodSeconds", seconds,
