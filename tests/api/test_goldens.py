@@ -166,10 +166,11 @@ async def cleaned(c: Cluster, resource: Resource, made: list[dict[str, Any]]) ->
         for obj in made:
             namespace, name = obj["metadata"].get("namespace"), obj["metadata"]["name"]
             await c.client.delete(resource.gvr, name, namespace=namespace, grace=0)
-            if await c.client.find(resource.gvr, name, namespace=namespace) is not None:
+            if (left := await c.client.find(resource.gvr, name, namespace=namespace)) is not None:
                 hub = catalog.lookup(resource.hub) if resource.hub else resource
                 assert hub is not None
-                await c.server.store.delete(keys.key(hub, namespace or "", name))
+                await c.server.store.delete(keys.key(hub, namespace or "", name),
+                                            expected=int(left["metadata"]["resourceVersion"]))
                 await c.wait_gone(resource.gvr, name, namespace=namespace)
 
 

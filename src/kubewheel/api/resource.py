@@ -118,6 +118,8 @@ class Resource:
     scale: ScalePaths | None = None
     # metadata.generation: set to 1 on create, raised when anything but metadata and `owns` of status changes.
     has_generation: bool = True
+    # (new, old): whether an update raises it, where that is not the general rule; in place of it.
+    raises_generation: Callable[[Object, Object], bool] | None = None
     # Fills absent fields with upstream's defaults (SetDefaults_*). In place, idempotent.
     defaults: Callable[[Object], None] = _nothing
     # Strategy PrepareForCreate/PrepareForUpdate: drop status on create, keep server-owned fields. In place.
@@ -130,6 +132,7 @@ class Resource:
     # On updates of the main resource; None: the same as on create, where anything but metadata and status changed.
     warnings_update: Callable[[Object, Object], list[str]] | None = None  # (new, old)
     deprecated: str = ""  # told with every answer: the API itself is on its way out
+    create_warnings: Callable[[Object], list[str]] = lambda obj: []  # said of a new object only, after `warnings`
     # How a name is checked: "" is DNS-1123 subdomain; see names.py for the others ("label", "path-segment", …).
     name_rule: str = ""
     columns: tuple[Column, ...] = ()  # () means NAME and AGE

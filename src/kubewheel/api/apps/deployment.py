@@ -70,8 +70,8 @@ RESOURCE = Resource(
     prepare_create=subresources.empty_status,
     validate=validate,
     validate_update=lambda new, old: validate(new) + workload.immutable_selector(new, old),
-    warnings=workload.warnings,
-    warnings_update=workload.warnings_update,
+    warnings=workload.template_warnings,
+    create_warnings=workload.name_warnings,
     columns=(
         columns.NAME,
         workload.READY,

@@ -45,9 +45,8 @@ RESOURCE = Resource(
     prepare_create=prepare_create,
     validate=validate,
     validate_update=lambda new, old: validate(new) + workload.immutable_selector(new, old),
-    warnings=workload.warnings,
-    warnings_update=workload.warnings_update,
+    warnings=workload.template_warnings,
+    create_warnings=workload.name_warnings,
     columns=(*workload.REPLICA_COLUMNS, columns.selector("spec", "selector")),
     selectable={"status.replicas": lambda obj: str(dig(obj, "status", "replicas") or 0)},
-    selector_refusal="field label not supported for appsv1.ReplicaSet: {label}",
 )

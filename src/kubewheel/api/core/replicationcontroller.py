@@ -62,8 +62,8 @@ RESOURCE = Resource(
     prepare_create=prepare_create,
     validate=validate,
     validate_update=lambda new, old: validate(new),
-    warnings=workload.warnings,
-    warnings_update=workload.warnings_update,
+    warnings=workload.template_warnings,
+    create_warnings=workload.name_warnings,
     columns=(
         *workload.REPLICA_COLUMNS,
         Column("Selector", lambda obj, now: columns.labels(dig(obj, "spec", "selector")), priority=1,

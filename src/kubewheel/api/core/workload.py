@@ -39,16 +39,9 @@ def template_warnings(obj: Object) -> list[str]:
     return pod_warnings.of_template((obj.get("spec") or {}).get("template") or {}, "spec.template")
 
 
-def warnings(obj: Object) -> list[str]:
-    """Of kinds whose pods are called after them."""
-    return pod_warnings.name_as_hostname(obj["metadata"], "Pod names and hostnames") + template_warnings(obj)
-
-
-def warnings_update(new: Object, old: Object) -> list[str]:
-    """The name cannot change any more: it was warned of once."""
-    if new["metadata"].get("generation") == old["metadata"].get("generation"):
-        return []
-    return template_warnings(new)
+def name_warnings(obj: Object) -> list[str]:
+    """Of new objects whose pods are called after them."""
+    return pod_warnings.name_as_hostname(obj["metadata"], "Pod names and hostnames")
 
 
 # -- selectors and templates ----------------------------------------------------------------------------------------------

@@ -228,7 +228,7 @@ async def create(call: Call, obj: Object, *, tracked: bool = False) -> Object:
         findings += hub.validate(obj)
         if findings:
             raise errors.invalid(hub.kind, obj["metadata"].get("name", ""), findings, group=hub.group)
-        call.warnings.extend(hub.warnings(obj))
+        call.warnings.extend(hub.warnings(obj) + hub.create_warnings(obj))
         await server.admission.validate(attributes)
         call.warnings.extend(attributes.warnings)
         call.request.attributes.setdefault("annotations", {}).update(attributes.annotations)
@@ -471,7 +471,13 @@ def _put(obj: Object, path: tuple[str, ...], value: object) -> None:
 
 
 def bump_generation(hub: Resource, call: Call, new: Object, old: Object) -> None:
-    if not hub.has_generation or (call.sub is not None and call.sub.name == "status"):
+    if call.sub is not None and call.sub.name == "status":
+        return
+    if hub.raises_generation is not None:
+        if hub.raises_generation(new, old):
+            new["metadata"]["generation"] = int(old["metadata"].get("generation", 0)) + 1
+        return
+    if not hub.has_generation:
         return
     ignored = {"metadata", "apiVersion", "kind"}
     if hub.custom is None or hub.subresource("status") is not None:
