@@ -157,6 +157,10 @@ def warnings(obj: Object) -> list[str]:
     return job_spec.warnings(dig(obj, "spec", "jobTemplate", "spec") or {}, "spec.jobTemplate.spec")
 
 
+def _suspend(obj: Object, now: float) -> str:
+    return {None: columns.UNSET, True: "True", False: "False"}[dig(obj, "spec", "suspend")]
+
+
 RESOURCE = Resource(
     group="batch",
     kind="CronJob",
@@ -176,8 +180,7 @@ RESOURCE = Resource(
         columns.NAME,
         Column("Schedule", columns.at("spec", "schedule"), description=".spec.schedule"),
         Column("Timezone", columns.at("spec", "timeZone", default=columns.NONE), description=".spec.timeZone"),
-        Column("Suspend", lambda obj, now: "True" if dig(obj, "spec", "suspend") else "False", type="boolean",
-               description=".spec.suspend"),
+        Column("Suspend", _suspend, type="boolean", description=".spec.suspend"),
         Column("Active", lambda obj, now: len(dig(obj, "status", "active") or ()), type="integer",
                description=".status.active"),
         Column("Last Schedule", columns.ago("status", "lastScheduleTime", default=columns.NONE),
