@@ -167,7 +167,7 @@ def _as_go(value: Any) -> Any:
     if not isinstance(value, dict):
         return value
     keys = list(value)
-    if all(isinstance(v, str) for v in value.values()) and not set(keys) & {"operator", "Key", "Name"}:
+    if all(isinstance(v, str) for v in value.values()) and not set(keys) & {"operator", "Key", "Name", "Type"}:
         keys.sort()  # a map; structs keep the order of their fields
     elif set(keys) <= _STRUCT_ORDER.keys():
         keys.sort(key=_STRUCT_ORDER.__getitem__)

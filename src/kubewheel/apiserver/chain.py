@@ -93,6 +93,7 @@ class Chain:
 
 def failure(request: Request, error: errors.StatusError) -> Response:
     response = Response(status=error.code, headers=dict(error.headers))
+    response.warnings.extend(request.attributes.get("warnings") or ())
     if error.code == 401:
         response.headers["WWW-Authenticate"] = "Bearer"
     if request.wants_objects:

@@ -87,9 +87,10 @@ class Server:
                 info.namespace and not resource.namespaced and info.plural != "namespaces"):
             return await self.endpoints.unknown(request, info, user)
         call = Call(self, request, info, user, resource)
-        response = await self._run(call)
         if resource.deprecated:
-            response.warnings.append(resource.deprecated)
+            call.warnings.append(resource.deprecated)
+        request.attributes["warnings"] = call.warnings  # told with a refusal, too
+        response = await self._run(call)
         response.warnings.extend(call.warnings)
         return response
 
