@@ -29,7 +29,8 @@
         via: status                             # or another subresource
         result | has | errors | status | warnings    # as above
 
-uid, resourceVersion, creationTimestamp and managedFields are left out of what is compared.
+uid, resourceVersion, creationTimestamp and managedFields are left out of what is compared. In expected objects "<time>"
+and "<uid>" stand for any of these; a text that ends in "…" is the beginning of one (upstream ends some in a Go diff).
 """
 
 from __future__ import annotations
@@ -77,7 +78,8 @@ def each(*keys: str) -> list[tuple[str, Resource, dict[str, Any], dict[str, Any]
         for key in keys:
             entries = (entries or {}).get(key)
         for i, entry in enumerate(entries or ()):
-            out.append((f"{resource.qualified}-{resource.version}-{entry.get('name', i)}".replace(" ", "_"), resource, golden, entry))
+            name = f"{resource.qualified}-{resource.version}-{entry.get('name', i)}"
+            out.append((name.replace(" ", "_"), resource, golden, entry))
     return out
 
 
@@ -138,6 +140,23 @@ def compared(obj: dict[str, Any]) -> dict[str, Any]:
     for field in UNCOMPARED:
         out["metadata"].pop(field, None)
     return out
+
+
+_MARKS = {"<time>": re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"), "<uid>": re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")}
+
+
+def marked(value: Any, wanted: Any) -> Any:
+    """`value` with the marks of `wanted` where they fit, so that the two may be compared."""
+    if isinstance(wanted, dict) and isinstance(value, dict):
+        return {k: marked(v, wanted.get(k)) for k, v in value.items()}
+    if isinstance(wanted, list) and isinstance(value, list):
+        return [marked(v, w) for v, w in zip(value, wanted, strict=False)] + value[len(wanted):]
+    if isinstance(wanted, str) and isinstance(value, str):
+        if wanted in _MARKS:
+            return wanted if _MARKS[wanted].fullmatch(value) else value
+        if wanted.endswith("…"):
+            return wanted if value.startswith(wanted[:-1]) else value
+    return value
 
 
 def expected(entry: dict[str, Any], key: str, sent: dict[str, Any]) -> dict[str, Any]:

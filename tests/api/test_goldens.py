@@ -126,8 +126,9 @@ class Answer:
         if "errors" in entry:
             causes = (self.obj.get("details") or {}).get("causes") or []
             assert self.code == 422, self.obj
-            assert [f"{c.get('field')}: {c['message']}" for c in causes] == entry["errors"]
-            texts = list(dict.fromkeys(entry["errors"]))
+            found = [f"{c.get('field')}: {c['message']}" for c in causes]
+            assert goldens.marked(found, entry["errors"]) == entry["errors"]
+            texts = list(dict.fromkeys(found))
             group = self.obj["details"].get("group", "")
             what = self.obj["details"]["kind"] + (f".{group}" if group else "")
             listed = texts[0] if len(texts) == 1 else f"[{', '.join(texts)}]"
@@ -139,10 +140,11 @@ class Answer:
         else:
             assert self.code < 300, self.obj.get("message")
             if key in entry:
-                assert goldens.compared(self.obj) == goldens.expected(entry, key, sent)
+                wanted = goldens.expected(entry, key, sent)
+                assert goldens.marked(goldens.compared(self.obj), wanted) == wanted
             for path, value in (entry.get("has") or {}).items():
                 found = goldens.at(self.obj, path)
-                assert (None if found is goldens.ABSENT else found) == value, path
+                assert goldens.marked(None if found is goldens.ABSENT else found, value) == value, path
         assert self.warnings == entry.get("warnings", [])
 
 

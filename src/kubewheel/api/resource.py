@@ -129,6 +129,9 @@ class Resource:
     validate: Callable[[Object], list[errors.FieldError]] = _no_findings
     validate_update: Callable[[Object, Object], list[errors.FieldError]] = _no_findings  # (new, old)
     warnings: Callable[[Object], list[str]] = lambda obj: []
+    # On updates of the main resource; None: the same as on create, where anything but metadata and status changed.
+    warnings_update: Callable[[Object, Object], list[str]] | None = None  # (new, old)
+    deprecated: str = ""  # told with every answer: the API itself is on its way out
     create_warnings: Callable[[Object], list[str]] = lambda obj: []  # said of a new object only, after `warnings`
     # How a name is checked: "" is DNS-1123 subdomain; see names.py for the others ("label", "path-segment", …).
     name_rule: str = ""

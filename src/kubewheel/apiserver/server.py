@@ -88,6 +88,8 @@ class Server:
             return await self.endpoints.unknown(request, info, user)
         call = Call(self, request, info, user, resource)
         response = await self._run(call)
+        if resource.deprecated:
+            response.warnings.append(resource.deprecated)
         response.warnings.extend(call.warnings)
         return response
 

@@ -103,6 +103,7 @@ def resource_ref(ref: Spec, path: str, *, volume: bool) -> list[FieldError]:
     if divisor is None or not quantity.is_valid(divisor) or not quantity.nano(divisor):
         return out
     kind = name.partition(".")[2]
+    allowed: tuple[str, ...]
     if kind == "cpu":
         allowed, word, listed = ("1m", "1"), "cpu", "1m and 1"
     elif kind in ("memory", "ephemeral-storage") or kind.startswith("hugepages-"):

@@ -229,7 +229,7 @@ def specific_annotations(notes: Mapping[str, str], spec: Spec, path: str) -> lis
     if cost is not None and not _is_int32(cost):
         out.append(errors.field_invalid(f"{path}[controller.kubernetes.io/pod-deletion-cost]", cost,
                                         "must be a 32bit integer"))
-    return out + security_validation.annotations(notes, spec, path)
+    return out + security_validation.old_annotations(notes, spec, path)
 
 
 def _is_int32(text: str) -> bool:

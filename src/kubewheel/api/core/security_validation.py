@@ -200,7 +200,7 @@ SECCOMP_POD, SECCOMP_CONTAINER = "seccomp.security.alpha.kubernetes.io/pod", "co
 APP_ARMOR = "container.apparmor.security.beta.kubernetes.io/"
 
 
-def annotations(notes: Mapping[str, str], spec: Spec, path: str) -> list[FieldError]:
+def old_annotations(notes: Mapping[str, str], spec: Spec, path: str) -> list[FieldError]:
     """The AppArmor and seccomp annotations of a pod or template."""
     out: list[FieldError] = []
     known = {c.get("name") for c, _ in every_container(spec, "")}

@@ -11,7 +11,6 @@ from kubewheel.api.errors import FieldError
 from kubewheel.api.networking import references
 from kubewheel.api.resource import Column, Object, Resource
 
-
 MAX_CONTROLLER = 250
 
 

@@ -337,7 +337,7 @@ async def _update_once(call: Call, current: Entry, make: Make, *, tracked: bool)
         if call.sub is None:
             hub.defaults(new)
         _validate_update(call, hub, new, old, given)
-        call.warnings.extend(hub.warnings(new))
+        call.warnings.extend(_update_warnings(call, hub, new, old))
         await server.admission.validate(attributes)
         call.warnings.extend(attributes.warnings)
         call.request.attributes.setdefault("annotations", {}).update(attributes.annotations)
@@ -484,6 +484,16 @@ def bump_generation(hub: Resource, call: Call, new: Object, old: Object) -> None
         ignored.add("status")
     if {k: v for k, v in new.items() if k not in ignored} != {k: v for k, v in old.items() if k not in ignored}:
         new["metadata"]["generation"] = int(old["metadata"].get("generation", 0)) + 1
+
+
+def _update_warnings(call: Call, hub: Resource, new: Object, old: Object) -> list[str]:
+    if call.sub is not None:
+        return []
+    if hub.warnings_update is not None:
+        return hub.warnings_update(new, old)
+    if hub.has_generation and new["metadata"].get("generation") == old["metadata"].get("generation"):
+        return []
+    return hub.warnings(new)
 
 
 # Nobody but the server sets these; a client may repeat them or leave them out.
