@@ -109,6 +109,7 @@ async def test_patches_that_do_not_fit(cluster):
 
 @bare
 async def test_dry_run_changes_nothing(cluster):
+    await cluster.server.bootstrap.wait_ready()
     await cluster.client.create("configmaps", config_map("d"))
     before = await cluster.client.get("configmaps", "d", namespace="default")
     store = cluster.control_plane.store
@@ -144,9 +145,13 @@ async def test_optimistic_locking_and_identity(cluster):
     assert wrong.json["message"] == "the name of the object (q) does not match the name on the URL (o)"
     wrong = await send(cluster, "POST", CMS, config_map("q", "kube-system"))
     assert wrong.json["message"] == "the namespace of the provided object does not match the namespace sent on the request"
-    for field, value in (("creationTimestamp", "2001-01-01T00:00:00Z"), ("deletionTimestamp", "2001-01-01T00:00:00Z")):
-        refused = await send(cluster, "PUT", CMS + "/o", config_map("o", **{field: value}))
-        assert refused.status == 422 and refused.json["details"]["causes"][0]["field"] == f"metadata.{field}"
+    then = "2001-01-01T00:00:00Z"
+    ignored = await send(cluster, "PUT", CMS + "/o?dryRun=All", config_map("o", creationTimestamp=then))
+    assert ignored.json["metadata"]["creationTimestamp"] == made["metadata"]["creationTimestamp"]
+    refused = await send(cluster, "PUT", CMS + "/o", config_map("o", deletionTimestamp=then, deletionGracePeriodSeconds=3))
+    assert refused.status == 422 and refused.json["message"] == (
+        'ConfigMap "o" is invalid: [metadata.deletionTimestamp: Invalid value: 2001-01-01 00:00:00 +0000 UTC: field is '
+        "immutable, metadata.deletionGracePeriodSeconds: Invalid value: 3: field is immutable]")
     same = await send(cluster, "PUT", CMS + "/o", made)
     assert same.json["metadata"]["resourceVersion"] == made["metadata"]["resourceVersion"], "no change, no new revision"
 

@@ -46,7 +46,7 @@ class Server:
         self.registry = Registry(runtime_config.served(catalog.RESOURCES, options.runtime_config))
         self.watch_cache = WatchCache(store)
         self.chain = Chain(self)
-        self.client = self.client_for(LOOPBACK)
+        self.client = self.client_for(LOOPBACK, user_agent="kube-apiserver")
         self.caches = Caches(self.client, rng=rng)
         self.tasks = Tasks("apiserver")
         self.hooks = hooks.Hooks(self)
