@@ -83,7 +83,7 @@ class Server:
         await self.kubelets.aclose()
 
     def client_for(self, user: Identity, *, user_agent: str = "kubewheel") -> Client:
-        return Client(InProcess(self.chain, user, user_agent=user_agent))
+        return Client(InProcess(self.chain, user, user_agent=user_agent), manager=user_agent)
 
     # -- dispatch -------------------------------------------------------------------------------------------------
     async def dispatch(self, request: Request, info: RequestInfo, user: Identity) -> Response:
