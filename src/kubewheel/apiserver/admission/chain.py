@@ -22,6 +22,10 @@ class Admission:
     async def mutate(self, attributes: Attributes) -> None:
         for plugin in self._mutating:
             await plugin.mutate(attributes)
+        if attributes.reinvoke:
+            attributes.again = True
+            for plugin in self._mutating:
+                await plugin.mutate(attributes)
 
     async def validate(self, attributes: Attributes) -> None:
         for plugin in self._validating:
