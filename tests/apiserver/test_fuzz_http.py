@@ -305,6 +305,21 @@ async def test_a_watch_for_old_clients_and_for_websockets(cluster):
     await quiet(cluster, lambda: cluster._front._server._connections)
 
 
+async def test_who_asks_and_does_not_read_is_made_to_wait(cluster):
+    port, context = await cluster_of(cluster)
+    reader, writer = await raw_http.connect(port, context)
+    writer.transport.pause_reading()
+    writer.write(request("GET", "/api/v1") * 3000)
+    (connection,) = cluster._front._server._connections
+    before = -1
+    while connection._request_count != before:  # until the server takes no more
+        before = connection._request_count
+        await asyncio.sleep(0.5)
+    assert 0 < before < 3000 and connection.transport.get_write_buffer_size() < 1 << 20
+    writer.transport.abort()
+    await quiet(cluster, lambda: cluster._front._server._connections)
+
+
 async def test_who_says_nothing_is_sent_away(cluster, monkeypatch):
     monkeypatch.setattr("kubewheel.apiserver.http.HEADER_SECONDS", 0.2)
     port, context = await cluster_of(cluster)
