@@ -310,7 +310,9 @@ async def test_who_asks_and_does_not_read_is_made_to_wait(cluster):
     reader, writer = await raw_http.connect(port, context)
     writer.transport.pause_reading()
     writer.write(request("GET", "/api/v1") * 3000)
-    (connection,) = cluster._front._server._connections
+    connections = cluster._front._server._connections
+    await cluster.wait_until(lambda: any(c._request_count for c in connections), what="the first request is read")
+    (connection,) = connections
     before = -1
     while connection._request_count != before:  # until the server takes no more
         before = connection._request_count
