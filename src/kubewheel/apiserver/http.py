@@ -110,8 +110,10 @@ class _Listener(web.Server):
 
 
 class Front:
-    def __init__(self, handler: Handler) -> None:
+    def __init__(self, handler: Handler, *, streams: Callable[[str], bool] = lambda path: False) -> None:
+        """`streams`: whether the body of a request to this path is passed on as it comes."""
         self._handler = handler
+        self._streams = streams
         self._server = _Listener(self._serve, access_log=None, auto_decompress=False, keepalive_timeout=180,
                                  max_line_size=65536, max_field_size=65536, max_headers=1000, handler_cancellation=True,
                                  lingering_time=LINGER_SECONDS)
@@ -201,8 +203,8 @@ class Front:
         if raw.body_exists:
             if expected and raw.version == HttpVersion11 and (raw.content_length or 0) <= bodies.MAX_BYTES:
                 raw.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")  # type: ignore[union-attr]
-            if "/proxy" in path and request_info.parse(request).subresource == "proxy":  # passed on as it comes
-                request.stream = _body(raw)
+            if self._streams(path) or "/proxy" in path and request_info.parse(request).subresource == "proxy":
+                request.stream = _body(raw)  # passed on as it comes
             else:
                 request.body = await _read(raw)
         return request
@@ -333,7 +335,9 @@ def _head(status: int, headers: tuple[tuple[str, str], ...]) -> bytes:
     lines += [f"{name.title() if name.islower() else name}: {value}" for name, value in headers]
     if any("\r" in line or "\n" in line for line in lines):
         raise ValueError(f"a header with a line break: {lines}")
-    return "\r\n".join([*lines, "Cache-Control: no-cache, private", "Content-Length: "]).encode()
+    if all(name.lower() != "cache-control" for name, _ in headers):
+        lines.append("Cache-Control: no-cache, private")
+    return "\r\n".join([*lines, "Content-Length: "]).encode()
 
 
 def _plain(raw: web.BaseRequest, response: Response) -> web.StreamResponse:
@@ -345,7 +349,8 @@ def _plain(raw: web.BaseRequest, response: Response) -> web.StreamResponse:
         return _Whole(raw, b"%b%d\r\nDate: %b\r\n\r\n%b" % (head, len(body), date, body))  # type: ignore[return-value]
     headers: list[tuple[str, str]] = list(response.headers.items())
     headers += [("Warning", f'299 - "{_quoted(w)}"') for w in response.warnings]
-    headers.append(("Cache-Control", "no-cache, private"))
+    if "cache-control" not in response.headers:
+        headers.append(("Cache-Control", "no-cache, private"))
     if len(body) > GZIP_FROM and "gzip" in raw.headers.get("Accept-Encoding", "") and "content-encoding" not in response.headers:
         body = gzip.compress(body, compresslevel=1)
         headers += [("Content-Encoding", "gzip"), ("Vary", "Accept-Encoding")]
@@ -369,7 +374,7 @@ async def _stream(raw: web.BaseRequest, response: Response) -> web.StreamRespons
 
 async def _chunks(raw: web.BaseRequest, response: Response) -> web.StreamResponse:
     out = web.StreamResponse(status=response.status, headers=response.headers)
-    out.headers.add("Cache-Control", "no-cache, private")
+    out.headers.setdefault("Cache-Control", "no-cache, private")
     if raw.version <= HttpVersion10:
         out.force_close()  # the end of the connection is the end of the answer
     elif "content-length" not in out.headers and response.status >= 200 and response.status not in (204, 304):
