@@ -32,6 +32,7 @@ BENCHMARKS = (
     Benchmark("create", "CREATE of pods over HTTPS, store in memory and SQLite"),
     Benchmark("patch", "PATCH of pods over HTTPS"),
     Benchmark("apply", "server-side apply of a 3 KB Deployment over HTTPS, store in memory and SQLite"),
+    Benchmark("custom", "CREATE of custom resources over HTTPS, with CEL rules and without"),
     Benchmark("fanout", "100 watchers, 100 updates a second: delivery latency, CPU"),
     Benchmark("pods5000", "5,000 simulated pods: LIST as JSON and Table, memory"),
     Benchmark("protobuf", "the codec; GET, CREATE and LIST of 5,000 pods in protobuf"),
