@@ -23,7 +23,7 @@ TABLE_AS = ";as=Table;g=meta.k8s.io;v=v1"
 
 
 # -- the header alone -----------------------------------------------------------------------------------------------------
-WATCH = RESOURCE._replace(watch=True)
+WATCH = media_types.OFFERS[False, True]
 
 
 @pytest.mark.parametrize("accept,offer,form", [

@@ -36,8 +36,7 @@ def negotiate(request: Request, offer: Offer) -> Form:
 
 def check(request: Request, resource: Resource, *, watch: bool = False) -> None:
     """Before anything is done: whether the answer can be given in a form that the client takes. StatusError 406."""
-    offer = media_types.CUSTOM if resource.custom is not None else media_types.RESOURCE
-    request.attributes["form"] = negotiate(request, offer._replace(watch=watch))
+    request.attributes["form"] = negotiate(request, media_types.OFFERS[resource.custom is not None, watch])
 
 
 def status(request: Request, error: Object) -> tuple[bytes, str]:
