@@ -163,6 +163,7 @@ async def test_subresources_and_reviews(cluster):
 
 @bare
 async def test_watches(cluster):
+    await cluster.server.bootstrap.wait_ready()  # revisions stand still, so that all watches begin at the same one
     await cluster.client.create("configmaps", config_map("a", labels={"x": "y"}))
     url = CMS + "?watch=1&sendInitialEvents=true&allowWatchBookmarks=true&resourceVersionMatch=NotOlderThan"
     both = [await send(cluster, "GET", url, accept=PROTOBUF + ";stream=watch") for _ in range(2)]
@@ -313,3 +314,16 @@ async def test_kinds_of_two_groups_are_each_answered_in_their_own(cluster):
         new = await ask(cluster, "GET", "/apis/events.k8s.io/v1/namespaces/default/events")
         assert old["items"][0]["message"] == new["items"][0]["note"] == "m" and new["kind"] == old["kind"] == "EventList"
         assert (old["apiVersion"], new["apiVersion"]) == ("v1", "events.k8s.io/v1")
+
+
+@bare
+async def test_a_list_is_whole_though_its_objects_change_while_it_is_encoded(cluster):
+    names = [f"cm-{i:03}" for i in range(200)]
+    for name in names:
+        await cluster.client.create("configmaps", config_map(name))
+    for as_ in ("", META_AS):
+        async with asyncio.TaskGroup() as tasks:
+            listing = tasks.create_task(ask(cluster, "GET", CMS, as_=as_))
+            for name in names:
+                tasks.create_task(cluster.client.patch("configmaps", name, {"data": {"b": as_}}, namespace="default"))
+        assert [i["metadata"]["name"] for i in listing.result()["items"]] == names
