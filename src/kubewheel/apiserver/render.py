@@ -17,7 +17,7 @@ from kubewheel.api.autoscaling import scale
 from kubewheel.api.protobuf import codec as protobuf
 from kubewheel.api.protobuf import kinds
 from kubewheel.api.resource import Object, Resource
-from kubewheel.apiserver import media_types, results
+from kubewheel.apiserver import media_types, request_metrics, results
 from kubewheel.apiserver.media_types import Form, Offer
 from kubewheel.apiserver.results import Listing, Stored, Stream, as_stored, data, shown
 from kubewheel.apiserver.watch_cache import Entry
@@ -261,6 +261,7 @@ def _bookmark(resource: Resource, revision: int, *, marker: bool = False) -> Obj
 
 
 async def _lines(server: Server, stream: Stream, form: Form, request: Request) -> AsyncIterator[bytes]:
+    where = (stream.resource.group, stream.resource.plural, stream.resource.version)
     if form.format == "protobuf":
         encode = _framer(stream, form)
     else:
@@ -277,6 +278,7 @@ async def _lines(server: Server, stream: Stream, form: Form, request: Request) -
         if form.format == "protobuf" and len(batch) > results.AT_ONCE:
             await results.make_items(stream.resource, [e for _, e, _ in batch], partial=bool(form.shape))
         parts = [encode(kind, entry, event) for kind, entry, event in batch]
+        request_metrics.WATCH_EVENTS.inc(*where, by=len(parts))
         yield b"".join(parts)
         if marker:
             yield encode("MARKER", None, stream.initial_revision)

@@ -79,10 +79,8 @@ async def _update_once(call: Call, current: Entry, make: Make, *, tracked: bool)
         if call.sub is None:
             hub.defaults(new)
         _validate_update(call, hub, new, old, given)
-        call.warnings.extend(hub.warnings(new))
+        call.warnings.extend(_warnings(call, hub, new, old))
         await server.admission.validate(attributes)
-        call.warnings.extend(attributes.warnings)
-        call.request.attributes.setdefault("annotations", {}).update(attributes.annotations)
         stored = await _replace(call, hub, current, new, old)
     except BaseException:
         await server.hooks.release(call, new)
@@ -176,6 +174,16 @@ def _check_identity(call: Call, old: Object, new: Object) -> None:
 
 # Nobody but the server sets these; a client may repeat them or leave them out.
 FIXED = ("creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds")
+
+
+def _warnings(call: Call, hub: Resource, new: Object, old: Object) -> list[str]:
+    if call.sub is not None:
+        return []
+    if hub.warnings_update is not None:
+        return hub.warnings_update(new, old)
+    if hub.has_generation and new["metadata"].get("generation") == old["metadata"].get("generation"):
+        return []
+    return hub.warnings(new)
 
 
 def _validate_update(call: Call, hub: Resource, new: Object, old: Object, given: Object) -> None:
