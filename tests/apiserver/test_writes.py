@@ -109,6 +109,7 @@ async def test_patches_that_do_not_fit(cluster):
 
 @bare
 async def test_dry_run_changes_nothing(cluster):
+    await cluster.server.bootstrap.wait_ready()  # it writes as well
     await cluster.client.create("configmaps", config_map("d"))
     before = await cluster.client.get("configmaps", "d", namespace="default")
     store = cluster.control_plane.store
@@ -277,7 +278,9 @@ async def test_scale(cluster):
     assert (entry["operation"], entry["subresource"], entry["fieldsV1"]) == (
         "Apply", "scale", {"f:spec": {"f:replicas": {}}})
     assert live["metadata"]["generation"] == 4
-    assert (await send(cluster, "GET", url, accept="application/json;as=Table;v=v1;g=meta.k8s.io")).status == 406
+    table = (await send(cluster, "GET", url, accept="application/json;as=Table;v=v1;g=meta.k8s.io")).json
+    assert [c["name"] for c in table["columnDefinitions"]] == ["Name", "Desired", "Available", "Age"]
+    assert table["rows"][0]["cells"][:3] == ["s", 6, 0]
 
 
 @bare

@@ -110,8 +110,10 @@ class _Listener(web.Server):
 
 
 class Front:
-    def __init__(self, handler: Handler) -> None:
+    def __init__(self, handler: Handler, *, streams: Callable[[str], bool] = lambda path: False) -> None:
+        """`streams`: whether the body of a request to this path is passed on as it comes."""
         self._handler = handler
+        self._streams = streams
         self._server = _Listener(self._serve, access_log=None, auto_decompress=False, keepalive_timeout=180,
                                  max_line_size=65536, max_field_size=65536, max_headers=1000, handler_cancellation=True,
                                  lingering_time=LINGER_SECONDS)
@@ -193,14 +195,16 @@ class Front:
             query=parse_qs(query, keep_blank_values=True) if query else {},
             peer=self._server.peers.get(raw.protocol) or Peer())
         request.hijack = lambda: raw
+        if query and not query.isascii():
+            request.query = parse_qs(_text(query), keep_blank_values=True)
         expected = request.headers.get("expect", "")
         if expected and expected.lower() != "100-continue":
             raise _Edge(417, "417 Expectation Failed")
         if raw.body_exists:
             if expected and raw.version == HttpVersion11 and (raw.content_length or 0) <= bodies.MAX_BYTES:
                 raw.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")  # type: ignore[union-attr]
-            if "/proxy" in path and request_info.parse(request).subresource == "proxy":  # passed on as it comes
-                request.stream = _body(raw)
+            if self._streams(path) or "/proxy" in path and request_info.parse(request).subresource == "proxy":
+                request.stream = _body(raw)  # passed on as it comes
             else:
                 request.body = await _read(raw)
         return request
@@ -271,12 +275,19 @@ async def _read(raw: web.BaseRequest) -> bytes:
     return b"".join(parts)
 
 
+def _text(value: str) -> str:
+    """What came as bytes that are no UTF-8 is no text: it must not get as far as an answer in JSON."""
+    return value.encode("utf-8", "surrogateescape").decode(errors="replace")
+
+
 def _headers(raw: web.BaseRequest) -> dict[str, str]:
     """Names in lower case, repeated ones joined: by a comma as HTTP has it, but those that name users and groups by a
     newline, which no value can hold (a group may hold a comma)."""
     out: dict[str, str] = {}
     for name, value in raw.headers.items():
         name = name.lower()
+        if not value.isascii():
+            value = _text(value)
         if name in out:
             value = f"{out[name]}{chr(10) if name.startswith(('impersonate-', 'x-remote-')) else ', '}{value}"
         out[name] = value
@@ -310,6 +321,8 @@ class _Whole:
         if transport is None or transport.is_closing():
             raise ConnectionResetError("the client went away")
         transport.write(self._data)
+        if (protocol := self._raw.protocol).writing_paused:  # a client that asks and asks and does not read
+            await protocol._drain_helper()
 
 
 @lru_cache(256)
@@ -322,7 +335,9 @@ def _head(status: int, headers: tuple[tuple[str, str], ...]) -> bytes:
     lines += [f"{name.title() if name.islower() else name}: {value}" for name, value in headers]
     if any("\r" in line or "\n" in line for line in lines):
         raise ValueError(f"a header with a line break: {lines}")
-    return "\r\n".join([*lines, "Cache-Control: no-cache, private", "Content-Length: "]).encode()
+    if all(name.lower() != "cache-control" for name, _ in headers):
+        lines.append("Cache-Control: no-cache, private")
+    return "\r\n".join([*lines, "Content-Length: "]).encode()
 
 
 def _plain(raw: web.BaseRequest, response: Response) -> web.StreamResponse:
@@ -334,7 +349,8 @@ def _plain(raw: web.BaseRequest, response: Response) -> web.StreamResponse:
         return _Whole(raw, b"%b%d\r\nDate: %b\r\n\r\n%b" % (head, len(body), date, body))  # type: ignore[return-value]
     headers: list[tuple[str, str]] = list(response.headers.items())
     headers += [("Warning", f'299 - "{_quoted(w)}"') for w in response.warnings]
-    headers.append(("Cache-Control", "no-cache, private"))
+    if "cache-control" not in response.headers:
+        headers.append(("Cache-Control", "no-cache, private"))
     if len(body) > GZIP_FROM and "gzip" in raw.headers.get("Accept-Encoding", "") and "content-encoding" not in response.headers:
         body = gzip.compress(body, compresslevel=1)
         headers += [("Content-Encoding", "gzip"), ("Vary", "Accept-Encoding")]
@@ -358,7 +374,7 @@ async def _stream(raw: web.BaseRequest, response: Response) -> web.StreamRespons
 
 async def _chunks(raw: web.BaseRequest, response: Response) -> web.StreamResponse:
     out = web.StreamResponse(status=response.status, headers=response.headers)
-    out.headers.add("Cache-Control", "no-cache, private")
+    out.headers.setdefault("Cache-Control", "no-cache, private")
     if raw.version <= HttpVersion10:
         out.force_close()  # the end of the connection is the end of the answer
     elif "content-length" not in out.headers and response.status >= 200 and response.status not in (204, 304):

@@ -138,7 +138,7 @@ class Cluster:
         (folder / "tls.crt").write_bytes(pair.cert)
         tls.write_private(folder / "tls.key", pair.key)
         context = tls.server_context(folder / "tls.crt", folder / "tls.key", client_ca=ca.cert)
-        self._front = http.Front(self.server.chain)
+        self._front = http.Front(self.server.chain, streams=self.server.aggregator.streams)
         port = await self._front.listen("127.0.0.1", 0, context)
         self.url = f"https://127.0.0.1:{port}"
         return self.url

@@ -67,22 +67,28 @@ async def run(raw: web.BaseRequest, connector: Connector, target: Target, *,
         return refusal(unknown(f"error dialing backend: {e}"))
     try:
         writer.write(_head(raw, target, more or {}))
-        try:
-            head = await reader.readuntil(b"\r\n\r\n")
-            status = int(head.split(b" ", 2)[1])
-        except asyncio.IncompleteReadError:
-            return refusal(unknown("unexpected EOF"))
-        except (asyncio.LimitOverrunError, ValueError, IndexError):
-            return refusal(unknown("malformed HTTP response"))
-        if status == 101:
-            return await _pipe(raw, head, reader, writer)
-        if status < 400:
-            return refusal(unknown(f"invalid upgrade response: status code {status}"))
-        return await refused(head, status, reader)
+        return await switch(raw, reader, writer)
     except ConnectionError as e:
         return refusal(unknown(f"error dialing backend: {e}"))
     finally:
         writer.close()
+
+
+async def switch(raw: web.BaseRequest, reader: asyncio.StreamReader,
+                 writer: asyncio.StreamWriter) -> web.StreamResponse:
+    """Once the request is on its way: the backend's answer, and with 101 the pipes."""
+    try:
+        head = await reader.readuntil(b"\r\n\r\n")
+        status = int(head.split(b" ", 2)[1])
+    except asyncio.IncompleteReadError:
+        return refusal(unknown("unexpected EOF"))
+    except (asyncio.LimitOverrunError, ValueError, IndexError):
+        return refusal(unknown("malformed HTTP response"))
+    if status == 101:
+        return await _pipe(raw, head, reader, writer)
+    if status < 400:
+        return refusal(unknown(f"invalid upgrade response: status code {status}"))
+    return await refused(head, status, reader)
 
 
 def _head(raw: web.BaseRequest, target: Target, more: Mapping[str, str]) -> bytes:

@@ -12,8 +12,6 @@ from kubewheel.apiserver.verbs import list as listing
 from kubewheel.client.transport import Response
 from kubewheel.storage import store as stores
 
-MIN_TIMEOUT = 1800.0  # --min-request-timeout: 30 to 60 minutes where the client names none
-
 
 async def handle(call: Call) -> Response:
     request = call.request
@@ -72,4 +70,4 @@ def _deadline(call: Call) -> float:
     seconds = call.request.integer("timeoutSeconds")
     if seconds > 0:
         return float(seconds)
-    return MIN_TIMEOUT * (1 + call.server.random.random())
+    return call.server.options.min_request_timeout * (1 + call.server.random.random())
