@@ -21,6 +21,7 @@ class StatusError(Exception):
         super().__init__(status.get("message", ""))
         self.status = status
         self.headers = headers or {}
+        self.warnings: list[str] = []  # what was said on the way to the refusal
 
     @property
     def code(self) -> int:
@@ -167,7 +168,7 @@ def _as_go(value: Any) -> Any:
     if not isinstance(value, dict):
         return value
     keys = list(value)
-    if all(isinstance(v, str) for v in value.values()) and not set(keys) & {"operator", "Key", "Name"}:
+    if all(isinstance(v, str) for v in value.values()) and not set(keys) & {"operator", "Key", "Name", "Type"}:
         keys.sort()  # a map; structs keep the order of their fields
     elif set(keys) <= _STRUCT_ORDER.keys():
         keys.sort(key=_STRUCT_ORDER.__getitem__)

@@ -54,7 +54,8 @@ class Bootstrap:
         await self._tasks.aclose()
 
     async def wait_ready(self) -> None:
-        while not all(self.progress.values()):
+        """Returns when every post-start hook is done, the aggregation layer's too."""
+        while not all(self._server.endpoints.health.hooks().values()):
             await asyncio.sleep(0.01)
 
     async def _run(self) -> None:

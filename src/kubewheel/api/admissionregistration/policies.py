@@ -280,9 +280,9 @@ def _param_ref(obj: Object, now: float) -> str:
 
 BINDING_COLUMNS = (
     columns.NAME,
-    Column("PolicyName", columns.at("spec", "policyName"), 
+    Column("PolicyName", columns.at("spec", "policyName"),
            description="PolicyName indicates the policy definition which the policy binding binded to"),
-    Column("ParamRef", _param_ref, 
+    Column("ParamRef", _param_ref,
            description="ParamRef indicates the param resource which sets the configration param"),
     columns.AGE,
 )

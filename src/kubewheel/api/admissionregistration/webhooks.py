@@ -13,7 +13,6 @@ from kubewheel.api.errors import FieldError
 from kubewheel.api.resource import Column, Object
 
 
-
 def defaults(obj: Object, *, mutating: bool) -> None:
     for hook in obj.get("webhooks") or ():
         for key, value in (("failurePolicy", "Fail"), ("matchPolicy", "Equivalent"), ("timeoutSeconds", 10)):

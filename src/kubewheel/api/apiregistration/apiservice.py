@@ -91,6 +91,7 @@ RESOURCE = Resource(
     namespaced=False,
     categories=("api-extensions",),
     definition="io.k8s.kube-aggregator.pkg.apis.apiregistration.v1.APIService",
+    name_rule="path-segment",
     registry="apiregistration.k8s.io/apiservices",
     subresources=(subresources.status("APIService"),),
     has_generation=False,

@@ -165,12 +165,6 @@ def _least(obj: Object, now: float) -> str:
     return columns.UNSET if least is None else str(least)
 
 
-_METRICS_TEXT = (
-    "metrics contains the specifications for which to use to calculate the desired replica count (the maximum replica "
-    "count across all metrics will be used).  The desired replica count is calculated multiplying the ratio between the "
-    "target value and the current value by the current number of pods.  Ergo, metrics used must decrease as the pod count "
-    "is increased, and vice-versa.  See the individual metric source types for more information about how each type of "
-    "metric must respond. If not set, the default metric will be set to 80% average CPU utilization.")
 COLUMNS = (
     columns.NAME,
     Column("Reference", _reference, description=".spec.scaleTargetRef"),
@@ -198,7 +192,7 @@ RESOURCE = Resource(
 def _on_hub(column: Column) -> Column:
     """Cells are written for v2."""
     return Column(column.name, lambda obj, now: column.cell(from_v1(obj), now), format=column.format,
-                  description=_METRICS_TEXT if column.name == "Targets" else column.description)
+                  description=column.description)
 
 
 RESOURCE_V1 = Resource(

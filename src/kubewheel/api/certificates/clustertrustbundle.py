@@ -11,7 +11,6 @@ from kubewheel.api.columns import dig
 from kubewheel.api.errors import FieldError
 from kubewheel.api.resource import Column, Object, Resource
 
-
 MAX_SIZE = 1024 * 1024
 
 

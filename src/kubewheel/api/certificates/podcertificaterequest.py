@@ -13,7 +13,6 @@ from kubewheel.api.columns import dig
 from kubewheel.api.errors import FieldError
 from kubewheel.api.resource import Column, Object, Resource
 
-
 HOUR = 3600
 DAY = 24 * HOUR
 LONGEST = 91 * DAY

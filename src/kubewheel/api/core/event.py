@@ -24,13 +24,13 @@ def validate(obj: Object) -> list[errors.FieldError]:
 def rules(obj: Object, *, controller: str) -> list[errors.FieldError]:
     """What holds in both API groups; `controller` is the field's name in the one asked."""
     out: list[errors.FieldError] = []
-    namespace, about = obj["metadata"].get("namespace") or "", dig(obj, "involvedObject", "namespace") or ""
-    stranger = errors.field_invalid("involvedObject.namespace", about, "does not match event.namespace")
+    namespace, of = obj["metadata"].get("namespace") or "", dig(obj, "involvedObject", "namespace") or ""
+    stranger = errors.field_invalid("involvedObject.namespace", of, "does not match event.namespace")
     if not obj.get("eventTime"):
-        if namespace != about if about else namespace not in ("", "default"):
+        if namespace != of if of else namespace not in ("", "default"):
             out.append(stranger)
         return out
-    if not about and namespace not in ("default", "kube-system"):
+    if not of and namespace not in ("default", "kube-system"):
         out.append(stranger)
     reporter = obj.get("reportingComponent") or ""
     if not reporter:
@@ -58,8 +58,8 @@ def _first_seen(obj: Object, now: float) -> str:
 
 
 def _object(obj: Object, now: float) -> str:
-    about = obj.get("involvedObject") or {}
-    kind, name = (about.get("kind") or "").lower(), about.get("name") or ""
+    involved = obj.get("involvedObject") or {}
+    kind, name = (involved.get("kind") or "").lower(), involved.get("name") or ""
     return f"{kind}/{name}" if name else kind
 
 
@@ -74,7 +74,10 @@ def _count(obj: Object, now: float) -> int:
     return dig(obj, "series", "count") or obj.get("count") or 1
 
 
-def _about(field: str):
+ABOUT = ("kind", "namespace", "name", "uid", "apiVersion", "resourceVersion", "fieldPath")
+
+
+def about(field: str):
     return lambda obj: dig(obj, "involvedObject", field) or ""
 
 
@@ -104,8 +107,7 @@ RESOURCE = Resource(
                description=".metadata.name"),
     ),
     selectable={
-        **{f"involvedObject.{f}": _about(f)
-           for f in ("kind", "namespace", "name", "uid", "apiVersion", "resourceVersion", "fieldPath")},
+        **{f"involvedObject.{field}": about(field) for field in ABOUT},
         "reason": lambda obj: obj.get("reason") or "",
         "reportingComponent": lambda obj: obj.get("reportingComponent") or "",
         "source": lambda obj: dig(obj, "source", "component") or obj.get("reportingComponent") or "",

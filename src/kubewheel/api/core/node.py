@@ -18,7 +18,12 @@ _INFO = ("machineID", "systemUUID", "bootID", "kernelVersion", "osImage", "conta
 
 def defaults(obj: Object) -> None:
     """Go prints these parts of a status though nothing is in them."""
-    fill.spec_of(obj)
+    spec = fill.spec_of(obj)
+    one, every = spec.get("podCIDR"), spec.get("podCIDRs")
+    if one and (not every or every[0] != one):  # the older field counts
+        spec["podCIDRs"] = [one]
+    elif every and not one:
+        spec["podCIDR"] = every[0]
     fill.absent(obj, status={})
     status = obj["status"]
     if status.get("capacity") and status.get("allocatable") is None:
