@@ -95,7 +95,6 @@ RESOURCE = Resource(
     registry="apiregistration.k8s.io/apiservices",
     subresources=(subresources.status("APIService"),),
     has_generation=False,
-    name_rule="path-segment",
     prepare_create=prepare_create,
     unconditional_update=False,
     defaults=defaults,

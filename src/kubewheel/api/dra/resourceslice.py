@@ -11,7 +11,6 @@ from kubewheel.api.dra import taints
 from kubewheel.api.errors import FieldError
 from kubewheel.api.resource import Column, Object, PrepareContext, Resource
 
-
 MAX_DEVICES = 128
 MAX_DRIVER = 63
 _PLACES = ("nodeName", "nodeSelector", "allNodes", "perDeviceNodeSelection")
