@@ -115,10 +115,29 @@ async def test_a_watch_from_the_forgotten_past_says_so_in_the_stream(cluster, mo
     monkeypatch.setattr(watch_cache, "HISTORY", 3)
     await fill(cluster, 6)
     await cluster.server.watch_cache.fresh()
+    store = cluster.server.store
+    await store.compact(store.revision() - 2)
     watch = await send(cluster, "GET", f"{CMS}?watch=1&resourceVersion=1")
     assert watch.status == 200
     event = (await watch.lines(1))[0]
     assert event["type"] == "ERROR" and event["object"]["code"] == 410 and event["object"]["reason"] == "Expired"
+
+
+@bare
+@pytest.mark.parametrize("kept", [3, 5, 20])
+async def test_a_watch_from_a_past_that_only_the_store_remembers(cluster, monkeypatch, kept):
+    monkeypatch.setattr(watch_cache, "HISTORY", kept)
+    before = cluster.server.store.revision()
+    await fill(cluster, 6)
+    await cluster.client.delete("configmaps", "cm-02", namespace="default")
+    await cluster.server.watch_cache.fresh()
+    for _ in range(2):
+        watch = await send(cluster, "GET", f"{CMS}?watch=1&resourceVersion={before}")
+        events = await watch.lines(7)
+        assert [e["type"] for e in events] == ["ADDED"] * 6 + ["DELETED"]
+        assert events[6]["object"]["metadata"]["name"] == "cm-02"
+        revisions = [int(e["object"]["metadata"]["resourceVersion"]) for e in events]
+        assert revisions == sorted(set(revisions))
 
 
 @bare

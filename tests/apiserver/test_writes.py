@@ -93,7 +93,7 @@ async def test_patches_that_do_not_fit(cluster):
     await cluster.client.create("configmaps", config_map("p"))
     for kind, body, code, part in (
         (JSON_PATCH, b'[{"op":"test","path":"/data/a","value":"9"}]', 422, "the server rejected our request due to an error"),
-        (JSON_PATCH, b'{"a":1}', 400, "jsonpatch.Patch"), (JSON_PATCH, b"[1]", 400, ""), (MERGE, b"[]", 400, "array"),
+        (JSON_PATCH, b'{"a":1}', 400, "[]handlers.jsonPatchOp"), (JSON_PATCH, b"[1]", 400, ""), (MERGE, b"[]", 400, "array"),
         (MERGE, b"{", 400, "unexpected end of JSON input"), (MERGE, b'{"data":3}', 422, "patch"),
         (MERGE, b'{"metadata":{"name":"other"}}', 400, "does not match the name on the URL"),
         (MERGE, b'{"metadata":null}', 200, ""), (MERGE, b'{"kind":"Pod"}', 400, "Pod"),
@@ -277,7 +277,9 @@ async def test_scale(cluster):
     assert (entry["operation"], entry["subresource"], entry["fieldsV1"]) == (
         "Apply", "scale", {"f:spec": {"f:replicas": {}}})
     assert live["metadata"]["generation"] == 4
-    assert (await send(cluster, "GET", url, accept="application/json;as=Table;v=v1;g=meta.k8s.io")).status == 406
+    table = (await send(cluster, "GET", url, accept="application/json;as=Table;v=v1;g=meta.k8s.io")).json
+    assert [c["name"] for c in table["columnDefinitions"]] == ["Name", "Desired", "Available", "Age"]
+    assert table["rows"][0]["cells"][:3] == ["s", 6, 0]
 
 
 @bare

@@ -33,11 +33,12 @@ def test_bad_durations(text):
 def test_flags_as_upstream_takes_them():
     options = components.parse("controller-manager", [
         "--controllers=*,-ttl", "--controllers", "job", "--leader-elect=false", "--allocate-node-cidrs",
-        "--node_monitor_period=10s", "--feature-gates=A=true,B=false", "--feature-gates=C=true"])
+        "--node_monitor_period=10s", "--feature-gates=WatchList=true,MemoryQoS=false",
+        "--feature-gates=kube:NodeSwap=true"])
     assert options.controllers == ("*", "-ttl", "job")
     assert options.leader_elect is False and options.allocate_node_cidrs is True
     assert options.node_monitor_period == 10.0
-    assert options.feature_gates == {"A": "true", "B": "false", "C": "true"}
+    assert options.feature_gates == {"WatchList": True, "MemoryQoS": False, "NodeSwap": True}
     assert options.node_monitor_grace_period == 50.0
 
 

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import random
+import secrets
 import signal
 import subprocess
 from collections.abc import AsyncIterator
@@ -99,7 +100,8 @@ def is_ready(status: Object) -> bool:
 @contextlib.asynccontextmanager
 async def node(settings: Settings, tmp_path: Path, **more: Any) -> AsyncIterator[Node]:
     clock = clocks.RealClock()
-    async with cluster(nodes=0, scheduler=False, controllers="") as made:
+    # Equal seeds give equal UIDs, and the runtime, which outlives the cluster, knows pods by their UID.
+    async with cluster(nodes=0, scheduler=False, controllers="", seed=secrets.randbits(32)) as made:
         ca = made.authority()
         (tmp_path / "ca.crt").write_bytes(ca.cert)
         pair = tls.issue(ca, "kube-apiserver-kubelet-client", organizations=("system:masters",), now=clock.now(),

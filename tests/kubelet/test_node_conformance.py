@@ -218,6 +218,8 @@ async def test_how_containers_end(runtime: Settings, tmp_path: Path) -> None:
         await n.run("again", container("c", "test -e /v/f && exit 0; touch /v/f; exit 1",
                                        volumeMounts=[{"name": "v", "mountPath": "/v"}]),
                     restartPolicy="OnFailure", volumes=[{"name": "v", "emptyDir": {}}])
+        await n.run("inits", container("c", "true"), restartPolicy="Never", initContainers=[
+            container("one", "true"), container("two", "exit 4"), container("three", "true")])
         await n.run("steps", container("c", LOOP), initContainers=[container("one", "true"), container("two", "true")])
         await n.run("late", container("c", "sleep 100"), activeDeadlineSeconds=1)
         await n.run("words", {"name": "c", "image": IMAGE, "command": ["/no/such"]})
@@ -228,6 +230,14 @@ async def test_how_containers_end(runtime: Settings, tmp_path: Path) -> None:
         assert found == {"user": "DONE", "log": "LOGGED", "quiet": "", "file": "FILE"}
         status = await n.status("again", lambda s: s.get("phase") == "Succeeded")
         assert state(status, "c")["restartCount"] == 1
+        status = await n.status("inits", lambda s: s.get("phase") == "Failed"
+                                and "terminated" in state(s, "two", "initContainerStatuses")["state"])
+        shown = {c["name"]: c["state"] for c in [*status["initContainerStatuses"], *status["containerStatuses"]]}
+        assert shown["two"].get("terminated", {}).get("exitCode") == 4, json.dumps(status)
+        assert "waiting" in shown["three"], shown
+        assert "waiting" in shown["c"], shown
+        conditions = {c["type"]: c for c in status["conditions"]}
+        assert conditions["Initialized"]["message"] == "containers with incomplete status: [two three]"
         status = await n.status("steps", is_ready)
         assert [c["ready"] for c in status["initContainerStatuses"]] == [True, True]
         status = await n.status("late", lambda s: s.get("phase") == "Failed")

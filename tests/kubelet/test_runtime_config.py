@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from kubewheel.kubelet import eviction, images, logs, quantities
+from kubewheel.kubelet import eviction, images, logs
 from kubewheel.kubelet.backoff import Backoff, duration_text
 from kubewheel.kubelet.options import Options
 from kubewheel.kubelet.runtime import env, names, resources, security
@@ -122,12 +122,6 @@ def test_cgroup_numbers() -> None:
     assert resources.oom_score_adj(POD, {"name": "c", "resources": {"requests": {"memory": "1Gi"}}}, "Burstable",
                                    4 << 30) == 750
     assert resources.weight(1024) == 39
-
-
-@pytest.mark.parametrize(("text", "value"), [
-    ("1Gi", 1 << 30), ("1500m", 2), ("2k", 2000), ("1e3", 1000), ("10Ki", 10240)])
-def test_quantities(text: str, value: int) -> None:
-    assert quantities.value(text) == value
 
 
 def test_backoff_doubles_and_is_forgotten() -> None:

@@ -22,3 +22,19 @@ async def test_failures_wait_longer_each_time():
     assert queue.add_rate_limited("a") == 0.005
     assert await asyncio.wait_for(queue.get(), 1) == "a"
     queue.close()
+
+
+async def test_a_named_queue_is_measured():
+    from kubewheel.lib import metrics
+
+    queue: WorkQueue[str] = WorkQueue(name="measured")
+    queue.add("a")
+    queue.add_rate_limited("b")
+    assert await queue.get() == "a"
+    text = metrics.REGISTRY.render()
+    assert 'workqueue_adds_total{name="measured"} 1' in text and 'workqueue_retries_total{name="measured"} 1' in text
+    assert 'workqueue_depth{name="measured"} 0' in text
+    assert 'workqueue_unfinished_work_seconds{name="measured"} ' in text
+    queue.done("a")
+    assert 'workqueue_work_duration_seconds_count{name="measured"} 1' in metrics.REGISTRY.render()
+    queue.close()

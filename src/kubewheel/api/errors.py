@@ -21,6 +21,7 @@ class StatusError(Exception):
         super().__init__(status.get("message", ""))
         self.status = status
         self.headers = headers or {}
+        self.warnings: list[str] = []  # what was said on the way to the refusal
 
     @property
     def code(self) -> int:

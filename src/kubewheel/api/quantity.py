@@ -15,8 +15,11 @@ _MAX = (2**63 - 1) * NANO
 _DECIMAL = {"n": -9, "u": -6, "m": -3, "": 0, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18}
 _BINARY = {"Ki": 10, "Mi": 20, "Gi": 30, "Ti": 40, "Pi": 50, "Ei": 60}
 _SUFFIX_OF = {v: k for k, v in _DECIMAL.items()}
-_FORM = re.compile(r"([+-]?)(\d*)(?:\.(\d*))?(?:([KMGTPE]i)|([numkMGTPE]?)|[eE]([+-]?\d+))")
+_FORM = re.compile(r"([+-]?)(\d*)(?:\.(\d*))?([eEinumkKMGTP]*[-+]?\d*)")
+_EXPONENT = re.compile(r"[eE]([-+]?\d{1,9})")
 FORMAT_ERROR = "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
+SUFFIX_ERROR = "unable to parse quantity's suffix"
+NUMBER_ERROR = "unable to parse numeric part of quantity"
 
 
 class Quantity(NamedTuple):
@@ -26,27 +29,34 @@ class Quantity(NamedTuple):
 
 @lru_cache(maxsize=16384)
 def _parse_text(text: str) -> Quantity:
-    found = _FORM.fullmatch(text)
-    if found is None or not (found[2] or found[3]):
+    found = _FORM.fullmatch(text.strip())
+    if found is None or not text:
         raise ValueError(FORMAT_ERROR)
-    sign, whole, fraction, binary, decimal, exponent = found.groups()
+    sign, whole, fraction, suffix = found.groups()
     fraction = fraction or ""
-    digits = int((whole or "") + fraction or "0")
-    scale = 9 - len(fraction)
-    form = "DecimalSI"
-    if binary:
-        digits <<= _BINARY[binary]
-        form = "BinarySI"
-    elif exponent is not None:
-        if abs(int(exponent)) > 1000:
-            raise ValueError("unable to parse quantity's suffix")
-        scale += int(exponent)
-        form = "DecimalExponent"
-    else:
-        scale += _DECIMAL[decimal or ""]
-    nano = digits * 10**scale if scale >= 0 else -(-digits // 10**-scale)
+    if not whole and not fraction:
+        raise ValueError(NUMBER_ERROR if text.strip(".+-") == "" else FORMAT_ERROR)
+    nano, form = _nano_of(int(whole + fraction), len(fraction), suffix)
     nano = min(nano, _MAX)
     return Quantity(-nano if sign == "-" else nano, form)
+
+
+def _nano_of(digits: int, decimals: int, suffix: str) -> tuple[int, str]:
+    """digits / 10**decimals in units of the suffix, as (nano units, format). Who asks for a little gets the smallest
+    unit, not nothing: rounded up."""
+    if suffix in _BINARY:
+        return -(-(digits * NANO << _BINARY[suffix]) // 10**decimals), "BinarySI"
+    form, exponent = "DecimalSI", _DECIMAL.get(suffix)
+    if exponent is None:
+        if (head := _EXPONENT.fullmatch(suffix)) is None:
+            raise ValueError(SUFFIX_ERROR)
+        form, exponent = "DecimalExponent", int(head[1])
+    scale = exponent - decimals + 9
+    if scale > 200:  # past any limit, and 10**scale could be huge
+        return _MAX if digits else 0, form
+    if scale >= 0:
+        return digits * 10**scale, form
+    return (-(-digits // 10**-scale) if scale > -5000 else 0), form
 
 
 def parse(value: Any) -> Quantity:

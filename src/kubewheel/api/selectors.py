@@ -108,13 +108,18 @@ class _Parser:
     def parse(self) -> list[Requirement]:
         out: list[Requirement] = []
         while self.peek():
-            out.append(self.requirement())
+            if self.peek() in _WORDS and self.peek() != "!":
+                raise ValueError(f"found '{self.peek()}', expected: !, identifier, or 'end of string'")
+            try:
+                out.append(self.requirement())
+            except ValueError as e:
+                raise ValueError(f"unable to parse requirement: {e}") from e
             token = self.take()
             if not token:
                 break
             if token != ",":
                 raise ValueError(f"found '{token}', expected: ',' or 'end of string'")
-            if not self.peek() or self.peek() == ",":
+            if not self.peek() or (self.peek() in _WORDS and self.peek() != "!"):
                 raise ValueError(f"found '{self.peek()}', expected: identifier after ','")
         return out
 
@@ -142,7 +147,7 @@ class _Parser:
     def key(self) -> str:
         token = self.take()
         if not token or token in _WORDS:
-            raise ValueError(f"found '{token}', expected: !, identifier, or 'end of string'")
+            raise ValueError(f"found '{token}', expected: identifier")
         problems = names.qualified(token)
         if problems:
             raise ValueError(f'<nil>: Invalid value: "{token}": {"; ".join(problems)}')
@@ -199,7 +204,7 @@ def parse_label(text: str) -> LabelSelector:
     try:
         return _parse_label(text)
     except ValueError as e:
-        raise errors.bad_request(f"unable to parse requirement: {e}") from e
+        raise errors.bad_request(str(e)) from e
 
 
 # -- LabelSelector objects ----------------------------------------------------------------------------------------

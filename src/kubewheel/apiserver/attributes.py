@@ -64,6 +64,7 @@ class Attributes:
     dry_run: bool = False
     warnings: list[str] = field(default_factory=list)
     annotations: dict[str, str] = field(default_factory=dict)  # audit annotations
+    requested: Resource | None = None  # the version the request speaks of, where it is not `resource` (the stored one)
 
 
 class AdmissionPlugin:

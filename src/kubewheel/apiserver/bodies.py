@@ -10,7 +10,8 @@ from typing import Any
 
 import yaml
 
-from kubewheel.api import catalog, codec, errors
+from kubewheel.api import codec, errors
+from kubewheel.api.protobuf import codec as protobuf
 from kubewheel.api.resource import Object
 from kubewheel.client.transport import Request
 
@@ -28,50 +29,51 @@ def too_large() -> errors.StatusError:
     return errors.status_error(413, "RequestEntityTooLarge", f"Request entity too large: limit is {MAX_BYTES}")
 
 
-def decode(request: Request) -> Object:
+def decode(request: Request, kind: str = "Object", api_version: str = "", *, is_custom: bool = False) -> Object:
+    """The body as a private dict. `kind` and `api_version` are what is expected; a protobuf body that names none is of
+    them. 415 for other media types than JSON, YAML and, but for custom resources, protobuf; 400 for what is none."""
     if isinstance(request.body, dict):
         return request.body
     raw = request.body or b""
     if len(raw) > MAX_BYTES:
         raise too_large()
-    kind = media_type(request)
-    if kind in JSON_TYPES:
-        return _json(raw)
-    if kind in YAML_TYPES:
+    media = media_type(request)
+    if media in JSON_TYPES:
+        return _json(raw, kind)
+    if media in YAML_TYPES:
         return yaml_object(raw)
-    if kind == PROTOBUF_TYPE:
-        return _protobuf(raw)
-    raise unsupported(kind)
+    if media == PROTOBUF_TYPE and not is_custom:
+        return _protobuf(raw, kind, api_version)
+    raise unsupported(is_custom=is_custom)
 
 
-def unsupported(kind: str) -> errors.StatusError:
-    accepted = "application/json, application/yaml, application/vnd.kubernetes.protobuf"
+def unsupported(*, is_custom: bool = False) -> errors.StatusError:
+    accepted = "application/json, application/yaml" + ("" if is_custom else ", application/vnd.kubernetes.protobuf")
     return errors.status_error(
         415, "UnsupportedMediaType",
         f"the body of the request was in an unknown format - accepted media types include: {accepted}")
 
 
-def _json(raw: bytes) -> Object:
+def _json(raw: bytes, kind: str) -> Object:
     try:
         value = codec.loads(raw)
     except ValueError as e:
-        raise _unrecognized(f"couldn't get version/kind; json parse error: {json_error(raw)}", raw) from e
+        raise _unrecognized(kind, f"couldn't get version/kind; json parse error: {json_error(raw)}", raw) from e
     if not isinstance(value, dict):
-        raise _unrecognized(f"couldn't get version/kind; json parse error: json: cannot unmarshal {_go(value)} into Go "
+        raise _unrecognized(kind, f"couldn't get version/kind; json parse error: json: cannot unmarshal {_go(value)} into Go "
                             "value of type struct { APIVersion string \"json:\\\"apiVersion,omitempty\\\"\"; "
                             "Kind string \"json:\\\"kind,omitempty\\\"\" }", raw)
-    check_depth(value)
+    check_depth(value, raw)
     return value
 
 
-def _unrecognized(why: str, raw: bytes) -> errors.StatusError:
+def _unrecognized(kind: str, why: str, raw: bytes) -> errors.StatusError:
     if not raw:
         shown = "<empty>"
-    elif raw[:1] == b"{":
-        shown = raw[:30].decode(errors="replace") + (" ..." if len(raw) > 30 else "")
     else:
-        shown = raw[:30].hex(" ") + (" ..." if len(raw) > 30 else "")
-    return errors.bad_request(f"the object provided is unrecognized (must be of type JSON): {why} ({shown})")
+        shown = raw[:30].decode(errors="replace") if raw[:1] == b"{" else raw[:30].hex()
+        shown += " ..." if len(raw) > 30 else ""
+    return errors.bad_request(f"the object provided is unrecognized (must be of type {kind}): {why} ({shown})")
 
 
 _GO_ERRORS = {
@@ -129,7 +131,10 @@ def _in_object(text: str) -> bool:
 MAX_DEPTH = 200  # of nested containers; no kind needs more, and recursion ends before the interpreter's does
 
 
-def check_depth(value: Any) -> None:
+def check_depth(value: Any, raw: object = b"") -> None:
+    """`raw`: the text of the value, where there is one; few brackets cannot nest deep."""
+    if raw and isinstance(raw, bytes) and raw[:1] in b"{[" and raw.count(b"{") + raw.count(b"[") <= MAX_DEPTH:
+        return
     level = [value]
     for _ in range(MAX_DEPTH):
         level = [m for v in level for m in (v.values() if isinstance(v, dict) else v) if isinstance(m, (dict, list))]
@@ -138,29 +143,16 @@ def check_depth(value: Any) -> None:
     raise errors.bad_request("the object provided is unrecognized: exceeded max depth")
 
 
-# Kinds of the API machinery that come in bodies but are no resources.
-META_KINDS = {"DeleteOptions", "Status"}
-
-
-def _protobuf(raw: bytes) -> Object:
-    from kubewheel.api.protobuf import codec as protobuf
-
+def _protobuf(raw: bytes, kind: str, api_version: str) -> Object:
     try:
-        return protobuf.decode(raw, _definition)
-    except (protobuf.ProtobufError, ValueError) as e:
-        raise errors.bad_request(f"the object provided is unrecognized (must be of type Protobuf): {e}") from e
-
-
-def _definition(api_version: str, kind: str) -> str:
-    """The schema definition of a built-in kind or of the body of one of its subresources."""
-    if kind in META_KINDS:
-        return f"io.k8s.apimachinery.pkg.apis.meta.v1.{kind}"
-    group, _, version = api_version.rpartition("/")
-    for resource in catalog.RESOURCES:
-        if resource.kind == kind and (resource.group, resource.version) == (group, version):
-            return resource.definition
-    folder = group.partition(".")[0] or "core"
-    return f"io.k8s.api.{folder}.{version}.{kind}"
+        made: Object = protobuf.decode(raw, default=(api_version, kind))
+    except protobuf.ProtobufError as e:
+        if e.kind:
+            raise errors.bad_request(f'{e.kind} in version "{e.api_version.rpartition("/")[2]}" cannot be handled as a '
+                                     f"{kind}: {e}") from e
+        raise _unrecognized(kind, str(e), raw) from e
+    check_depth(made)
+    return made
 
 
 class _Loader(yaml.CSafeLoader):

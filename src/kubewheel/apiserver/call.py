@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from kubewheel.api.protobuf import kinds
 from kubewheel.api.resource import Object, Resource, Subresource
 from kubewheel.apiserver.attributes import RequestInfo
 from kubewheel.client.transport import Identity, Request, Response
@@ -43,22 +44,28 @@ class Call:
         """The request body as a private dict. StatusError 400 if it is no JSON/YAML object, 415 for other types."""
         from kubewheel.apiserver import bodies
 
-        return bodies.decode(self.request)
+        kind, api_version = self.expected()
+        return bodies.decode(self.request, kind, api_version, is_custom=self.resource.custom is not None)
+
+    def expected(self) -> tuple[str, str]:
+        """(kind, apiVersion) of the body that the path takes."""
+        sub, resource = self.sub, self.resource
+        if sub is None:
+            return resource.kind, resource.api_version
+        group, version = sub.group or resource.group, sub.version or resource.version
+        return sub.kind, f"{group}/{version}" if group else version
 
     def typed_body(self) -> Object:
         """The body of a kind that is answered and not stored (reviews, bindings, evictions …), checked by its schema."""
-        from kubewheel.apiserver import bodies
+        from kubewheel.api import schema
         from kubewheel.apiserver.verbs import write
 
         body = self.body()
-        sub, resource = self.sub, self.resource
-        kind, group, version = (sub.kind, sub.group, sub.version or "v1") if sub else (
-            resource.kind, resource.group, resource.version)
-        api_version = f"{group}/{version}" if group else version
+        kind, api_version = self.expected()
         write.check_options(self)
         write.check_kind(body, kind, api_version)
-        definition = bodies._definition(api_version, kind)
-        write.report(self, kind, version, lambda: write.schema.check(write.schema.definition(definition), body))
+        node = schema.definition(kinds.definition_of(api_version, kind))
+        write.report(self, kind, api_version.rpartition("/")[2], lambda: schema.check(node, body))
         return body
 
     def answer(self, obj: Object, *, status: int = 200) -> Response:

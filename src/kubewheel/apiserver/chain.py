@@ -1,6 +1,6 @@
 """The way of every request, top-down, in one visible order.
 
-    request info → authentication → impersonation → in-flight limit → authorization → dispatch → render
+    request info → authentication → impersonation → limits (in flight, time) → authorization → dispatch → render
 
 In: Request. Out: Response (errors become metav1.Status here and nowhere else).
 Called by: http.py and, through client/inprocess.py, every component of ours.
@@ -12,9 +12,9 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING
 
-from kubewheel.api import codec, errors
+from kubewheel.api import errors
 from kubewheel.api.resource import Gvr
-from kubewheel.apiserver import impersonation, render, request_info, request_metrics
+from kubewheel.apiserver import impersonation, limits, render, request_info, request_metrics
 from kubewheel.apiserver.attributes import RequestInfo
 from kubewheel.apiserver.authz import messages
 from kubewheel.apiserver.results import Stream
@@ -25,20 +25,23 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+_RESULTS = {"allow": "allowed", "deny": "denied", "no-opinion": "no-opinion"}
+
 
 class Chain:
     def __init__(self, server: Server) -> None:
         self.server = server
+        self.limits = limits.Limits(server.options)
 
     async def __call__(self, request: Request) -> Response:
         loop = asyncio.get_running_loop()
         began, info = loop.time(), request_info.parse(request)
-        kind = "readOnly" if request.method in request_metrics.READ_ONLY else "mutating"
-        long = info.verb == "watch" or info.subresource in request_metrics.STREAMS
+        kind = self.limits.kind(request)
+        long = info.verb == "watch" or info.subresource in request_metrics.STREAMS or info.path.startswith("/debug/pprof/")
         if not long:
             request_metrics.INFLIGHT.inc(kind)
         try:
-            response = await self._answer(request, info)
+            response = await self._answer(request, info, limited="" if long or request.user is not None else kind)
         finally:
             if not long:
                 request_metrics.INFLIGHT.inc(kind, by=-1)
@@ -46,6 +49,8 @@ class Chain:
         request_metrics.TOTAL.inc(*labels, str(response.status))
         if not long:
             request_metrics.SECONDS.observe(loop.time() - began, *labels)
+        if response.body is not None and info.is_resource and request.method == "GET":
+            request_metrics.SIZES.observe(len(response.body), *request_metrics.undry(labels))
         return response
 
     def _where(self, request: Request, info: RequestInfo, response: Response) -> tuple[str, ...]:
@@ -56,27 +61,59 @@ class Chain:
                 info = RequestInfo(False, "", info.verb)
         return request_metrics.where(request, info)
 
-    async def _answer(self, request: Request, info: RequestInfo) -> Response:
+    async def _answer(self, request: Request, info: RequestInfo, *, limited: str) -> Response:
+        """`limited`: the kind of request whose number and time are limited, "" for none."""
         try:
             user = await self._authenticate(request)
             user = await self._impersonate(request, user)
-            await self._authorize(user, info, request)
-            response = await self.server.dispatch(request, info, user)
-            if isinstance(response.obj, Stream):
-                response.obj.opened = request_metrics.Opened(request_metrics.where(request, info))
-            return render.finish(self.server, request, response)
+            if limited:
+                return await self._within_limits(request, info, user, limited)
+            return await self._serve(request, info, user)
         except errors.StatusError as e:
             return failure(request, e)
         except Exception as e:  # noqa: BLE001 - the edge: a bug becomes a 500 and a logged trace
             log.exception("%s %s failed", request.method, request.path)
             return failure(request, errors.internal(str(e) or type(e).__name__))
 
+    async def _within_limits(self, request: Request, info: RequestInfo, user: Identity, kind: str) -> Response:
+        if self.limits.is_full(kind, user):
+            request_metrics.TERMINATED.inc("429", *request_metrics.undry(request_metrics.where(request, info)))
+            return limits.too_many()
+        seconds = self.limits.seconds(request)
+        self.limits.running[kind] += 1
+        try:
+            async with asyncio.timeout(seconds or None) as limit:
+                return await self._serve(request, info, user)
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            request_metrics.TERMINATED.inc("504", *request_metrics.undry(request_metrics.where(request, info)))
+            raise limits.timed_out() from None
+        finally:
+            self.limits.running[kind] -= 1
+
+    async def _serve(self, request: Request, info: RequestInfo, user: Identity) -> Response:
+        await self._authorize(user, info, request)
+        response = await self.server.dispatch(request, info, user)
+        if isinstance(response.obj, Stream):
+            response.obj.opened = request_metrics.Opened(request_metrics.where(request, info))
+        return await render.finish(self.server, request, response)
+
     async def _authenticate(self, request: Request) -> Identity:
         if request.user is not None:
             return request.user
-        user = await self.server.authenticator.authenticate(request)
-        if user is None:
-            raise errors.unauthorized()
+        loop = asyncio.get_running_loop()
+        began, result = loop.time(), "error"
+        try:
+            user = await self.server.authenticator.authenticate(request)
+            result = "success"
+        except errors.StatusError:
+            result = "failure"
+            raise
+        finally:
+            request_metrics.AUTHENTICATION.inc(result)
+            request_metrics.AUTHENTICATION_SECONDS.observe(loop.time() - began, result)
+        request_metrics.USERS.inc(request_metrics.known_user(user.name))
         return user
 
     async def _impersonate(self, request: Request, user: Identity) -> Identity:
@@ -87,18 +124,17 @@ class Chain:
 
     async def _authorize(self, user: Identity, info: RequestInfo, request: Request) -> None:
         decision = await self.server.authorizer.authorize(user, info)
+        request_metrics.AUTHORIZATION.inc(_RESULTS[decision.verdict])
         if decision.verdict != "allow":
             raise messages.forbidden(user, info, decision.reason)
 
 
 def failure(request: Request, error: errors.StatusError) -> Response:
-    response = Response(status=error.code, headers=dict(error.headers))
-    response.warnings.extend(request.attributes.get("warnings") or ())
+    response = Response(status=error.code, headers=dict(error.headers), warnings=list(error.warnings))
     if error.code == 401:
         response.headers["WWW-Authenticate"] = "Bearer"
     if request.wants_objects:
         response.obj = error.status
     else:
-        response.body = codec.dumps(error.status)
-        response.headers["content-type"] = "application/json"
+        response.body, response.headers["content-type"] = render.status(request, error.status)
     return response

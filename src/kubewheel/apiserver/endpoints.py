@@ -8,12 +8,13 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from kubewheel.api import codec, errors
-from kubewheel.apiserver import render
+from kubewheel.api import build, codec, errors, zpages
+from kubewheel.apiserver import media_types, render
 from kubewheel.apiserver.attributes import RequestInfo
 from kubewheel.apiserver.authn import service_account
-from kubewheel.apiserver.health import Health
+from kubewheel.apiserver.health import ENDPOINTS, Health
 from kubewheel.client.transport import Identity, Request, Response
+from kubewheel.lib import process_metrics, profiling, verbosity
 
 if TYPE_CHECKING:
     from kubewheel.apiserver.server import Server
@@ -23,37 +24,61 @@ class Endpoints:
     def __init__(self, server: Server) -> None:
         self._server = server
         self._discovery: dict[str, tuple[bytes, str, str]] = {}
+        self._served: Any = None
         self._openapi: Any = None
         self.health = Health(server)
-        server.registry.on_change(self._forget)
+        server.registry.on_change(self.forget)
 
-    def _forget(self) -> None:
+    def forget(self) -> None:
+        """What is served changed: documents are made anew."""
         self._discovery.clear()
+        self._served = None
         self._openapi = None
 
     async def handle(self, request: Request, user: Identity) -> Response:
-        from kubewheel.apiserver.extension import discovery
-
         path = request.path.rstrip("/") or "/"
+        first = path.split("/")[1]
+        if first == "debug":
+            return await self._debug(request, path)
         if request.method not in ("GET", "HEAD"):
             return text(404, "404 page not found")
-        first = path.split("/")[1]
         if first in ("api", "apis"):
             return self._discover(request, path)
         if first == "openapi":
             return await self._schema(request, path)
-        if first in ("healthz", "livez", "readyz"):
+        if first in ENDPOINTS:
             return await self.health.handle(request, path)
         if path == "/version":
-            return _json(discovery.version())
-        if path == "/metrics":
-            return Response(body=self.health.metrics().encode(), headers={
-                "content-type": "text/plain; version=0.0.4; charset=utf-8; escaping=underscores"})
+            return _json(build.version())
+        if path in ("/metrics", "/metrics/slis"):
+            return self.health.metrics(path)
         if path in ("/.well-known/openid-configuration", "/openid/v1/jwks"):
             return self._oidc(path)
+        if path in ("/statusz", "/flagz"):
+            return self._zpage(path, request.headers.get("accept", ""))
         if path == "/":
             return _json({"paths": self._paths()})
         return text(404, "404 page not found")
+
+    async def _debug(self, request: Request, path: str) -> Response:
+        """/debug/pprof/… and /debug/flags/v, where --profiling is on."""
+        if not self._server.options.profiling:
+            return text(404, "404 page not found")
+        if path.startswith("/debug/pprof") and request.method in ("GET", "HEAD", "POST"):
+            return _page(await profiling.page(path.removeprefix("/debug/pprof"), request.query))
+        if path == "/debug/flags/v":
+            body = request.body if isinstance(request.body, bytes) else b""
+            return text(*verbosity.put(request.method, body))
+        if path == "/debug/flags" and request.method == "GET":
+            return text(200, "\n/debug/flags/v\n")
+        return text(404, "404 page not found")
+
+    def _zpage(self, path: str, accept: str) -> Response:
+        component = zpages.Component("kube-apiserver", process_metrics.started(), build.RUNTIME, tuple(self._paths()),
+                                     self._server.options.flags)
+        if path == "/flagz":
+            return _page(zpages.flagz(component, accept))
+        return _page(zpages.statusz(component, accept, self._server.clock.now()))
 
     async def unknown(self, request: Request, info: RequestInfo, user: Identity) -> Response:
         """A resource path that nobody serves."""
@@ -62,23 +87,35 @@ class Endpoints:
             return text(404, "404 page not found")
         raise errors.page_not_found()
 
+    def _discovered(self) -> Any:
+        from kubewheel.apiserver.extension import discovery
+
+        if self._served is None:
+            aggregator = self._server.aggregator
+            self._served = discovery.Served(self._server.registry.all(), aggregator.discoveries.all(), aggregator.priorities())
+        return self._served
+
     def _discover(self, request: Request, path: str) -> Response:
         from kubewheel.apiserver.extension import discovery
 
-        aggregated = path in ("/api", "/apis") and _wants_aggregated(request.headers.get("accept", ""))
-        key = f"{path}?{aggregated}"
+        offer = media_types.DISCOVERY if path in ("/api", "/apis") else media_types.PLAIN
+        form = render.negotiate(request, offer)
+        key = f"{path}?{form}"
         known = self._discovery.get(key)
         if known is None:
-            made = discovery.document(self._server.registry.all(), path, aggregated=aggregated,
-                                      server_address=f"{self._server.options.advertise_address}:{self._server.options.secure_port}")
+            options = self._server.options
+            made = discovery.document(self._discovered(), path, aggregated=bool(form.shape),
+                                      server_address=f"{options.advertise_address}:{options.secure_port}")
             if made is None:
                 return text(404, "404 page not found")
-            known = self._discovery[key] = made
+            body, etag, content_type = made
+            content_type = content_type.replace(media_types.JSON, form.content_type)
+            known = self._discovery[key] = render.reencoded(body, form), etag, content_type
         body, etag, content_type = known
         headers = {"content-type": content_type, "vary": "Accept"}
-        if aggregated:
-            headers["etag"] = etag
-            if etag and request.headers.get("if-none-match") == etag:
+        if form.shape:
+            headers |= {"etag": etag, "cache-control": "public"}
+            if request.headers.get("if-none-match") == etag:
                 return Response(status=304, headers=headers, body=b"")
         return Response(body=body, headers=headers)
 
@@ -86,7 +123,8 @@ class Endpoints:
         from kubewheel.apiserver.extension import openapi
 
         if self._openapi is None:
-            self._openapi = openapi.Documents(self._server.registry.all())
+            self._openapi = openapi.Documents(
+                self._server.registry.all(), self._server.aggregator.documents.all())
         # The big documents take long to make; what is known already is quick, and the loop goes on meanwhile.
         made = await asyncio.to_thread(
             self._openapi.serve, path, request.headers.get("accept", ""), request.first("hash"),
@@ -103,28 +141,25 @@ class Endpoints:
             return Response(body=codec.dumps(service_account.jwks(accounts.keys)),
                             headers={"content-type": "application/jwk-set+json"})
         options = self._server.options
-        jwks_uri = f"https://{options.advertise_address}:{options.secure_port}/openid/v1/jwks"
+        host = options.external_hostname or options.advertise_address
+        jwks_uri = options.service_account_jwks_uri or f"https://{host}:{options.secure_port}/openid/v1/jwks"
         return _json(service_account.openid_configuration(accounts.issuer, jwks_uri, accounts.keys))
 
     def _paths(self) -> list[str]:
-        groups = sorted({(r.group, r.version) for r in self._server.registry.all() if r.group})
-        paths = ["/.well-known/openid-configuration", "/api", "/api/v1", "/apis"]
-        for group in sorted({g for g, _ in groups}):
-            paths.append(f"/apis/{group}")
-            paths += [f"/apis/{g}/{v}" for g, v in groups if g == group]
-        return [*paths, *self.health.paths(), "/metrics", "/openapi/v2", "/openapi/v3", "/openid/v1/jwks", "/version"]
+        served = self._discovered()
+        paths = ["/.well-known/openid-configuration", "/api", *(f"/api/{v}" for v in served.groups.get("", ())), "/apis"]
+        for group, versions in served.groups.items():
+            if group:
+                paths += [f"/apis/{group}", *(f"/apis/{group}/{v}" for v in versions)]
+        if self._server.options.profiling:
+            paths += ["/debug/flags", "/debug/flags/v", "/debug/pprof"]
+        return sorted([*paths, *self.health.paths(), "/flagz", "/metrics", "/metrics/slis", "/openapi/v2", "/openapi/v3",
+                       "/openid/v1/jwks", "/statusz", "/version"])
 
 
-def _wants_aggregated(accept: str) -> bool:
-    """Whether the first form that is served here is the aggregated one (v2 only; v2beta1 is gone)."""
-    for kind, args in render.accepted(accept):
-        if kind not in ("application/json", "*/*", "application/*"):
-            continue
-        if not args.get("as"):
-            return False
-        if (args["as"], args.get("g"), args.get("v")) == ("APIGroupDiscoveryList", "apidiscovery.k8s.io", "v2"):
-            return True
-    return False
+def _page(page: tuple[int, str, bytes]) -> Response:
+    status, content_type, body = page
+    return Response(status=status, body=body, headers={"content-type": content_type, "x-content-type-options": "nosniff"})
 
 
 def _json(value: object) -> Response:

@@ -7,25 +7,86 @@ aiohttp's low-level server parses; no router: the chain dispatches.
 from __future__ import annotations
 
 import asyncio
+import base64
 import gzip
 import http
+import logging
+import re
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import lru_cache
 from typing import Any
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, unquote_to_bytes
 
-from aiohttp import web
+from aiohttp import WSCloseCode, web, web_protocol
 from aiohttp.helpers import rfc822_formatted_time
-from aiohttp.http import HttpVersion11
+from aiohttp.http import HttpVersion10, HttpVersion11
+from aiohttp.http_exceptions import BadHttpMethod, LineTooLong, PayloadEncodingError
 
-from kubewheel.apiserver import bodies
+from kubewheel.api import codec, errors
+from kubewheel.apiserver import bodies, request_info
 from kubewheel.client.transport import Peer, Request, Response
+from kubewheel.lib.streams import upgrade
+
+log = logging.getLogger(__name__)
 
 Handler = Callable[[Request], Awaitable[Response]]
 GZIP_FROM = 128 * 1024  # bytes; upstream compresses from there
-STREAMED = ("proxy",)  # subresources whose request body is passed on as it comes
+HEADER_SECONDS = 32.0  # for the first request's head, as upstream (ReadHeaderTimeout)
+LINGER_SECONDS = 2.0  # for the rest of a body that is not wanted
+MESSAGES = ("binary.k8s.io", "base64.binary.k8s.io")  # WebSocket protocols of logs; watches use none
+GOODBYE = 0.2  # seconds for clients to answer the end of a connection
 AT_ONCE = 64 * 1024  # bytes; what fits goes out as one write
+
+
+class _Connection(web_protocol.RequestHandler):
+    """What Go's server does at the edge: no wait without end for the first request, plain words for what is not HTTP."""
+
+    __slots__ = ("_impatience",)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self._impatience = asyncio.get_running_loop().call_later(HEADER_SECONDS, self._give_up)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        self._impatience.cancel()
+        super().connection_lost(exc)
+
+    def _give_up(self) -> None:
+        if self._request_count == 0:
+            self.force_close()
+
+    def handle_error(self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None,
+                     message: str | None = None) -> web.StreamResponse:
+        if request.writer.output_size > 0:
+            raise ConnectionResetError("the answer has begun already")
+        if status == 500:
+            log.error("%s %s failed", request.method, request.path, exc_info=exc)
+            response = _said(errors.internal(str(exc) or type(exc).__name__))
+        else:
+            log.debug("no HTTP from %s: %s", request.remote, exc)
+            response = _not_http(status, exc)
+        response.force_close()
+        return response
+
+
+_OTHER_METHOD = re.compile(r"b['\"][!#$%&'*+.^_`|~0-9A-Za-z-]+ /\S* HTTP/1\.[01]")
+
+
+def _not_http(status: int, exc: BaseException | None) -> web.Response:
+    """What Go's server says of it. A method that the parser does not know is HTTP all the same, and allowed nowhere."""
+    text = str(exc)
+    if isinstance(exc, BadHttpMethod) and _OTHER_METHOD.search(text):
+        return _said(errors.not_allowed())
+    if isinstance(exc, LineTooLong) or "Too many headers" in text:
+        return web.Response(status=431, text="431 Request Header Fields Too Large")
+    if "Missing 'Host'" in text:
+        return web.Response(status=400, text="400 Bad Request: missing required Host header")
+    return web.Response(status=status, text=f"{status} {http.HTTPStatus(status).phrase}")
+
+
+def _said(error: errors.StatusError) -> web.Response:
+    return web.Response(status=error.code, body=codec.dumps(error.status), content_type="application/json")
 
 
 class _Listener(web.Server):
@@ -34,6 +95,9 @@ class _Listener(web.Server):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.peers: dict[Any, Peer] = {}
+
+    def __call__(self) -> web_protocol.RequestHandler:
+        return _Connection(self, loop=self._loop, **self._kwargs)
 
     def connection_made(self, handler: Any, transport: asyncio.Transport) -> None:
         super().connection_made(handler, transport)
@@ -46,10 +110,13 @@ class _Listener(web.Server):
 
 
 class Front:
-    def __init__(self, handler: Handler) -> None:
+    def __init__(self, handler: Handler, *, streams: Callable[[str], bool] = lambda path: False) -> None:
+        """`streams`: whether the body of a request to this path is passed on as it comes."""
         self._handler = handler
-        self._server = _Listener(self._serve, access_log=None, auto_decompress=True, keepalive_timeout=180,
-                                 max_line_size=65536, max_field_size=65536, handler_cancellation=True)
+        self._streams = streams
+        self._server = _Listener(self._serve, access_log=None, auto_decompress=False, keepalive_timeout=180,
+                                 max_line_size=65536, max_field_size=65536, max_headers=1000, handler_cancellation=True,
+                                 lingering_time=LINGER_SECONDS)
         self._listeners: list[asyncio.Server] = []
         self._open: set[asyncio.Task[Any]] = set()
 
@@ -75,17 +142,38 @@ class Front:
             listener.close()
         for task in list(self._open):  # watches end with the server
             task.cancel()
+        self._server.pre_shutdown()  # idle connections; those that work get the time below
+        transports = [handler.transport for handler in self._server.peers]
         await self._server.shutdown(2.0)
+        await self._hang_up(transports)
+
+    async def _hang_up(self, transports: list[asyncio.Transport | None]) -> None:
+        """Ends what the clients do not: TLS waits for the other side's goodbye, which an idle client never says."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + GOODBYE
+        while self._server.peers and loop.time() < deadline:
+            await asyncio.sleep(0.01)
+        for transport in transports:
+            if transport is not None:
+                transport.abort()
+        await asyncio.sleep(0)  # the loop tells them that they are lost
 
     async def _serve(self, raw: web.BaseRequest) -> web.StreamResponse:
         task = asyncio.current_task()
         assert task is not None
-        request = await self._request(raw)
-        if isinstance(request, web.StreamResponse):
-            return request
+        if raw.version < HttpVersion10:
+            return _too_old(raw)
+        try:
+            request = await self._request(raw)
+        except _Edge as e:
+            return e.answer(raw)
         response = await self._handler(request)
         if response.upgrade is not None:
-            return await _upgraded(raw, response)
+            self._open.add(task)
+            try:
+                return await _upgraded(raw, response)
+            finally:
+                self._open.discard(task)
         if response.chunks is not None:
             self._open.add(task)
             try:
@@ -94,47 +182,102 @@ class Front:
                 self._open.discard(task)
         return _plain(raw, response)
 
-    async def _request(self, raw: web.BaseRequest) -> Request | web.StreamResponse:
+    async def _request(self, raw: web.BaseRequest) -> Request:
+        """_Edge for what is answered here."""
         target = raw.raw_path
-        if "%" in target or not target.startswith("/"):
-            path, query = raw.rel_url.path, raw.rel_url.raw_query_string
-        else:
-            path, _, query = target.partition("?")
+        path, _, query = target.partition("?")
+        if not target.startswith("/"):
+            path = _path_of(raw.method, target)
+        if "%" in path or not path.isascii():
+            path = _decoded(path)
         request = Request(
             method=raw.method, path=path, raw_path=target, headers=_headers(raw),
             query=parse_qs(query, keep_blank_values=True) if query else {},
             peer=self._server.peers.get(raw.protocol) or Peer())
         request.hijack = lambda: raw
+        if query and not query.isascii():
+            request.query = parse_qs(_text(query), keep_blank_values=True)
+        expected = request.headers.get("expect", "")
+        if expected and expected.lower() != "100-continue":
+            raise _Edge(417, "417 Expectation Failed")
         if raw.body_exists:
-            if "/proxy" in request.path:
-                request.stream = raw.content.iter_any()
+            if expected and raw.version == HttpVersion11 and (raw.content_length or 0) <= bodies.MAX_BYTES:
+                raw.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")  # type: ignore[union-attr]
+            if self._streams(path) or "/proxy" in path and request_info.parse(request).subresource == "proxy":
+                request.stream = _body(raw)  # passed on as it comes
             else:
-                body = await _read(raw)
-                if body is None:
-                    error = bodies.too_large()
-                    return _plain(raw, Response(status=413, body=_json(error.status), headers={
-                        "content-type": "application/json"}))
-                request.body = body
+                request.body = await _read(raw)
         return request
 
 
-def _json(value: Any) -> bytes:
-    from kubewheel.api import codec
+class _Edge(Exception):
+    """An answer that is given before the chain: what is not HTTP enough, or too much."""
 
-    return codec.dumps(value)
+    def __init__(self, status: int, text: str, *, error: errors.StatusError | None = None) -> None:
+        super().__init__(text)
+        self._status, self._text, self._error = status, text, error
+
+    def answer(self, raw: web.BaseRequest) -> web.StreamResponse:
+        response = _said(self._error) if self._error is not None else web.Response(status=self._status, text=self._text)
+        if self._status >= 400:
+            response.force_close()
+        return response
 
 
-async def _read(raw: web.BaseRequest) -> bytes | None:
-    """The whole body, None past the limit."""
-    if (raw.content_length or 0) > bodies.MAX_BYTES:
-        return None
-    parts, size = [], 0
+def _too_old(raw: web.BaseRequest) -> web.StreamResponse:
+    """A request line without a version. The answer has one."""
+    if raw.transport is not None:
+        raw.transport.write(b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n"
+                            b"400 Bad Request")
+    return upgrade.Done()
+
+
+_BAD_ESCAPE = re.compile(r"%(?![0-9a-fA-F]{2})")
+
+
+def _path_of(method: str, target: str) -> str:
+    """The path of a request target that is no path: `*`, a URL, an authority."""
+    if target == "*" and method == "OPTIONS":
+        raise _Edge(200, "")
+    scheme, found, rest = target.partition("://")
+    if found and scheme.lower() in ("http", "https"):
+        return "/" + rest.partition("/")[2].partition("?")[0]
+    if method == "CONNECT":
+        return ""
+    raise _Edge(400, "400 Bad Request")
+
+
+def _decoded(path: str) -> str:
+    if _BAD_ESCAPE.search(path):
+        raise _Edge(400, "400 Bad Request")
+    return unquote_to_bytes(path.encode("utf-8", "surrogateescape")).decode(errors="replace")
+
+
+async def _body(raw: web.BaseRequest) -> AsyncIterator[bytes]:
     async for chunk in raw.content.iter_any():
-        size += len(chunk)
-        if size > bodies.MAX_BYTES:
-            return None
-        parts.append(chunk)
+        yield chunk
+
+
+async def _read(raw: web.BaseRequest) -> bytes:
+    """The whole body. _Edge 413 past the limit, 400 where it is none."""
+    error = bodies.too_large()
+    if (raw.content_length or 0) > bodies.MAX_BYTES:
+        raise _Edge(413, "", error=error)
+    parts, size = [], 0
+    try:
+        async for chunk in raw.content.iter_any():
+            size += len(chunk)
+            if size > bodies.MAX_BYTES:
+                raise _Edge(413, "", error=error)
+            parts.append(chunk)
+    except (web.RequestPayloadError, PayloadEncodingError) as e:
+        raise _Edge(400, "", error=errors.bad_request(f"the body of the request could not be read: {e}")) from e
     return b"".join(parts)
+
+
+def _text(value: str) -> str:
+    """What came as bytes that are no UTF-8 is no text: it must not get as far as an answer in JSON."""
+    return value.encode("utf-8", "surrogateescape").decode(errors="replace")
 
 
 def _headers(raw: web.BaseRequest) -> dict[str, str]:
@@ -143,6 +286,8 @@ def _headers(raw: web.BaseRequest) -> dict[str, str]:
     out: dict[str, str] = {}
     for name, value in raw.headers.items():
         name = name.lower()
+        if not value.isascii():
+            value = _text(value)
         if name in out:
             value = f"{out[name]}{chr(10) if name.startswith(('impersonate-', 'x-remote-')) else ', '}{value}"
         out[name] = value
@@ -188,7 +333,9 @@ def _head(status: int, headers: tuple[tuple[str, str], ...]) -> bytes:
     lines += [f"{name.title() if name.islower() else name}: {value}" for name, value in headers]
     if any("\r" in line or "\n" in line for line in lines):
         raise ValueError(f"a header with a line break: {lines}")
-    return "\r\n".join([*lines, "Cache-Control: no-cache, private", "Content-Length: "]).encode()
+    if all(name.lower() != "cache-control" for name, _ in headers):
+        lines.append("Cache-Control: no-cache, private")
+    return "\r\n".join([*lines, "Content-Length: "]).encode()
 
 
 def _plain(raw: web.BaseRequest, response: Response) -> web.StreamResponse:
@@ -200,7 +347,8 @@ def _plain(raw: web.BaseRequest, response: Response) -> web.StreamResponse:
         return _Whole(raw, b"%b%d\r\nDate: %b\r\n\r\n%b" % (head, len(body), date, body))  # type: ignore[return-value]
     headers: list[tuple[str, str]] = list(response.headers.items())
     headers += [("Warning", f'299 - "{_quoted(w)}"') for w in response.warnings]
-    headers.append(("Cache-Control", "no-cache, private"))
+    if "cache-control" not in response.headers:
+        headers.append(("Cache-Control", "no-cache, private"))
     if len(body) > GZIP_FROM and "gzip" in raw.headers.get("Accept-Encoding", "") and "content-encoding" not in response.headers:
         body = gzip.compress(body, compresslevel=1)
         headers += [("Content-Encoding", "gzip"), ("Vary", "Accept-Encoding")]
@@ -212,22 +360,77 @@ def _quoted(text: str) -> str:
 
 
 async def _stream(raw: web.BaseRequest, response: Response) -> web.StreamResponse:
-    out = web.StreamResponse(status=response.status, headers=response.headers)
-    out.headers["Cache-Control"] = "no-cache, private"
-    if "content-length" not in response.headers:
-        out.enable_chunked_encoding()
-    chunks: AsyncIterator[bytes] = response.chunks  # type: ignore[assignment]
+    chunks: Any = response.chunks
     try:
-        await out.prepare(raw)
-        async for chunk in chunks:
-            await out.write(chunk)
-        await out.write_eof()
-    except (ConnectionResetError, ConnectionAbortedError):
-        pass  # the client went away; its watch ends below
+        if upgrade.is_websocket(raw) and response.status == 200:
+            return await _messages(raw, response)
+        return await _chunks(raw, response)
     finally:
         if (close := getattr(chunks, "aclose", None)) is not None:
             await close()
+
+
+async def _chunks(raw: web.BaseRequest, response: Response) -> web.StreamResponse:
+    out = web.StreamResponse(status=response.status, headers=response.headers)
+    out.headers.setdefault("Cache-Control", "no-cache, private")
+    if raw.version <= HttpVersion10:
+        out.force_close()  # the end of the connection is the end of the answer
+    elif "content-length" not in out.headers and response.status >= 200 and response.status not in (204, 304):
+        out.enable_chunked_encoding()
+    assert response.chunks is not None
+    try:
+        await out.prepare(raw)
+        async for chunk in response.chunks:
+            await out.write(chunk)
+        await out.write_eof()
+    except (ConnectionResetError, ConnectionAbortedError):
+        # The client went away, or the backend of a proxy: an answer that was cut off must not look whole.
+        if raw.transport is not None:
+            raw.transport.abort()
+        return upgrade.Done()
     return out
+
+
+async def _messages(raw: web.BaseRequest, response: Response) -> web.StreamResponse:
+    """Logs and watches for WebSocket clients: a message for each piece, or for each event."""
+    offered = upgrade.offered(raw)
+    protocol = next((p for p in offered if p in MESSAGES), "")
+    if offered and not protocol and response.headers.get("content-type", "").startswith("text/plain"):
+        return web.Response(status=403, text="unable to upgrade: no protocol is supported")
+    try:
+        socket = upgrade.web_socket(raw, protocol)
+    except upgrade.Refused as e:
+        return _said(errors.bad_request(e.text))
+    await socket.prepare(raw)
+    is_watch = "json" in response.headers.get("content-type", "")
+    # Whoever reads notices the client's end; what it says is not listened to.
+    listening = asyncio.create_task(_until_closed(socket), name="http:websocket")
+    sending = asyncio.create_task(_send_messages(socket, response, protocol, is_watch=is_watch), name="http:messages")
+    try:
+        await asyncio.wait({listening, sending}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in (listening, sending):
+            task.cancel()
+        await asyncio.gather(listening, sending, return_exceptions=True)
+        await socket.close(code=WSCloseCode.OK)
+    return socket
+
+
+async def _until_closed(socket: web.WebSocketResponse) -> None:
+    async for _ in socket:
+        continue
+
+
+async def _send_messages(socket: web.WebSocketResponse, response: Response, protocol: str, *, is_watch: bool) -> None:
+    assert response.chunks is not None
+    async for chunk in response.chunks:
+        if is_watch:
+            for line in chunk.splitlines():
+                await socket.send_str(line.decode())
+        elif protocol == "base64.binary.k8s.io":
+            await socket.send_str(base64.b64encode(chunk).decode())
+        else:
+            await socket.send_bytes(chunk)
 
 
 async def _upgraded(raw: web.BaseRequest, response: Response) -> web.StreamResponse:

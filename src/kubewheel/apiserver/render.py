@@ -1,4 +1,4 @@
-"""Results to what the client asked for: JSON, YAML, Table, PartialObjectMetadata, watch lines, or shared dicts.
+"""Results to what the client asked for: JSON, YAML, protobuf, Table, PartialObjectMetadata, watches, or shared dicts.
 
 In: a Response whose `obj` is a dict, Stored, Listing or Stream. Out: a Response with body, chunks or events.
 Called by: chain.py, once, last.
@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from kubewheel.api import codec, errors, table
+from kubewheel.api.autoscaling import scale
+from kubewheel.api.protobuf import codec as protobuf
+from kubewheel.api.protobuf import kinds
 from kubewheel.api.resource import Object, Resource
-from kubewheel.apiserver import results
+from kubewheel.apiserver import media_types, request_metrics, results
+from kubewheel.apiserver.media_types import Form, Offer
 from kubewheel.apiserver.results import Listing, Stored, Stream, as_stored, data, shown
 from kubewheel.apiserver.watch_cache import Entry
 from kubewheel.client.transport import Request, Response
@@ -25,83 +29,42 @@ if TYPE_CHECKING:
 BOOKMARK_EVERY = 60.0  # seconds
 
 
-class Form(NamedTuple):
-    """What the Accept header asks for."""
-
-    format: str  # json | yaml
-    shape: str  # "" | Table | PartialObjectMetadata | PartialObjectMetadataList
-    version: str = "v1"
-    pretty: bool = False
-
-    @property
-    def content_type(self) -> str:
-        return "application/yaml" if self.format == "yaml" else "application/json"
+def negotiate(request: Request, offer: Offer) -> Form:
+    pretty = media_types.is_pretty(request.query, request.headers.get("user-agent", ""))
+    return media_types.negotiate(request.headers.get("accept", ""), offer, pretty=pretty)
 
 
-_MEDIA = ("*/*", "application/*", "application/json", "application/yaml")
-_SHAPES = ("Table", "PartialObjectMetadata", "PartialObjectMetadataList")
+def check(request: Request, resource: Resource, *, watch: bool = False) -> None:
+    """Before anything is done: whether the answer can be given in a form that the client takes. StatusError 406."""
+    offer = media_types.CUSTOM if resource.custom is not None else media_types.RESOURCE
+    request.attributes["form"] = negotiate(request, offer._replace(watch=watch))
 
 
-def negotiate(request: Request) -> Form:
-    accept = request.headers.get("accept", "")
-    if not accept or accept == "application/json":
-        return Form("json", "", pretty=_pretty(request))
-    for kind, args in accepted(accept):
-        if kind in _MEDIA:
-            shape = args.get("as", "")
-            if shape and (args.get("g") != "meta.k8s.io" or args.get("v") not in ("v1", "v1beta1") or shape not in _SHAPES):
-                continue
-            return Form("yaml" if kind == "application/yaml" else "json", shape, args.get("v", "v1"), _pretty(request))
-    raise not_acceptable()
+def status(request: Request, error: Object) -> tuple[bytes, str]:
+    """(body, content type) of a failure; JSON for those who take nothing that there is."""
+    try:
+        form = negotiate(request, media_types.PLAIN)
+    except errors.StatusError:
+        form = Form("json", pretty=True)
+    return _encoded(error, form), form.content_type
 
 
-def accepted(header: str) -> list[tuple[str, dict[str, str]]]:
-    """(media type, parameters) of an Accept header, the preferred first."""
-    found: list[tuple[float, str, dict[str, str]]] = []
-    for part in header.split(","):
-        kind, *params = [p.strip() for p in part.split(";")]
-        args = {k.strip(): v.strip() for k, _, v in (p.partition("=") for p in params)}
-        try:
-            quality = float(args.get("q", "1"))
-        except ValueError:
-            quality = 1.0
-        found.append((quality, kind, args))
-    return [(kind, args) for quality, kind, args in sorted(found, key=lambda f: -f[0])]
-
-
-def not_acceptable() -> errors.StatusError:
-    return errors.status_error(406, "NotAcceptable", (
-        "only the following media types are accepted: application/json, application/yaml, "
-        "application/vnd.kubernetes.protobuf"))
-
-
-def _pretty(request: Request) -> bool:
-    pretty = request.first("pretty")
-    if pretty:
-        return pretty in ("true", "1")
-    agent = request.headers.get("user-agent", "")
-    return agent.startswith(("curl", "Wget", "Mozilla/5.0"))
-
-
-def finish(server: Server, request: Request, response: Response) -> Response:
+async def finish(server: Server, request: Request, response: Response) -> Response:
     """The response in the form asked for. In-process callers get dicts."""
     obj = response.obj
     if obj is None:
         return response
     if request.wants_objects:
         return _as_objects(server, response)
-    try:
-        form = negotiate(request)
-    except errors.StatusError:
-        if isinstance(obj, Stream):
-            obj.close()
-        raise
+    form: Form = request.attributes.get("form") or negotiate(request, media_types.PLAIN)
     if isinstance(obj, Stream):
         response.chunks = Watching(_lines(server, obj, form, request), obj)
-        response.headers["content-type"] = form.content_type + (";stream=watch" if form.format == "yaml" else "")
+        response.headers["content-type"] = form.content_type + (";stream=watch" if form.format == "protobuf" else "")
     else:
-        raw = _bytes(server, obj, form, request)
-        response.body = reformat(raw, form)
+        if form.format == "protobuf":
+            response.body = await _protobuf(obj, form)
+        else:
+            response.body = reformat(_bytes(server, obj, form, request), form)
         response.headers["content-type"] = form.content_type
     response.obj = None
     return response
@@ -135,7 +98,49 @@ def reformat(raw: bytes, form: Form) -> bytes:
     return raw
 
 
-# -- single answers and lists -------------------------------------------------------------------------------------
+def _encoded(obj: Object, form: Form) -> bytes:
+    """An object that is no stored one: a Status, a Scale, a review."""
+    if form.format != "protobuf":
+        return reformat(codec.dumps(obj), form)
+    definition = kinds.known(obj.get("apiVersion", ""), obj.get("kind", ""))
+    if not definition:
+        raise media_types.not_marshalable(obj.get("kind", ""))
+    return protobuf.encode(obj, definition)
+
+
+def reencoded(raw: bytes, form: Form) -> bytes:
+    """A document that is kept as compact JSON (discovery) in the form asked for."""
+    return _encoded(codec.loads(raw), form) if form.format == "protobuf" else reformat(raw, form)
+
+
+# -- protobuf -----------------------------------------------------------------------------------------------------
+async def _protobuf(obj: Any, form: Form) -> bytes:
+    if isinstance(obj, Stored):
+        return _object(obj.resource, obj.entry, form)
+    if isinstance(obj, Listing):
+        resource, entries = obj.resource, obj.entries
+        await results.make_items(resource, entries, partial=bool(form.shape))
+        if form.shape:
+            return protobuf.listing(f"meta.k8s.io/{form.version}", "PartialObjectMetadataList", obj.meta(), [
+                e.partial_item or b"" for e in entries])
+        items = [e.item or b"" for e in entries] if as_stored(resource) else [results.item(resource, e) for e in entries]
+        return protobuf.listing(resource.api_version, resource.list_kind, obj.meta(), items)
+    if form.shape and obj.get("kind") != "Status":
+        return _partial_envelope(protobuf.partial_item(obj), form)
+    return _encoded(obj, form)
+
+
+def _object(resource: Resource, entry: Entry, form: Form) -> bytes:
+    if form.shape:
+        return _partial_envelope(results.partial_item(resource, entry), form)
+    return protobuf.envelope(resource.api_version, resource.kind, results.item(resource, entry))
+
+
+def _partial_envelope(item: bytes, form: Form) -> bytes:
+    return protobuf.envelope(f"meta.k8s.io/{form.version}", "PartialObjectMetadata", item)
+
+
+# -- JSON: single answers and lists -------------------------------------------------------------------------------
 def _bytes(server: Server, obj: Any, form: Form, request: Request) -> bytes:
     if isinstance(obj, Stored):
         entry = shown(obj.resource, obj.entry)
@@ -149,8 +154,8 @@ def _bytes(server: Server, obj: Any, form: Form, request: Request) -> bytes:
         return _list_bytes(server, obj, form, request)
     if form.shape and obj.get("kind") != "Status":
         resource = _resource_of(server, obj)
-        if resource is None or resource.not_stored:  # a Scale, a review: nothing to make a row of
-            raise not_acceptable()
+        if resource is None or resource.not_stored:  # a review: nothing to make a row of
+            raise media_types.not_acceptable()
         if form.shape == "Table":
             return codec.dumps(_table(server, resource, [obj], {
                 "resourceVersion": obj["metadata"].get("resourceVersion", "")}, request, form))
@@ -190,6 +195,8 @@ def _table(server: Server, resource: Resource, objs: list[Object], meta: Object,
 
 def _resource_of(server: Server, obj: Object) -> Resource | None:
     group, _, version = obj.get("apiVersion", "").rpartition("/")
+    if obj.get("kind") == "Scale" and group == "autoscaling":
+        return scale.SHOWN
     return server.registry.by_kind(group, obj.get("kind", ""), version)
 
 
@@ -202,7 +209,8 @@ async def _follow(server: Server, stream: Stream) -> AsyncIterator[list[tuple[st
     watcher = stream.watcher
     try:
         if stream.initial:
-            yield [("ADDED", entry, None) for entry in await results.converted(stream.resource, stream.initial)]
+            first = await results.converted(stream.resource, stream.initial)
+            yield [("ADDED", entry, None) for entry in first if stream.late is None or stream.late(entry)]
         stream.initial = []
         while not watcher.closed:
             now = loop.time()
@@ -210,7 +218,8 @@ async def _follow(server: Server, stream: Stream) -> AsyncIterator[list[tuple[st
                 return
             batch = await watcher.batch(min(end, next_bookmark) - now if stream.bookmarks else end - now)
             if batch:
-                yield await _converted(stream.resource, batch)
+                yield await (_converted(stream.resource, batch) if stream.late is None
+                             else _converted_then_chosen(stream.resource, batch, stream.late))
             if stream.bookmarks and loop.time() >= next_bookmark:
                 next_bookmark = loop.time() + BOOKMARK_EVERY
                 if loop.time() < end - 2:  # the last one comes just before the end
@@ -229,6 +238,21 @@ async def _converted(resource: Resource, batch: list[tuple[str, Entry, Any]]) ->
     return [(kind, new, event if new is old else None) for (kind, old, event), new in zip(batch, made, strict=True)]
 
 
+async def _converted_then_chosen(resource: Resource, batch: list[tuple[str, Entry, Any]], matches: Callable[[Entry], bool]
+                                 ) -> list[tuple[str, Entry, Any]]:
+    """Events of those objects that match once they are converted: an object may come to match, or cease to."""
+    out: list[tuple[str, Entry, Any]] = []
+    before = await results.converted(resource, [e.old or entry for _, entry, e in batch])
+    after = await results.converted(resource, [entry for _, entry, _ in batch])
+    for (kind, _, event), old, new in zip(batch, before, after, strict=True):
+        was, now = event.old is not None and matches(old), kind != "DELETED" and matches(new)
+        if now:
+            out.append(("MODIFIED" if was else "ADDED", new, None))
+        elif was:
+            out.append(("DELETED", new, None))
+    return out
+
+
 def _bookmark(resource: Resource, revision: int, *, marker: bool = False) -> Object:
     meta: Object = {"resourceVersion": str(revision)}
     if marker:
@@ -237,26 +261,52 @@ def _bookmark(resource: Resource, revision: int, *, marker: bool = False) -> Obj
 
 
 async def _lines(server: Server, stream: Stream, form: Form, request: Request) -> AsyncIterator[bytes]:
-    encode = _encoder(server, stream, form, request)
+    where = (stream.resource.group, stream.resource.plural, stream.resource.version)
+    if form.format == "protobuf":
+        encode = _framer(stream, form)
+    else:
+        encode = _encoder(server, stream, form, request)
     if stream.error is not None:
         stream.close()
-        yield reformat(codec.dumps({"type": "ERROR", "object": stream.error}), form) + b"\n"
+        yield encode("ERROR", None, stream.error)
         return
     marker = stream.marker
     if marker and not stream.initial:
         yield encode("MARKER", None, stream.initial_revision)
         marker = False
     async for batch in _follow(server, stream):
+        if form.format == "protobuf" and len(batch) > results.AT_ONCE:
+            await results.make_items(stream.resource, [e for _, e, _ in batch], partial=bool(form.shape))
         parts = [encode(kind, entry, event) for kind, entry, event in batch]
+        request_metrics.WATCH_EVENTS.inc(*where, by=len(parts))
         yield b"".join(parts)
         if marker:
             yield encode("MARKER", None, stream.initial_revision)
             marker = False
 
 
+def _framer(stream: Stream, form: Form) -> Callable[[str, Any, Any], bytes]:
+    """Watch events in protobuf; those of one write are made once for all who watch."""
+    resource = stream.resource
+    key = f"{resource.api_version} {form.shape and form.version} "
+
+    def encode(kind: str, entry: Any, event: Any) -> bytes:
+        if kind == "ERROR":
+            return protobuf.event(kind, _encoded(event, form))
+        if kind in ("BOOKMARK", "MARKER"):
+            obj = _bookmark(resource, event, marker=kind == "MARKER")
+            made = _partial_envelope(protobuf.partial_item(obj), form) if form.shape else _encoded(obj, form)
+            return protobuf.event("BOOKMARK", made)
+        if event is None:
+            return protobuf.event(kind, _object(resource, entry, form))
+        return event.once(key + kind, lambda: protobuf.event(kind, _object(resource, entry, form)))
+
+    return encode
+
+
 def _encoder(server: Server, stream: Stream, form: Form, request: Request) -> Callable[[str, Any, Any], bytes]:
     resource = stream.resource
-    plain = not form.shape and form.format == "json" and as_stored(resource)
+    plain = not form.shape and as_stored(resource)
     shown_columns = False
 
     def shape(obj: Object) -> Object:
@@ -273,14 +323,15 @@ def _encoder(server: Server, stream: Stream, form: Form, request: Request) -> Ca
     def encode(kind: str, entry: Any, event: Any) -> bytes:
         if kind in ("BOOKMARK", "MARKER"):
             kind, obj = "BOOKMARK", shape(_bookmark(resource, event, marker=kind == "MARKER"))
+        elif kind == "ERROR":
+            obj = event
         elif plain:
             if event is not None:
                 return event.wire(kind, entry)
             return b'{"type":"%s","object":%s}\n' % (kind.encode(), entry.data)
         else:
             obj = shape(shown(resource, entry).obj)
-        line = codec.dumps({"type": kind, "object": obj})
-        return reformat(line, form) + (b"---\n" if form.format == "yaml" else b"\n")
+        return codec.dumps({"type": kind, "object": obj}) + b"\n"
 
     return encode
 

@@ -14,7 +14,8 @@ NAMESPACE_SUBRESOURCES = {"status", "finalize"}
 
 
 def parse(request: Request) -> RequestInfo:
-    parts = [p for p in request.path.split("/") if p]
+    trimmed = request.path.strip("/")
+    parts = trimmed.split("/") if trimmed else []  # an empty part within stays: no resource has that name
     info = RequestInfo(is_resource=False, path=request.path, verb=request.method.lower())
     if len(parts) < 3 or parts[0] not in ("api", "apis"):
         return info

@@ -5,10 +5,13 @@ In: the watch cache. Out: values that become JSON, Tables, metadata or shared di
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from kubewheel.api import codec, errors
+from kubewheel.api.protobuf import codec as protobuf
 from kubewheel.api.resource import Object, Resource
 from kubewheel.apiserver.watch_cache import Entry, ResourceCache, Watcher
 
@@ -50,6 +53,7 @@ class Stream:
     marker: bool = False
     bookmarks: bool = False
     deadline: float = 0.0  # seconds the watch may last
+    late: Callable[[Entry], bool] | None = None  # what is asked of objects once they are converted
     error: Object | None = None  # a Status: the watch cannot begin, and says so as its only event
     opened: Any = None  # counts it as long-running until closed
 
@@ -72,23 +76,32 @@ def as_stored(resource: Resource) -> bool:
 def view(resource: Resource, obj: Object) -> Object:
     """The stored object in the version of `resource`; the same (shared) dict where nothing is to be done.
 
-    A custom resource may have been stored in another version, or before its schema had a default."""
-    if resource.custom is None and is_stored_version(resource):
-        return obj
-    here = obj.get("apiVersion") == resource.api_version
-    if here and resource.custom is not None and not resource.custom.defaulting:
+    A custom resource may have been stored in another version, or under another schema."""
+    if resource.custom is not None:
+        return _custom_view(resource, obj)
+    if is_stored_version(resource):
         return obj
     out = codec.copy(obj)
-    if not here:
-        if getattr(resource.custom, "convert", None) is not None:
-            raise errors.internal(f"conversion webhook for {obj.get('apiVersion')}, Kind={resource.kind} failed: "
-                                  "it cannot be called here")  # whoever may wait calls `seen`
+    if obj.get("apiVersion") != resource.api_version:
         if resource.from_hub is not None:
             out = resource.from_hub(out)
         out["apiVersion"] = resource.api_version
         out["kind"] = resource.kind
-    if resource.custom is not None:
-        resource.defaults(out)
+    return out
+
+
+def _custom_view(resource: Resource, obj: Object) -> Object:
+    """As its own version's schema has it by now, then in the version of `resource`."""
+    custom = resource.custom
+    out = custom.read(obj)
+    if out.get("apiVersion") == resource.api_version:
+        return out
+    if custom.convert is not None:
+        raise errors.internal(f"conversion webhook for {obj.get('apiVersion')}, Kind={resource.kind} failed: "
+                              "it cannot be called here")  # whoever may wait calls `seen`
+    out = codec.copy(obj) if out is obj else out
+    out["apiVersion"] = resource.api_version
+    custom.prune(out)
     return out
 
 
@@ -98,11 +111,11 @@ def shown(resource: Resource, entry: Entry) -> Entry:
         return entry
     known = entry.shown
     if known is not None and known[0] is resource:
-        return known[1]
+        return known[1] or entry
     seen = view(resource, entry.obj)
-    made = entry if seen is entry.obj else Entry(entry.key, entry.revision, codec.dumps(seen))
-    entry.shown = (resource, made) if made is not entry else None
-    return made
+    made = None if seen is entry.obj else Entry(entry.key, entry.revision, codec.dumps(seen))
+    entry.shown = (resource, made)
+    return made or entry
 
 
 def to_hub(resource: Resource, hub: Resource, obj: Object) -> Object:
@@ -119,8 +132,16 @@ async def seen(resource: Resource, obj: Object) -> Object:
     """The object in the version of `resource`, whichever it is in; shared if it is there already."""
     convert = getattr(resource.custom, "convert", None)
     if convert is not None and obj.get("apiVersion") != resource.api_version:
-        obj = (await convert([obj], resource.api_version))[0]
+        return (await _through_webhook(resource, [obj]))[0]
     return view(resource, obj)
+
+
+async def _through_webhook(resource: Resource, objs: list[Object]) -> list[Object]:
+    custom = resource.custom
+    made: list[Object] = await custom.convert([custom.read(o) for o in objs], resource.api_version)
+    for obj in made:
+        custom.prune(obj)
+    return made
 
 
 async def stored_form(resource: Resource, hub: Resource, obj: Object) -> Object:
@@ -129,7 +150,7 @@ async def stored_form(resource: Resource, hub: Resource, obj: Object) -> Object:
         return to_hub(resource, hub, obj)
     if obj.get("apiVersion") == hub.api_version:
         return obj
-    return codec.copy((await hub.custom.convert([obj], hub.api_version))[0])
+    return codec.copy((await _through_webhook(hub, [obj]))[0])
 
 
 async def converted(resource: Resource, entries: list[Entry]) -> list[Entry]:
@@ -137,14 +158,50 @@ async def converted(resource: Resource, entries: list[Entry]) -> list[Entry]:
     convert = getattr(resource.custom, "convert", None)
     if convert is None:
         return entries
-    others = [e for e in entries if e.obj.get("apiVersion") != resource.api_version]
-    if not others:
+    known = {id(e): e.shown[1] for e in entries if e.shown is not None and e.shown[0] is resource and e.shown[1]}
+    others = [e for e in entries if id(e) not in known and e.obj.get("apiVersion") != resource.api_version]
+    if not others and not known:
         return entries
-    made = await convert([e.obj for e in others], resource.api_version)
-    new = {id(e): Entry(e.key, e.revision, codec.dumps(o)) for e, o in zip(others, made, strict=True)}
-    return [new.get(id(e), e) for e in entries]
+    made = await _through_webhook(resource, [e.obj for e in others]) if others else []
+    for entry, obj in zip(others, made, strict=True):
+        known[id(entry)] = new = Entry(entry.key, entry.revision, codec.dumps(obj))
+        entry.shown = (resource, new)
+    return [known.get(id(e), e) for e in entries]
 
 
 def data(resource: Resource, entry: Entry) -> bytes:
     """The entry's JSON in the version of `resource`."""
     return shown(resource, entry).data
+
+
+# -- protobuf: made when it is first asked for, once a revision, and shared by all that read ---------------------------
+AT_ONCE = 64  # objects encoded before others get their turn: a few milliseconds
+
+
+def item(resource: Resource, entry: Entry) -> bytes:
+    """The object as a protobuf item (see protobuf.codec), in the version of `resource`."""
+    entry = shown(resource, entry)
+    if entry.item is None:
+        entry.item = protobuf.item(entry.peek(), resource.definition)
+    return entry.item
+
+
+def partial_item(resource: Resource, entry: Entry) -> bytes:
+    """Its PartialObjectMetadata, of a custom resource too: metadata is the same in all versions."""
+    if entry.partial_item is None:
+        made = entry.item
+        entry.partial_item = protobuf.partial_item(entry.peek()) if made is None else protobuf.metadata_item(made)
+    return entry.partial_item
+
+
+async def make_items(resource: Resource, entries: list[Entry], *, partial: bool) -> None:
+    """Encodes what is not encoded yet; between portions the loop goes on."""
+    make = partial_item if partial else item
+    count = 0
+    for entry in entries:
+        seen = entry if partial else shown(resource, entry)
+        if (seen.partial_item if partial else seen.item) is None:
+            make(resource, entry)
+            count += 1
+            if count % AT_ONCE == 0:
+                await asyncio.sleep(0)

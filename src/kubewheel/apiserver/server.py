@@ -10,12 +10,13 @@ import random
 
 from kubewheel.api import catalog, errors
 from kubewheel.api.resource import Gvr
-from kubewheel.apiserver import endpoints, hooks, identity, subresources
+from kubewheel.apiserver import endpoints, hooks, identity, render, runtime_config, server_metrics, subresources
 from kubewheel.apiserver.admission import chain as admission_chain
 from kubewheel.apiserver.attributes import AdmissionContext, RequestInfo
 from kubewheel.apiserver.bootstrap import Bootstrap
 from kubewheel.apiserver.call import Call
 from kubewheel.apiserver.chain import Chain
+from kubewheel.apiserver.extension.aggregation.aggregator import Aggregator
 from kubewheel.apiserver.extension.crd import controller as crds
 from kubewheel.apiserver.options import Options
 from kubewheel.apiserver.registry import Registry
@@ -31,6 +32,8 @@ from kubewheel.lib import clock as clocks
 from kubewheel.lib.supervise import Tasks
 from kubewheel.storage.store import Store
 
+# Subresources whose answers are objects; what streams (logs, exec, proxies) is of the type that it is.
+ANSWERED = ("status", "scale", "binding", "eviction", "token", "ephemeralcontainers", "resize", "approval", "finalize")
 LOOPBACK = Identity("system:apiserver", groups=("system:masters", "system:authenticated"))
 
 
@@ -40,7 +43,7 @@ class Server:
         self.clock = clock
         self.random = rng
         self.options = options
-        self.registry = Registry(catalog.RESOURCES)
+        self.registry = Registry(runtime_config.served(catalog.RESOURCES, options.runtime_config))
         self.watch_cache = WatchCache(store)
         self.chain = Chain(self)
         self.client = self.client_for(LOOPBACK)
@@ -56,6 +59,8 @@ class Server:
         self.endpoints = endpoints.Endpoints(self)
         self.bootstrap = Bootstrap(self)
         self.crds = crds.Controller(self)
+        self.aggregator = Aggregator(self)
+        server_metrics.register(self)
 
     async def start(self) -> None:
         """Returns when requests can be served; post-start work goes on in the background."""
@@ -64,9 +69,12 @@ class Server:
             if not resource.not_stored:
                 self.watch_cache.resource(self.registry.hub_of(resource).registry)
         await self.crds.start()
+        await self.aggregator.start()
+        self.endpoints.health.started = True
         await self.bootstrap.start()
 
     async def aclose(self) -> None:
+        await self.aggregator.aclose()
         await self.crds.aclose()
         await self.bootstrap.aclose()
         await self.caches.aclose()
@@ -79,6 +87,8 @@ class Server:
 
     # -- dispatch -------------------------------------------------------------------------------------------------
     async def dispatch(self, request: Request, info: RequestInfo, user: Identity) -> Response:
+        if (elsewhere := self.aggregator.route(request.path)) is not None:
+            return await self.aggregator.handle(elsewhere, request, user)
         if not info.is_resource:
             return await self.endpoints.handle(request, user)
         resource = self.registry.lookup(Gvr(info.group, info.version, info.plural))
@@ -89,8 +99,15 @@ class Server:
         call = Call(self, request, info, user, resource)
         if resource.deprecated:
             call.warnings.append(resource.deprecated)
-        request.attributes["warnings"] = call.warnings  # told with a refusal, too
-        response = await self._run(call)
+        if resource.custom is not None and resource.custom.deprecation:
+            call.warnings.append(resource.custom.deprecation)
+        if not request.wants_objects and (not info.subresource or info.subresource in ANSWERED):
+            render.check(request, resource, watch=info.verb == "watch")
+        try:
+            response = await self._run(call)
+        except errors.StatusError as e:
+            e.warnings = call.warnings
+            raise
         response.warnings.extend(call.warnings)
         return response
 
@@ -133,6 +150,8 @@ class Server:
         verb = info.verb
         if verb == "update" and not info.name or (verb == "create" and info.name) or verb == "patch" and not info.name:
             raise errors.not_allowed()
+        if resource.namespaced and not info.namespace and info.name and info.parts[1:]:
+            raise errors.page_not_found()  # upstream has no such route
         if resource.namespaced and not info.namespace and verb not in ("list", "watch"):
             raise errors.not_allowed()
         if verb not in resource.verbs:

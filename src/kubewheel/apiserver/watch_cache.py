@@ -12,6 +12,7 @@ Invariants:
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from bisect import bisect_left, bisect_right, insort
 from collections import deque
 from collections.abc import Callable
@@ -31,14 +32,16 @@ MAX_BEHIND = 50_000  # events a watcher may lag before it is ended
 class Entry:
     """One object at one revision."""
 
-    __slots__ = ("key", "revision", "data", "_obj", "shown")
+    __slots__ = ("key", "revision", "data", "_obj", "shown", "item", "partial_item")
 
     def __init__(self, key: str, revision: int, data: bytes) -> None:
         self.key = key
         self.revision = revision
         self.data = data  # JSON with resourceVersion inside
         self._obj: Object | None = None
-        self.shown: tuple[Any, Entry] | None = None  # results.shown: the entry in another version, with defaults
+        self.shown: tuple[Any, Entry | None] | None = None  # results.shown: as a resource shows it; None inside: as it is
+        self.item: bytes | None = None  # results.item: the object in protobuf, once somebody asked for that
+        self.partial_item: bytes | None = None  # results.partial_item: its metadata
 
     @property
     def obj(self) -> Object:
@@ -46,9 +49,13 @@ class Entry:
             self._obj = frozen.loads(self.data)
         return self._obj
 
+    def peek(self) -> Object:
+        """The object for one look: a dict that was not there before is not kept."""
+        return self._obj if self._obj is not None else frozen.loads(self.data)
+
     def forget(self) -> None:
-        """A newer entry took its place: of the history only the bytes are kept, a fifth of the dicts."""
-        self._obj = None
+        """A newer entry took its place: of the history only the JSON is kept, a fifth of the dicts."""
+        self._obj = self.item = self.partial_item = None
 
 
 class CacheEvent:
@@ -71,6 +78,13 @@ class CacheEvent:
             self._gone = _restamp(self.old, self.revision)
         return self._gone
 
+    def once(self, form: str, make: Callable[[], bytes]) -> bytes:
+        """The event in a form that not all watchers want, made for the first who does."""
+        made = self._wire.get(form)
+        if made is None:
+            made = self._wire[form] = make()
+        return made
+
     def wire(self, kind: str, entry: Entry) -> bytes:
         line = self._wire.get(kind)
         if line is None:
@@ -86,6 +100,16 @@ def _restamp(entry: Entry, revision: int) -> Entry:
     return Entry(entry.key, revision, codec.dumps(obj))
 
 
+def _entry(key: str, value: bytes, revision: int) -> Entry:
+    return Entry(key, revision, codec.splice(value, revision))
+
+
+def _past_event(event: stores.StoreEvent) -> CacheEvent:
+    old = None if event.previous is None else _entry(event.key, event.previous, event.previous_revision)
+    new = None if event.value is None else _entry(event.key, event.value, event.revision)
+    return CacheEvent(event.key, event.revision, old, new)
+
+
 Filter = Callable[[Entry], bool]
 
 
@@ -98,14 +122,18 @@ class Watcher:
         self._prefix = prefix
         self._matches = matches
         self._waiting: list[CacheEvent] = []
+        self._behind_at_start = 0
         self._wake = asyncio.Event()
         self.closed = False
         self.overrun = False
 
-    def offer(self, event: CacheEvent) -> None:
+    def offer(self, event: CacheEvent, *, at_once: bool = False) -> None:
+        """`at_once`: what happened before the watch began, which makes no watcher slow."""
         if event.revision > self._after and event.key.startswith(self._prefix):
             self._waiting.append(event)
-            if len(self._waiting) > MAX_BEHIND:
+            if at_once:
+                self._behind_at_start += 1
+            elif len(self._waiting) > MAX_BEHIND + self._behind_at_start:
                 self.overrun = self.closed = True
             self._wake.set()
 
@@ -144,6 +172,7 @@ class ResourceCache:
         self.keys: list[str] = []
         self.since = since  # watches may start after this revision
         self.history: deque[CacheEvent] = deque()
+        self._reading_past = asyncio.Lock()
         self.watchers: dict[Watcher, None] = {}  # in order, so that equal runs wake in equal order
 
     def load(self, items: list[Entry]) -> None:
@@ -160,7 +189,7 @@ class ResourceCache:
             del self.entries[event.key]
             del self.keys[bisect_left(self.keys, event.key)]
         else:
-            new = Entry(event.key, event.revision, codec.splice(event.value, event.revision))
+            new = _entry(event.key, event.value, event.revision)
             if old is None:
                 insort(self.keys, event.key)
             self.entries[event.key] = new
@@ -182,15 +211,36 @@ class ResourceCache:
         high = bisect_right(keys, prefix + "\U0010ffff", lo=low)
         return [self.entries[k] for k in keys[low:high]]
 
-    def watch(self, prefix: str, *, after: int, matches: Filter | None) -> Watcher:
-        """Raises Compacted if `after` is older than what is kept. No await between look-up and subscription."""
-        if after < self.since:
-            raise stores.Compacted(self.since)
+    async def watch(self, store: stores.Store, prefix: str, *, after: int, matches: Filter | None) -> Watcher:
+        """Events older than what is kept here come out of the store. Raises Compacted if it has them no more.
+        Nothing is awaited where no old events are asked for, nor between the look-up and the subscription."""
+        past = await self._past(store, after) if after < self.since else []
         watcher = Watcher(self, prefix, matches, after=after)
-        for event in self._history_after(after):
-            watcher.offer(event)
+        for event in (*past, *self._history_after(max(after, self.since))):
+            watcher.offer(event, at_once=True)
         self.watchers[watcher] = None
         return watcher
+
+    async def _past(self, store: stores.Store, after: int) -> list[CacheEvent]:
+        """Events after `after` up to `since`. They are kept as far as there is room: after a restart of the server
+        every watcher asks for them."""
+        past: list[CacheEvent] = []
+        async with self._reading_past:
+            last = after
+            if last >= self.since:
+                return past
+            # Each revision is one write somewhere below the root, so this stream reaches `since`.
+            async with contextlib.aclosing(store.watch(ROOT, after=after)) as stream:
+                async for batch in stream:
+                    past += [_past_event(e) for e in batch
+                             if e.key.startswith(self.prefix) and after < e.revision <= self.since]
+                    if (last := batch[-1].revision) >= self.since:
+                        break
+            if room := HISTORY - len(self.history):
+                self.history.extendleft(reversed(past[-room:]))
+                self.since = after if len(past) <= room else past[-room - 1].revision
+                past = past[:-room]
+        return past
 
     def _history_after(self, after: int) -> list[CacheEvent]:
         out: list[CacheEvent] = []
@@ -216,7 +266,7 @@ class WatchCache:
         self.revision = page.revision
         groups: dict[str, list[Entry]] = {}
         for item in page.items:
-            entry = Entry(item.key, item.revision, codec.splice(item.value, item.revision))
+            entry = _entry(item.key, item.value, item.revision)
             groups.setdefault(self._registry_of(item.key), []).append(entry)
         self._loaded = groups
         self._tasks.spawn("follow", self._follow())
@@ -293,7 +343,7 @@ class WatchCache:
         entries = self._loaded.setdefault(self._registry_of(event.key), [])
         entries[:] = [e for e in entries if e.key != event.key]
         if event.value is not None:
-            entries.append(Entry(event.key, event.revision, codec.splice(event.value, event.revision)))
+            entries.append(_entry(event.key, event.value, event.revision))
 
 
 def selector_filter(label: Callable[[dict[str, str]], bool] | None,

@@ -1,6 +1,6 @@
 """Components alone, with upstream's flags; and the two processes of `up`: control-plane, node.
 
-In: flags. Out: a process that runs until it is told to end. run/components.py and run/alone.py do the assembly.
+In: flags. Out: a process that runs until it is told to end. run/components.py and run/alone do the assembly.
 """
 
 from __future__ import annotations
@@ -9,11 +9,15 @@ import argparse
 import json
 import logging
 import sys
+from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 
+from kubewheel import KUBERNETES_VERSION
+from kubewheel.api import durations
 from kubewheel.cli import component_flags, flags
 from kubewheel.cli.main import parser_of
+from kubewheel.lib import verbosity
 
 
 def run(verb: str, args: list[str]) -> int:
@@ -45,11 +49,32 @@ def parse(verb: str, args: list[str]) -> argparse.Namespace:
     flags.add(parser, component_flags.TABLES[verb])
     dashed = [_dashed(arg) for arg in args]
     given = {arg[2:].partition("=")[0] for arg in dashed if arg.startswith("--")}
-    for name in sorted(given & component_flags.ABSENT[verb]):
-        parser.error(f"flag --{name} of kube-{verb} is not in kubewheel".replace("kube-kubelet", "kubelet"))
+    upstream = verb if verb == "kubelet" else f"kube-{verb}"
+    if given & {"version"}:
+        print(f"Kubernetes {KUBERNETES_VERSION}")
+        raise SystemExit(0)
+    absent = component_flags.ABSENT[verb]
+    for name in sorted(given & absent.keys()):
+        parser.error(f"--{name} is known to {upstream} but not supported by kubewheel: {absent[name]}")
     options = parser.parse_strictly(dashed)
     options.given = {name.replace("-", "_") for name in given}
+    options.flagz = in_effect(component_flags.TABLES[verb], options)
     return options
+
+
+def in_effect(table: Iterable[flags.Flag], options: argparse.Namespace) -> dict[str, str]:
+    """Every flag with its value, as /flagz shows them."""
+    return {flag.name: _shown(flag.kind, getattr(options, flag.name.replace("-", "_"))) for flag in table}
+
+
+def _shown(kind: str, value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, dict):
+        return ",".join(f"{k}={_shown('', v)}" for k, v in value.items())
+    if isinstance(value, tuple):
+        return "[" + ",".join(map(str, value)) + "]"
+    return durations.go(float(value)) if kind == "duration" else str(value)  # type: ignore[arg-type]
 
 
 def _dashed(arg: str) -> str:
@@ -63,7 +88,7 @@ def _component(verb: str, args: list[str]) -> int:
     from kubewheel.run import alone, components
 
     options = parse(verb, args)
-    logging.getLogger().setLevel(logging.DEBUG if options.v >= 4 else logging.INFO)
+    verbosity.apply(options.v)
     try:
         return components.run_process(partial(alone.COMPONENTS[verb], options))
     except alone.Ended as e:

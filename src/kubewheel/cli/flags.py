@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any, NoReturn
 
+from kubewheel.api import features
+
 UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 PART = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h)")
 
@@ -66,9 +68,33 @@ def mapping(text: str) -> dict[str, str]:
     return out
 
 
+def gates(text: str) -> dict[str, bool]:
+    """Feature gates. ValueError."""
+    pairs = {}
+    for item in filter(None, text.split(",")):
+        key, sign, value = item.partition("=")
+        if not sign:
+            raise ValueError(f"missing bool value for {key.strip()}")
+        pairs[key.strip()] = value.strip()
+    return features.parse(pairs)
+
+
+def switches(text: str) -> dict[str, bool]:
+    """`a=true,b`: no value means true. ValueError."""
+    out = {}
+    for item in filter(None, text.split(",")):
+        key, sign, value = item.partition("=")
+        out[key.strip()] = boolean(value.strip()) if sign and value.strip() else True
+    return out
+
+
+MAPS: dict[str, Callable[[str], dict[str, Any]]] = {"MAP": mapping, "GATES": gates, "SWITCHES": switches}
+
+
 @dataclass(frozen=True, slots=True)
 class Flag:
-    """kind: str, int, float, bool, duration, list (commas, repeatable) or map (commas, repeatable)."""
+    """kind: str, int, float, bool, duration; list and map (commas, repeatable), words (repeatable, commas stay); gates
+    (a map of known feature gates) and switches (a map to booleans)."""
 
     name: str
     kind: str = "str"
@@ -130,7 +156,9 @@ class _Add(argparse.Action):
         before = getattr(namespace, self.dest) if getattr(namespace, mark, False) else type(self.default)()
         try:
             if isinstance(self.default, dict):
-                after: Any = {**before, **mapping(values)}
+                after: Any = {**before, **MAPS[self.metavar](values)}  # type: ignore[index]
+            elif self.metavar == "WORDS":
+                after = (*before, values)
             else:
                 after = (*before, *filter(None, values.split(",")))
         except ValueError as e:
@@ -158,8 +186,8 @@ def add(parser: argparse.ArgumentParser, flags: Iterable[Flag]) -> None:
         names = [*([f"-{flag.short}"] if flag.short else []), f"--{flag.name}"]
         dest = flag.name.replace("-", "_").replace(".", "_")
         text = flag.help.replace("%", "%%") + ("" if flag.has_effect else " (accepted; no effect here)")
-        if flag.kind in ("list", "map"):
-            default = flag.default or ({} if flag.kind == "map" else ())
+        if flag.kind in ("list", "words", "map", "gates", "switches"):
+            default = flag.default or (() if flag.kind in ("list", "words") else {})
             group.add_argument(*names, dest=dest, action=_Add, default=default, help=text, metavar=flag.kind.upper())
         elif flag.kind == "bool":
             group.add_argument(*names, dest=dest, type=_typed(flag), nargs="?", const=True,

@@ -187,6 +187,10 @@ class Caches:
             del self._caches[key]
             self._running.pop(key).cancel()
 
+    def unsynced(self) -> list[str]:
+        """The resources whose first list is not there yet."""
+        return [key[0].plural for key, cache in self._caches.items() if not cache.is_synced()]
+
     async def wait_synced(self) -> None:
         for cache in list(self._caches.values()):
             await cache.wait_synced()

@@ -22,8 +22,15 @@ import yarl
 
 from kubewheel.api import codec
 from kubewheel.client.transport import Request, Response
+from kubewheel.lib import metrics
 
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+REQUESTS = metrics.REGISTRY.counter(
+    "rest_client_requests_total", "[ALPHA] Number of HTTP requests, partitioned by status code, method, and host.", "code",
+    "host", "method")
+SECONDS = metrics.REGISTRY.histogram(
+    "rest_client_request_duration_seconds", "[ALPHA] Request latency in seconds. Broken down by verb, and host.", "host",
+    "verb", buckets=(0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0))
 TOKEN_AGE = 60.0  # seconds a token file's content is trusted before it is read again
 
 
@@ -106,6 +113,7 @@ class Http:
     def __init__(self, config: Config, *, user_agent: str = "kubewheel") -> None:
         self.config = config
         self._agent = user_agent
+        self._host = config.server.partition("://")[2].partition("/")[0]
         self._session: aiohttp.ClientSession | None = None
         self._ssl = ssl_context(config) if config.server.startswith("https") else None
         self._token = config.token
@@ -124,14 +132,20 @@ class Http:
         url = yarl.URL(self.config.server.rstrip("/") + request.path, encoded=True).with_query(query)
         watching = request.first("watch") == "true"
         timeout = aiohttp.ClientTimeout(total=None if watching else 60, connect=10, sock_read=None)
+        loop = asyncio.get_running_loop()
+        began, status = loop.time(), "<error>"
         try:
             answer = await session.request(request.method, url, data=body, headers=headers, timeout=timeout,
                                            server_hostname=self.config.server_name or None)
+            status = str(answer.status)
             if watching and answer.status == 200:
                 return Response(status=200, headers=_headers(answer), events=_events(answer))
             raw = await answer.read()
         except aiohttp.ClientError as e:
             raise OSError(f"{request.method} {url.path}: {e}") from e
+        finally:
+            REQUESTS.inc(status, self._host, request.method)
+            SECONDS.observe(loop.time() - began, self._host, request.method)
         return Response(status=answer.status, headers=_headers(answer), body=raw)
 
     async def aclose(self) -> None:

@@ -37,6 +37,7 @@ from kubewheel.controllers import (
     token_cleaner,
     ttl,
     ttl_after_finished,
+    validatingadmissionpolicy_status,
 )
 from kubewheel.controllers.deployment import controller as deployment
 from kubewheel.controllers.persistentvolume import binder, expander, protection
@@ -73,6 +74,7 @@ CONTROLLERS: tuple[Controller, ...] = (
     clusterrole_aggregation.CONTROLLER,
     resourcequota.CONTROLLER,
     horizontalpodautoscaler.CONTROLLER,
+    validatingadmissionpolicy_status.CONTROLLER,
     # Volumes.
     binder.CONTROLLER,
     protection.CLAIM_PROTECTION,

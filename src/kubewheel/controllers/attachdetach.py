@@ -191,7 +191,8 @@ def setup(context: Context) -> dict[str, float]:
 
 
 CONTROLLER = Controller(
-    name="persistentvolume-attach-detach-controller", reconcile=reconcile, setup=setup, reads=(VOLUMES, DRIVERS),
+    name="persistentvolume-attach-detach-controller", events_as="attachdetach-controller",
+    reconcile=reconcile, setup=setup, reads=(VOLUMES, DRIVERS),
     watches=(Watch("pods", _of_pod), Watch("nodes", _of_node), Watch(CLAIMS, _of_claim), Watch(ATTACHMENTS, _of_attachment)),
     rules=(rule("", "persistentvolumeclaims persistentvolumes pods", "list watch"), rule("", "nodes", READ),
            rule("", "nodes/status", "patch update"), rule("storage.k8s.io", "csidrivers csinodes", READ),

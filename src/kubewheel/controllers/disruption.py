@@ -218,7 +218,7 @@ def _of_set(old: Object | None, new: Object | None, context: Context) -> Iterabl
 
 
 CONTROLLER = Controller(
-    name="disruption-controller",
+    name="disruption-controller", events_as="controllermanager",
     reconcile=reconcile,
     watches=(
         Watch(PDBS, own_key),

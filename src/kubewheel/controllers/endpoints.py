@@ -173,7 +173,7 @@ def _gone(old: Object | None, new: Object | None, context: Context) -> Iterable[
 
 
 CONTROLLER = Controller(
-    name="endpoints-controller",
+    name="endpoints-controller", events_as="endpoint-controller",
     reconcile=reconcile,
     watches=(Watch("services", own_key), Watch("pods", members.services_of_pod), Watch("endpoints", _gone)),
     rules=(

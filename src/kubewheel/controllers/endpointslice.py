@@ -285,7 +285,7 @@ def _of_node(old: Object | None, new: Object | None, context: Context) -> Iterab
 
 
 CONTROLLER = Controller(
-    name="endpointslice-controller",
+    name="endpointslice-controller", events_as="endpoint-slice-controller",
     reconcile=reconcile,
     setup=setup,
     watches=(

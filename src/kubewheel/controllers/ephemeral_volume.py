@@ -59,6 +59,7 @@ def _claim(old: Object | None, new: Object | None, context: Context) -> Iterable
 
 
 CONTROLLER = Controller(
-    name="ephemeral-volume-controller", reconcile=reconcile, watches=(Watch("pods", _pod), Watch(CLAIMS, _claim)),
+    name="ephemeral-volume-controller", events_as="ephemeral_volume",
+    reconcile=reconcile, watches=(Watch("pods", _pod), Watch(CLAIMS, _claim)),
     rules=(rule("", "pods", READ), rule("", "pods/finalizers", "update"),
            rule("", "persistentvolumeclaims", READ + " create"), events()))

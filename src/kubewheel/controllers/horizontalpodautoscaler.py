@@ -274,7 +274,8 @@ def _changed(old: Object | None, new: Object | None, context: Context) -> Iterab
 
 
 CONTROLLER = Controller(
-    name="horizontal-pod-autoscaler-controller", reconcile=reconcile, setup=lambda context: State(),
+    name="horizontal-pod-autoscaler-controller", events_as="horizontal-pod-autoscaler",
+    reconcile=reconcile, setup=lambda context: State(),
     watches=(Watch(HPAS, _changed),), reads=("pods",),
     rules=(rule("autoscaling", "horizontalpodautoscalers", READ), rule("*", "*/scale", "get update"),
            rule("autoscaling", "horizontalpodautoscalers/status", "update"), rule("", "pods", "list watch"),

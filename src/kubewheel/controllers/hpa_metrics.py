@@ -26,7 +26,9 @@ async def _get(client: Client, path: str, query: dict[str, Any], what: str, verb
     try:
         response = await client.raw("GET", path, query=query)
     except errors.StatusError as e:
-        raise NoMetric(f"{what}: {e.message} ({verb})" if e.code == 404 else f"{what}: {e.message}") from e
+        # What client-go makes of an answer that is no Status.
+        missing = f"the server could not find the requested resource ({verb})"
+        raise NoMetric(f"{what}: {missing if e.code == 404 else e.message}") from e
     return response.obj if response.obj is not None else codec.loads(response.body or b"{}")
 
 

@@ -75,7 +75,7 @@ def _without_range(old: Object | None, new: Object | None, context: Context) -> 
 
 
 CONTROLLER = Controller(
-    name="node-ipam-controller",
+    name="node-ipam-controller", events_as="cidrAllocator",
     reconcile=reconcile,
     setup=lambda context: {},
     watches=(Watch("nodes", _without_range),),

@@ -282,7 +282,7 @@ def node_of(pod: Object) -> Iterable[str]:
 
 
 CONTROLLER = Controller(
-    name="node-lifecycle-controller",
+    name="node-lifecycle-controller", events_as="node-controller",
     reconcile=reconcile,
     run=run,
     setup=setup,

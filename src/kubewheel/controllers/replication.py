@@ -18,7 +18,7 @@ def _selects(rc: Object, pod: Object) -> bool:
 FLAVOR = replicaset.Flavor("replicationcontrollers", "v1", "ReplicationController", _selects)
 
 CONTROLLER = Controller(
-    name="replicationcontroller-controller",
+    name="replicationcontroller-controller", events_as="replication-controller",
     reconcile=replicaset.make_reconcile(FLAVOR),
     watches=replicaset.watches(FLAVOR),
     rules=replicaset.rules("", "replicationcontrollers"),

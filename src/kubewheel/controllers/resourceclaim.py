@@ -185,7 +185,7 @@ def _template_keys(old: Object | None, new: Object | None, context: Context) -> 
 
 
 CONTROLLER = Controller(
-    name="resourceclaim-controller", reconcile=reconcile, workers=10,
+    name="resourceclaim-controller", events_as="resource_claim", reconcile=reconcile, workers=10,
     watches=(Watch("pods", _pod_keys), Watch(CLAIMS, _claim_keys), Watch(TEMPLATES, _template_keys)),
     rules=(rule("", "pods", READ), rule("", "pods/finalizers", "update"), rule("", "pods/status", "patch update"),
            rule("resource.k8s.io", "resourceclaims", READ + " create delete patch update"),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from kubewheel.kubelet import quantities
+from kubewheel.api import quantity
 from kubewheel.kubelet.options import Options
 from kubewheel.kubelet.plan import is_sidecar
 from kubewheel.kubelet.runtime import security
@@ -29,8 +29,8 @@ def refusal(pod: Object, others: list[Object], node: Object | None, allocatable:
     if len(others) + 1 > int(allocatable.get("pods", options.max_pods)):
         return "OutOfpods", (f"Node didn't have enough resource: pods, requested: 1, used: {len(others)}, "
                              f"capacity: {allocatable.get('pods')}")
-    for name, read in (("cpu", quantities.milli), ("memory", quantities.value),
-                       ("ephemeral-storage", quantities.value)):
+    for name, read in (("cpu", quantity.milli), ("memory", quantity.value),
+                       ("ephemeral-storage", quantity.value)):
         have = read(allocatable.get(name, 0))
         wanted = request(pod, name, read)
         used = sum(request(other, name, read) for other in others)

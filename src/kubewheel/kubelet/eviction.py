@@ -12,7 +12,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kubewheel.kubelet import quantities
+from kubewheel.api import quantity
 from kubewheel.kubelet.cri import CriError
 
 if TYPE_CHECKING:
@@ -28,14 +28,14 @@ def threshold(text: str, total: int) -> int:
     """Bytes (or inodes) of "100Mi" or "10%"."""
     if text.endswith("%"):
         return int(total * float(text[:-1]) / 100)
-    return quantities.value(text)
+    return quantity.value(text)
 
 
 def rank(pods: list[tuple[Object, int]]) -> list[Object]:
     """(pod, bytes used) -> the order of eviction for memory: over its request, low priority, most over."""
     def key(item: tuple[Object, int]) -> tuple[bool, int, int]:
         pod, used = item
-        asked = sum(quantities.value(((c.get("resources") or {}).get("requests") or {}).get("memory", 0))
+        asked = sum(quantity.value(((c.get("resources") or {}).get("requests") or {}).get("memory", 0))
                     for c in pod["spec"].get("containers") or ())
         return used <= asked, pod["spec"].get("priority") or 0, -(used - asked)
 
@@ -128,7 +128,7 @@ class Eviction:
                 if not limit or (volume["emptyDir"] or {}).get("medium"):
                     continue
                 path = self._kubelet.options.volume_dir(worker.uid, "kubernetes.io~empty-dir", volume["name"])
-                if await asyncio.to_thread(tree_size, path) > quantities.value(limit):
+                if await asyncio.to_thread(tree_size, path) > quantity.value(limit):
                     self.evict(worker, f'Usage of EmptyDir volume "{volume["name"]}" exceeds the limit "{limit}". ',
                                grace=1)
                     break

@@ -47,7 +47,6 @@ class Kubelet:
         self.client = client
         self.clock = clock
         self.workers: dict[str, PodWorker] = {}
-        self._ended: dict[str, Object] = {}  # by uid: the last status of a pod whose worker is done, until it is deleted
         self._caches = caches
         self._closed = False
         self._pods_known = asyncio.Event()  # every pod the API server names has its worker
@@ -73,6 +72,8 @@ class Kubelet:
     # -- running ---------------------------------------------------------------------------------------------
     async def run(self) -> None:
         """Serves the node until cancelled. Containers go on when it ends."""
+        from kubewheel.kubelet.server import serving_certificate
+        from kubewheel.kubelet.server.kubelet_host import KubeletHost
         from kubewheel.kubelet.server.server import Server
 
         spawn = self._tasks.spawn
@@ -84,7 +85,9 @@ class Kubelet:
         }
         if self.options.register_node:
             loops["lease"] = self.node_status.run_lease
-        server = Server(self)
+        server = Server(KubeletHost(self), self.client, self.options, clock=self.clock,
+                        context=lambda: serving_certificate.context(
+                            self.options, self.deps.node.host_ips, self.clock.now()))
         try:
             await self._wait_runtime()
             await asyncio.to_thread(self._setup_cgroups)
@@ -114,11 +117,11 @@ class Kubelet:
                 await asyncio.sleep(1.0)
 
     def _setup_cgroups(self) -> None:
-        from kubewheel.kubelet import quantities
+        from kubewheel.api import quantity
 
         allocatable = self.deps.node.allocatable
-        self.deps.cgroups.setup(cpu_milli=quantities.milli(allocatable["cpu"]),
-                                memory=quantities.value(allocatable["memory"]))
+        self.deps.cgroups.setup(cpu_milli=quantity.milli(allocatable["cpu"]),
+                                memory=quantity.value(allocatable["memory"]))
 
     async def _watch_pods(self) -> None:
         pods = self._caches.get("pods", field_selector=f"spec.nodeName={self.options.node_name}")
@@ -150,21 +153,11 @@ class Kubelet:
         if worker is not None:
             worker.update(pod)
             return
-        if (ended := self._ended.get(uid)) is not None:
-            # The cache may be behind the last status we wrote; its containers are gone and could not tell it again.
-            pod["status"] = ended
         worker = self.workers[uid] = PodWorker(self.deps, pod)
         task = self._tasks.spawn(f"pod-{pod['metadata']['name']}", worker.run())
-        task.add_done_callback(lambda _: self._worker_ended(uid, worker))
-
-    def _worker_ended(self, uid: str, worker: PodWorker) -> None:
-        if self.workers.get(uid) is worker:
-            del self.workers[uid]
-            if worker.status:
-                self._ended[uid] = worker.status
+        task.add_done_callback(lambda _: self.workers.pop(uid, None) if self.workers.get(uid) is worker else None)
 
     def remove_pod(self, uid: str) -> None:
-        self._ended.pop(uid, None)
         if (worker := self.workers.get(uid)) is not None:
             worker.remove()
 

@@ -16,10 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kubewheel.api import codec, errors
+from kubewheel.api import codec, errors, quantity
 from kubewheel.client.client import STRATEGIC_PATCH, Client
 from kubewheel.client.events import Recorder
-from kubewheel.kubelet import quantities
 from kubewheel.kubelet.cri import Cri, CriError
 from kubewheel.kubelet.deps import NodeFacts
 from kubewheel.kubelet.options import VERSION, Options
@@ -77,20 +76,20 @@ def allocatable(whole: Object, options: Options) -> Object:
     reserved: dict[str, int] = {}
     for source in (options.system_reserved, options.kube_reserved):
         for name, amount in source.items():
-            reserved[name] = reserved.get(name, 0) + quantities.milli(amount)
+            reserved[name] = reserved.get(name, 0) + quantity.milli(amount)
     hard = options.eviction_hard.get("memory.available", "")
     if hard and not hard.endswith("%"):
-        reserved["memory"] = reserved.get("memory", 0) + quantities.milli(hard)
+        reserved["memory"] = reserved.get("memory", 0) + quantity.milli(hard)
     disk = options.eviction_hard.get("nodefs.available", "")
     if disk.endswith("%"):
-        share = quantities.milli(whole["ephemeral-storage"]) * int(disk[:-1]) // 100
+        share = quantity.milli(whole["ephemeral-storage"]) * int(disk[:-1]) // 100
         reserved["ephemeral-storage"] = reserved.get("ephemeral-storage", 0) + share
     for name, millis in reserved.items():
         if name not in out:
             continue
-        left = max(quantities.milli(out[name]) - millis, 0)
+        left = max(quantity.milli(out[name]) - millis, 0)
         if name == "cpu":
-            out[name] = quantities.milli_text(left)
+            out[name] = quantity.from_milli(left)
         elif name == "ephemeral-storage":
             out[name] = str(left // 1000)
         else:

@@ -12,7 +12,7 @@ import json
 import os
 from typing import Any
 
-from kubewheel.kubelet import quantities
+from kubewheel.api import quantity
 from kubewheel.kubelet.admission import request
 from kubewheel.kubelet.cri import CriError
 from kubewheel.kubelet.deps import Deps
@@ -23,7 +23,7 @@ from kubewheel.kubelet.runtime import resources
 Object = dict[str, Any]
 NEVER = 3600.0
 RETRY = 5.0
-READERS = (("cpu", quantities.milli), ("memory", quantities.value))
+READERS = (("cpu", quantity.milli), ("memory", quantity.value))
 
 
 class Resizer:

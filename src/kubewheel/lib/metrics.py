@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from bisect import bisect_left
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 Labels = tuple[str, ...]
 DEFAULT_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -15,6 +15,11 @@ DEFAULT_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0
 
 def _escape(text: str) -> str:
     return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+
+
+def _number(value: float) -> str:
+    """Whole numbers as such: 1.7e+09 is too coarse for a time or a size."""
+    return str(int(value)) if abs(value) < 2**63 and value == int(value) else repr(value)
 
 
 def _pairs(names: Labels, values: Labels, *more: tuple[str, str]) -> str:
@@ -47,7 +52,7 @@ class Counter(Metric):
         self.values[labels] = self.values.get(labels, 0) + by
 
     def lines(self) -> list[str]:
-        return [f"{self.name}{_pairs(self.labels, k)} {v:g}" for k, v in sorted(self.values.items())]
+        return [f"{self.name}{_pairs(self.labels, k)} {_number(v)}" for k, v in sorted(self.values.items())]
 
 
 class Gauge(Counter):
@@ -67,7 +72,19 @@ class GaugeFunction(Metric):
         self._read = read
 
     def lines(self) -> list[str]:
-        return [f"{self.name} {self._read():g}"]
+        return [f"{self.name} {_number(self._read())}"]
+
+
+class Samples(Metric):
+    """Read from what is there already, only when rendered: {label values: value}."""
+
+    def __init__(self, name: str, help: str, labels: Labels, read: Callable[[], Mapping[Labels, float]], kind: str) -> None:
+        super().__init__(name, help, labels)
+        self.kind = kind
+        self._read = read
+
+    def lines(self) -> list[str]:
+        return [f"{self.name}{_pairs(self.labels, k)} {_number(v)}" for k, v in sorted(self._read().items())]
 
 
 class Histogram(Metric):
@@ -91,9 +108,9 @@ class Histogram(Metric):
             total = 0.0
             for bound, count in zip((*map(str, self.buckets), "+Inf"), row[:-1], strict=True):
                 total += count
-                out.append(f"{self.name}_bucket{_pairs(self.labels, key, ('le', bound))} {total:g}")
-            out.append(f"{self.name}_sum{_pairs(self.labels, key)} {row[-1]:g}")
-            out.append(f"{self.name}_count{_pairs(self.labels, key)} {total:g}")
+                out.append(f"{self.name}_bucket{_pairs(self.labels, key, ('le', bound))} {_number(total)}")
+            out.append(f"{self.name}_sum{_pairs(self.labels, key)} {_number(row[-1])}")
+            out.append(f"{self.name}_count{_pairs(self.labels, key)} {_number(total)}")
         return out
 
 
@@ -111,6 +128,11 @@ class Registry:
 
     def gauge_function(self, name: str, help: str, read: Callable[[], float]) -> None:
         self._metrics[name] = GaugeFunction(name, help, read)
+
+    def samples(self, name: str, help: str, labels: Labels, read: Callable[[], Mapping[Labels, float]], *,
+                kind: str = "gauge") -> None:
+        """Asking again for a name puts the new reader in the place of the old."""
+        self._metrics[name] = Samples(name, help, labels, read, kind)
 
     def histogram(self, name: str, help: str, *labels: str, buckets: tuple[float, ...] = DEFAULT_BUCKETS) -> Histogram:
         return self._metrics.setdefault(name, Histogram(name, help, labels, buckets))  # type: ignore[return-value]

@@ -9,9 +9,38 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from typing import Generic, TypeVar
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar
+from weakref import WeakValueDictionary
+
+from kubewheel.lib import metrics
 
 K = TypeVar("K")
+
+_BUCKETS = tuple(10.0**i for i in range(-8, 2))
+ADDS = metrics.REGISTRY.counter("workqueue_adds_total", "[BETA] Total number of adds handled by workqueue", "name")
+RETRIES = metrics.REGISTRY.counter("workqueue_retries_total", "[BETA] Total number of retries handled by workqueue", "name")
+QUEUED = metrics.REGISTRY.histogram(
+    "workqueue_queue_duration_seconds", "[BETA] How long in seconds an item stays in workqueue before being requested.",
+    "name", buckets=_BUCKETS)
+WORKED = metrics.REGISTRY.histogram(
+    "workqueue_work_duration_seconds", "[BETA] How long in seconds processing an item from workqueue takes.", "name",
+    buckets=_BUCKETS)
+_named: WeakValueDictionary[str, WorkQueue[Any]] = WeakValueDictionary()  # the last of each name
+
+
+def _of_each(read: Callable[[WorkQueue[Any]], float]) -> Callable[[], dict[tuple[str, ...], float]]:
+    return lambda: {(name,): read(queue) for name, queue in list(_named.items())}
+
+
+metrics.REGISTRY.samples("workqueue_depth", "[BETA] Current depth of workqueue by workqueue and priority", ("name",),
+                         _of_each(lambda queue: float(len(queue))))
+metrics.REGISTRY.samples(
+    "workqueue_unfinished_work_seconds", "[BETA] How many seconds of work has done that is in progress and hasn't been "
+    "observed by work_duration.", ("name",), _of_each(lambda queue: sum(queue.running_for())))
+metrics.REGISTRY.samples(
+    "workqueue_longest_running_processor_seconds", "[BETA] How many seconds has the longest running processor for workqueue "
+    "been running.", ("name",), _of_each(lambda queue: max(queue.running_for(), default=0.0)))
 
 
 class Closed(Exception):
@@ -19,7 +48,12 @@ class Closed(Exception):
 
 
 class WorkQueue(Generic[K]):
-    def __init__(self, *, base_delay: float = 0.005, max_delay: float = 1000.0) -> None:
+    def __init__(self, *, name: str = "", base_delay: float = 0.005, max_delay: float = 1000.0) -> None:
+        """`name`: of its metrics; "" for none."""
+        self._name = name
+        self._since: dict[K, float] = {}  # queued or worked on since then; of named queues
+        if name:
+            _named[name] = self
         self._base = base_delay
         self._max = max_delay
         self._queue: OrderedDict[K, None] = OrderedDict()
@@ -37,6 +71,9 @@ class WorkQueue(Generic[K]):
             self._again.add(key)
             return
         self._queue[key] = None
+        if self._name:
+            ADDS.inc(self._name)
+            self._since[key] = asyncio.get_running_loop().time()
         self._wake()
 
     def add_after(self, key: K, seconds: float) -> None:
@@ -57,6 +94,8 @@ class WorkQueue(Generic[K]):
         """Back after 5 ms, doubling with each failure up to 1000 s. Says the delay."""
         failures = self._failures.get(key, 0)
         self._failures[key] = failures + 1
+        if self._name:
+            RETRIES.inc(self._name)
         delay = min(self._base * 2 ** min(failures, 40), self._max)
         self.add_after(key, delay)
         return delay
@@ -87,10 +126,16 @@ class WorkQueue(Generic[K]):
             raise Closed
         key, _ = self._queue.popitem(last=False)
         self._working.add(key)
+        if self._name:
+            now = asyncio.get_running_loop().time()
+            QUEUED.observe(now - self._since.get(key, now), self._name)
+            self._since[key] = now
         return key
 
     def done(self, key: K) -> None:
         self._working.discard(key)
+        if self._name and (since := self._since.pop(key, None)) is not None:
+            WORKED.observe(asyncio.get_running_loop().time() - since, self._name)
         if key in self._again:
             self._again.discard(key)
             self.add(key)
@@ -105,6 +150,11 @@ class WorkQueue(Generic[K]):
             if not waiter.done():
                 waiter.set_result(None)
         self._waiters.clear()
+
+    def running_for(self) -> list[float]:
+        """Seconds that each key is being worked on. Within the loop."""
+        now = asyncio.get_running_loop().time()
+        return [now - self._since[key] for key in self._working if key in self._since]
 
     def is_idle(self) -> bool:
         """Nothing queued or worked on (delayed keys do not count)."""

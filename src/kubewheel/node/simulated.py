@@ -24,6 +24,7 @@ from kubewheel.lib.clock import Clock, rfc3339, rfc3339_micro
 from kubewheel.lib.supervise import Tasks
 from kubewheel.node import life as lives
 from kubewheel.node.life import Latency, Life
+from kubewheel.node.output import Output
 
 log = logging.getLogger(__name__)
 
@@ -142,6 +143,7 @@ class SimulatedNode:
         self.is_alive = False
         self._ready = True
         self._lives: dict[tuple[str, str], Life] = {}  # by namespace and name; a Life knows its pod's UID
+        self._outputs: dict[tuple[str, str, int], Output] = {}  # by the pod's UID, container, run
         self._timers: dict[Key, asyncio.TimerHandle] = {}
         self._lease: Object | None = None
         self._uid = ""
@@ -188,6 +190,44 @@ class SimulatedNode:
         pod, life = self._living(namespace, name)
         lives.fail(life, self.clock.now(), reason, message, exit_code)
         self._touch_pod(pod)
+
+    def log(self, namespace: str, name: str, text: str | bytes, *, container: str = "", stream: str = "stdout") -> None:
+        """A container (the first by default) says something: it is in the log of its current run."""
+        pod, life = self._living(namespace, name)
+        target = container or pod["spec"]["containers"][0]["name"]
+        generation = max(self.generation(namespace, name, target), 1)
+        self.output(pod, target, generation).write(text, stream=stream, now=self.clock.now())
+
+    # -- what its server asks (host.py) -------------------------------------------------------------------------
+    def pods(self) -> list[Object]:
+        return self._own_pods()
+
+    def find_pod(self, namespace: str, name: str) -> Object | None:
+        pod = self._kubelets.pods.get(namespace, name)
+        return pod if pod is not None and pod["spec"].get("nodeName") == self.name else None
+
+    def generation(self, namespace: str, name: str, container: str) -> int:
+        """Which run of the container this is, from 1; 0 before the first. Init containers and sidecars run once."""
+        life = self._lives.get((namespace, name))
+        if life is None:
+            return 0
+        if container in life.containers:
+            return life.containers[container].generation
+        return int(any(c.generation for c in life.containers.values()))
+
+    def is_running(self, namespace: str, name: str, container: str, generation: int) -> bool:
+        life = self._lives.get((namespace, name))
+        if life is None or life.gone or not self.is_alive:
+            return False
+        if container in life.containers:
+            state = life.containers[container]
+            return state.generation == generation and state.started is not None and state.finished is None
+        pod = self.find_pod(namespace, name)
+        specs = {c["name"]: c for c in (pod or {}).get("spec", {}).get("initContainers") or ()}
+        return container not in specs or specs[container].get("restartPolicy") == "Always"
+
+    def output(self, pod: Object, container: str, generation: int) -> Output:
+        return self._outputs.setdefault((pod["metadata"]["uid"], container, generation), Output())
 
     async def aclose(self) -> None:
         self.stop()
@@ -236,10 +276,11 @@ class SimulatedNode:
         _, _, namespace, name = key
         pod = self._kubelets.pods.get(namespace, name)
         if pod is None or pod["spec"].get("nodeName") != self.name:
-            self._lives.pop((namespace, name), None)
+            self._forget(self._lives.pop((namespace, name), None))
             return
         now, life = self.clock.now(), self._lives.get((namespace, name))
         if life is None or life.uid != pod["metadata"]["uid"]:
+            self._forget(life)
             ip = self.ip if pod["spec"].get("hostNetwork") else self._kubelets.new_pod_ip()
             life = self._lives[namespace, name] = lives.begin(pod, ip=ip, now=now)
         then = lives.advance(pod, life, now, self.latency)
@@ -250,6 +291,12 @@ class SimulatedNode:
             await self._write_status(pod, life, status)
         if life.gone:
             await self._delete(pod)
+
+    def _forget(self, life: Life | None) -> None:
+        """The logs of a pod that is gone."""
+        if life is not None:
+            for key in [k for k in self._outputs if k[0] == life.uid]:
+                del self._outputs[key]
 
     async def _write_status(self, pod: Object, life: Life, status: Object) -> None:
         if status == life.written:

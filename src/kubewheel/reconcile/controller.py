@@ -54,6 +54,7 @@ class Controller:
     back-off (5 ms doubling to 1000 s, upstream's default); StatusError conflicts are retried quietly."""
 
     name: str  # upstream's, e.g. "deployment-controller"
+    events_as: str = ""  # the component its events come from, where upstream's is not `name`
     reconcile: Callable[[Context, str], Awaitable[float | None]] | None = None
     watches: tuple[Watch, ...] = ()
     reads: tuple[str | Gvr, ...] = ()  # caches needed in sync that trigger nothing

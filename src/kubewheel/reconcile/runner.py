@@ -41,7 +41,7 @@ class Running:
     def __init__(self, controller: Controller, context: Context) -> None:
         self.controller = controller
         self.context = context
-        self.queue: WorkQueue[str] = WorkQueue()
+        self.queue: WorkQueue[str] = WorkQueue(name=controller.name.removesuffix("-controller").replace("-", "_"))
         context.enqueue = self.queue.add
         context.enqueue_after = self.queue.add_after
         if controller.setup is not None:

@@ -16,8 +16,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kubewheel.api import build
 from kubewheel.lib import clock as clocks
-from kubewheel.lib import garbage, supervise, tls
+from kubewheel.lib import garbage, process_metrics, supervise, tls
 from kubewheel.run import certificates, kubeconfigs
 from kubewheel.run.settings import Settings
 
@@ -36,6 +37,8 @@ def run_process(main: Callable[[], Awaitable[None]]) -> int:
     import uvloop
 
     garbage.collect_rarely()
+    process_metrics.register()
+    build.record()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(_until_signalled(main))
 
@@ -103,13 +106,14 @@ async def serving(server: Server, store: Store, *, address: str, port: int, cont
     from kubewheel.apiserver import http
     from kubewheel.storage import compaction
 
-    front = http.Front(server.chain)
+    front = http.Front(server.chain, streams=server.aggregator.streams)
     compacting = asyncio.ensure_future(compaction.compact_every(store, compact_every)) if compact_every else None
     try:
         await front.listen(address, port, context)
         yield
     finally:
         server.endpoints.health.stopping = True
+        await asyncio.sleep(server.options.shutdown_delay)  # load balancers see /readyz fail and turn elsewhere
         if compacting is not None:
             compacting.cancel()
         await front.aclose()

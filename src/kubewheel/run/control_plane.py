@@ -81,8 +81,9 @@ class ControlPlane:
             agent = f"kube-controller-manager/{controller.name}"
             client = self.server.client_for(controller_identity(controller), user_agent=agent)
             client.manager = "kube-controller-manager"
-            return Context(client=client, caches=caches, clock=self.clock, random=self.random,
-                           events=self.recorder(client, controller.name), options=self._controller_options)
+            events = self.recorder(client, controller.events_as or controller.name)
+            return Context(client=client, caches=caches, clock=self.clock, random=self.random, events=events,
+                           options=self._controller_options)
 
         self._tasks.spawn("controllers", runner.run(self.selected, make_context))
 

@@ -1,4 +1,5 @@
-"""HTTPS with /healthz, /livez, /readyz and /metrics for the controller manager and the scheduler (--secure-port).
+"""HTTPS with health, metrics, statusz, flagz and debug pages for the controller manager and the scheduler
+(--secure-port).
 
 In: address, certificate, a client that may ask who somebody is (TokenReview) and what they may do
 (SubjectAccessReview). Out: a listening server. Called by: run/alone.
@@ -8,19 +9,20 @@ from __future__ import annotations
 
 import ssl
 import tempfile
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from aiohttp import web
 
-from kubewheel.api import errors
+from kubewheel.api import build, errors, features, zpages
 from kubewheel.api.resource import Object
 from kubewheel.client.client import Client
 from kubewheel.lib import clock as clocks
-from kubewheel.lib import metrics, tls
+from kubewheel.lib import healthz, metrics, process_metrics, profiling, tls, verbosity
+from kubewheel.run import serving_tls
 
+PATHS = ("/healthz", "/livez", "/readyz")
 ANONYMOUS: Object = {"user": "system:anonymous", "groups": ["system:unauthenticated"]}
 
 
@@ -32,25 +34,40 @@ class Options:
     tls_private_key_file: str = ""
     tls_min_version: str = ""
     client_ca: bytes = b""
+    tls_cipher_suites: tuple[str, ...] = ()
+    tls_sni_cert_key: tuple[str, ...] = ()
     always_allow_paths: tuple[str, ...] = ("/healthz", "/readyz", "/livez")
+    profiling: bool = True
+    flags: dict[str, str] = field(default_factory=dict)
+    feature_gates: dict[str, bool] = field(default_factory=dict)
 
 
 class HealthServer:
     """`tokens` and `access` are asked; `checks` are named functions that give "" or what is wrong."""
 
     def __init__(self, options: Options, *, name: str, tokens: Client, access: Client,
-                 checks: dict[str, Callable[[], str]] | None = None) -> None:
+                 checks: dict[str, healthz.Check] | None = None) -> None:
         self._options, self._name, self._tokens, self._access = options, name, tokens, access
-        self._checks = checks or {}
+        self._checks: dict[str, healthz.Check] = {"ping": lambda: "", **(checks or {})}
         self._runner: web.AppRunner | None = None
 
     async def start(self) -> None:
         if not self._options.port:
             return
+        process_metrics.register()
+        build.record()
+        features.record(self._options.feature_gates)
         app = web.Application(middlewares=[self._checked])
-        for path in ("/healthz", "/livez", "/readyz"):
+        for path in PATHS:
             app.router.add_get(path, self._health)
+            app.router.add_get(path + "/{check:.+}", self._health)
         app.router.add_get("/metrics", self._metrics)
+        app.router.add_get("/metrics/slis", self._metrics)
+        app.router.add_get("/statusz", self._zpage)
+        app.router.add_get("/flagz", self._zpage)
+        if self._options.profiling:
+            app.router.add_route("*", "/debug/flags/v", self._verbosity)
+            app.router.add_get("/debug/pprof{name:.*}", self._profile)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
         await self._runner.setup()
         await web.TCPSite(self._runner, self._options.bind_address, self._options.port, reuse_address=True,
@@ -104,18 +121,36 @@ class HealthServer:
         return bool((review.get("status") or {}).get("allowed"))
 
     async def _health(self, request: web.Request) -> web.Response:
-        wrong = {name: check() for name, check in self._checks.items()}
-        lines = [f"[-]{name} failed: {why}" if why else f"[+]{name} ok" for name, why in wrong.items()]
-        check = request.path.lstrip("/")
-        if any(wrong.values()):
-            return web.Response(status=500, text="\n".join([*lines, f"{check} check failed", ""]))
-        if "verbose" in request.query:
-            return web.Response(text="\n".join([*lines, f"{check} check passed", ""]))
-        return web.Response(text="ok")
+        endpoint, _, single = request.path.strip("/").partition("/")
+        query = {name: request.query.getall(name) for name in request.query}
+        found = await healthz.answer(endpoint, self._checks, query, single=single)
+        status, text = found or (404, "404 page not found\n")
+        return web.Response(status=status, text=text)
 
     async def _metrics(self, request: web.Request) -> web.Response:
-        return web.Response(body=metrics.REGISTRY.render().encode(),
-                            headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"})
+        registry = healthz.SLIS if request.path == "/metrics/slis" else metrics.REGISTRY
+        return web.Response(body=registry.render().encode(),
+                            headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8; escaping=underscores"})
+
+    async def _zpage(self, request: web.Request) -> web.Response:
+        paths = (*PATHS, "/metrics", "/statusz", "/flagz", *(("/debug/pprof",) if self._options.profiling else ()))
+        component = zpages.Component(self._name, process_metrics.started(), build.RUNTIME, paths, self._options.flags)
+        accept = request.headers.get("Accept", "")
+        return _page(zpages.flagz(component, accept) if request.path == "/flagz"
+                     else zpages.statusz(component, accept, clocks.RealClock().now()))
+
+    async def _profile(self, request: web.Request) -> web.Response:
+        query = {name: request.query.getall(name) for name in request.query}
+        return _page(await profiling.page(request.match_info["name"], query))
+
+    async def _verbosity(self, request: web.Request) -> web.Response:
+        status, text = verbosity.put(request.method, await request.read())
+        return web.Response(status=status, text=text)
+
+
+def _page(page: tuple[int, str, bytes]) -> web.Response:
+    status, content_type, body = page
+    return web.Response(status=status, body=body, headers={"Content-Type": content_type})
 
 
 def is_open(path: str, always: tuple[str, ...]) -> bool:
@@ -135,8 +170,8 @@ def context_of(options: Options, name: str) -> ssl.SSLContext:
             cert.write_bytes(pair.cert)
             tls.write_private(key, pair.key)
             context = tls.server_context(cert, key, client_ca=client_ca)
-    if options.tls_min_version == "VersionTLS13":
-        context.minimum_version = ssl.TLSVersion.TLSv1_3
+    serving_tls.apply(context, min_version=options.tls_min_version, suites=options.tls_cipher_suites,
+                      sni=options.tls_sni_cert_key, client_ca=client_ca)
     return context
 
 

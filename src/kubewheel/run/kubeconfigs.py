@@ -44,7 +44,7 @@ def render(*, server: str, ca: bytes, cert: bytes, key: bytes, user: str, cluste
 
 
 def write_all(directory: Path, pki: Pki, *, server: str) -> dict[str, Path]:
-    """The components' kubeconfigs, always rewritten (they only hold what the PKI holds). File name -> path."""
+    """The components' kubeconfigs, which only hold what the PKI holds. File name -> path."""
     out = {}
     for file, (leaf, user) in FILES.items():
         pair = pki.pair(leaf)
@@ -60,15 +60,17 @@ def load(path: Path) -> Config:
     if not path.exists() or not path.read_bytes().strip():
         return {"apiVersion": "v1", "kind": "Config", "preferences": {}, "clusters": [], "users": [], "contexts": [],
                 "current-context": ""}
-    config = yaml.safe_load(path.read_bytes())
+    config = yaml.load(path.read_bytes(), Loader=yaml.CSafeLoader)
     if not isinstance(config, dict):
         raise ValueError(f"{path} is not a kubeconfig")
     return config
 
 
 def save(path: Path, config: Config) -> None:
-    # A link (dotfiles) is written through, not replaced.
-    tls.write_private(path.resolve(), yaml.safe_dump(config, sort_keys=False).encode())
+    data = yaml.dump(config, Dumper=yaml.CSafeDumper, sort_keys=False).encode()
+    path = path.resolve()  # a link (dotfiles) is written through, not replaced
+    if not (path.exists() and path.stat().st_mode & 0o777 == 0o600 and path.read_bytes() == data):
+        tls.write_private(path, data)
 
 
 def merge_context(path: Path, *, server: str, ca: bytes, cert: bytes, key: bytes, name: str = NAME,

@@ -14,7 +14,7 @@ Invariants:
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -104,7 +104,7 @@ class Store(Protocol):
         """Keys beginning with `prefix`, sorted, after `start_after`, as of `revision` (0: now).
         Compacted, FutureRevision."""
 
-    def watch(self, prefix: str, *, after: int) -> AsyncIterator[list[StoreEvent]]:
+    def watch(self, prefix: str, *, after: int) -> AsyncGenerator[list[StoreEvent], None]:
         """Batches of writes under `prefix` with revision > `after`: history first, then live.
         Raises Compacted from the first `anext` where `after` is older than what is kept."""
 

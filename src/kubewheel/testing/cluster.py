@@ -31,9 +31,11 @@ from kubewheel.client.transport import Identity
 from kubewheel.lib import clock as clocks
 from kubewheel.lib import tls
 from kubewheel.node import simulated
+from kubewheel.node.programs import Backend, Program, Run
 from kubewheel.run.control_plane import ControlPlane
 from kubewheel.storage.memory import MemoryStore
 from kubewheel.storage.store import Store
+from kubewheel.testing.doors import Doors
 from kubewheel.testing.virtual_time import VirtualTimeLoop
 
 ADMIN = Identity("kubernetes-admin", groups=("system:masters", "system:authenticated"))
@@ -51,6 +53,7 @@ class Cluster:
         self.nodes: list[simulated.SimulatedNode] = []
         self._kubelets: simulated.Kubelets | None = None
         self._front: http.Front | None = None
+        self._doors = Doors(self)
         self._files = contextlib.ExitStack()
         self._seed = seed
         self._ca: tls.KeyPair | None = None
@@ -68,7 +71,25 @@ class Cluster:
         made = await simulated.fleet(self.client, self.caches, self.clock, self.control_plane.random, count=count,
                                      kubelets=self._kubelets, **options)
         self.nodes += made
+        self.server.kubelets.resolve = self._doors.resolve
         return made
+
+    # -- what runs in the simulated pods -----------------------------------------------------------------------------
+    def program(self, pod: str = "*", *, namespace: str = "*", container: str = "*", exec: Run | None = None,
+                attach: Run | None = None, ports: Mapping[int, Backend] | None = None) -> None:
+        """What exec, attach and connections to ports do in the pods whose names match (fnmatch patterns). `exec` and
+        `attach` are `async def f(process: Process) -> exit code`; a port is `async def f(reader, writer)` or the
+        (host, port) of a real server. The last one laid down wins."""
+        self._doors.programs.add(Program(namespace, pod, container, exec, attach, dict(ports or {})))
+
+    def log(self, pod: str, text: str | bytes, *, namespace: str = "default", container: str = "",
+            stream: str = "stdout") -> None:
+        """A container of a simulated pod (the first by default) writes to its log. KeyError where it does not run."""
+        for node in self.nodes:
+            if node.find_pod(namespace, pod) is not None:
+                node.log(namespace, pod, text, container=container, stream=stream)
+                return
+        raise KeyError(f"no simulated node runs pod {namespace}/{pod}")
 
     async def wait_for(self, resource: str | Gvr, name: str, condition: Callable[[Object], Any] = bool, *,
                        namespace: str | None = "default", timeout: float = 30.0) -> Object:
@@ -113,14 +134,18 @@ class Cluster:
             raise RuntimeError("a cluster in virtual time has no network: use client, or virtual_time=False")
         ca, now = self.authority(), clocks.RealClock().now()
         pair = tls.issue(ca, "kube-apiserver", now=now, hosts=("localhost",), ips=("127.0.0.1",), server=True)
-        folder = Path(self._files.enter_context(tempfile.TemporaryDirectory(prefix="kubewheel-")))
+        folder = self.folder()
         (folder / "tls.crt").write_bytes(pair.cert)
         tls.write_private(folder / "tls.key", pair.key)
         context = tls.server_context(folder / "tls.crt", folder / "tls.key", client_ca=ca.cert)
-        self._front = http.Front(self.server.chain)
+        self._front = http.Front(self.server.chain, streams=self.server.aggregator.streams)
         port = await self._front.listen("127.0.0.1", 0, context)
         self.url = f"https://127.0.0.1:{port}"
         return self.url
+
+    def folder(self) -> Path:
+        """A fresh directory, gone with the cluster."""
+        return Path(self._files.enter_context(tempfile.TemporaryDirectory(prefix="kubewheel-")))
 
     def authority(self) -> tls.KeyPair:
         assert self._ca is not None
@@ -142,18 +167,18 @@ class Cluster:
             "users": [{"name": user, "user": {"client-certificate-data": b64(pair.cert), "client-key-data": b64(pair.key)}}],
             "contexts": [{"name": "test", "context": {"cluster": "test", "user": user}}],
         }
-        folder = Path(self._files.enter_context(tempfile.TemporaryDirectory(prefix="kubewheel-")))
-        path = folder / "kubeconfig"
+        path = self.folder() / "kubeconfig"
         tls.write_private(path, yaml.safe_dump(config).encode())
         return path
 
     async def aclose(self) -> None:
+        if self._front is not None:
+            await self._front.aclose()
+        await self._doors.aclose()
         for node in self.nodes:
             await node.aclose()
         if self._kubelets is not None:
             await self._kubelets.aclose()
-        if self._front is not None:
-            await self._front.aclose()
         await self.caches.aclose()
         await self.control_plane.aclose()
         self._files.close()

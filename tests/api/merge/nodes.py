@@ -28,7 +28,7 @@ STRATEGY = Node("object", definition="Strategy", fields={
     patch_strategy=("retainKeys",))
 DEPLOYMENT = Node("object", definition="Deployment", fields={
     "apiVersion": TEXT, "kind": TEXT, "metadata": META,
-    "spec": Node("object", definition="DeploymentSpec", fields={
+    "spec": Node("object", definition="DeploymentSpec", required=("template",), fields={
         "replicas": NUMBER, "strategy": STRATEGY,
         "template": Node("object", definition="Template", fields={"metadata": META, "spec": POD})}),
     "status": Node("object", definition="DeploymentStatus", fields={"replicas": NUMBER}),

@@ -11,13 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kubewheel.api.errors import StatusError
-from kubewheel.api.merge import apply, fields, managed
+from kubewheel.api.merge import apply, fields, managed, typed
 
 _spec = importlib.util.spec_from_file_location("merge_nodes", pathlib.Path(__file__).with_name("nodes.py"))
 assert _spec is not None and _spec.loader is not None
 nodes = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(nodes)
 NODE = nodes.DEPLOYMENT
+END = managed.Endpoint(NODE, "apps/v1")
 
 
 def deployment(*, replicas=1, labels=None, containers=({"name": "c", "image": "a"},), **spec):
@@ -31,14 +32,14 @@ def deployment(*, replicas=1, labels=None, containers=({"name": "c", "image": "a
 
 def write(new, old=None, *, manager="kubectl", now=0.0, subresource=""):
     new = copy.deepcopy(new)
-    new["metadata"]["managedFields"] = managed.updated(
-        NODE, old, new, manager=manager, api_version="apps/v1", now=now, subresource=subresource)
+    end = managed.Endpoint(NODE, "apps/v1", subresource)
+    new["metadata"]["managedFields"] = managed.updated(end, old, new, manager=manager, now=now)
     return new
 
 
 def applied(live, config, *, manager="me", force=False, now=0.0):
     before = copy.deepcopy((live, config))
-    out = apply.apply(NODE, live, config, manager=manager, force=force, api_version="apps/v1", now=now)
+    out = apply.apply(END, live, config, manager=manager, force=force, now=now)
     assert (live, config) == before
     return out
 
@@ -159,12 +160,12 @@ def test_sets_merge():
      "failed to create typed patch object (n/x; apps/v1, Kind=Deployment): .spec.foo: "
      "field not declared in schema"),
     (deployment(containers=({"name": "c"}, {"name": "c"})), 500,
-     'failed to create typed patch object (x; apps/v1, Kind=Deployment): .spec.template.spec.containers: '
+     'failed to create typed patch object (/x; apps/v1, Kind=Deployment): .spec.template.spec.containers: '
      'duplicate entries for key [name="c"]'),
 ])
 def test_refused(config, code, message):
     with pytest.raises(StatusError) as error:
-        apply.apply(NODE, None, config, manager="m", force=False, api_version="apps/v1", now=0)
+        apply.apply(END, None, config, manager="m", force=False, now=0)
     assert (error.value.code, error.value.message) == (code, message)
 
 
@@ -172,7 +173,7 @@ LABELS = st.dictionaries(st.sampled_from("abc"), st.sampled_from("12"), max_size
 CONFIGS = st.builds(
     lambda labels, replicas, images: deployment(
         replicas=replicas, labels=labels, containers=[{"name": n, "image": i} for n, i in images.items()]),
-    LABELS, st.none() | st.integers(1, 2), LABELS)
+    LABELS, st.none() | st.integers(1, 2), st.dictionaries(st.sampled_from("abc"), st.sampled_from("12"), min_size=1))
 
 
 @given(CONFIGS, CONFIGS, CONFIGS)
@@ -186,9 +187,17 @@ def test_apply_twice_is_apply_once(base, first, second):
 
 @given(CONFIGS, CONFIGS)
 def test_set_algebra(one, two):
-    a, b = (fields.applied_set(NODE, managed.owned_part(x)) for x in (one, two))
+    a, b = (typed.of(NODE).applied(managed.owned_part(x)) for x in (one, two))
     pa, pb = (set(fields.paths(x)) for x in (a, b))
     assert set(fields.paths(fields.union(a, b))) == pa | pb
     assert set(fields.paths(fields.difference(a, b))) == pa - pb
     assert set(fields.paths(fields.intersection(a, b))) == pa & pb
     assert fields.canonical(a) == a
+
+
+@given(CONFIGS)
+def test_a_new_object_is_one_that_was_empty(config):
+    owned = managed.owned_part(config)
+    changed, removed = typed.compare(NODE, {"metadata": {}}, owned)  # walks as an update does
+    assert typed.compare(NODE, {}, owned) == (changed, removed)
+    assert fields.canonical(changed) == changed and list(fields.paths(changed))

@@ -29,6 +29,11 @@ _spec.loader.exec_module(nodes)
     ({"a": 1}, {"op": "test", "path": "/a", "value": 1}, {"a": 1}),
     ({"a": 1}, {"op": "test", "path": "/b", "value": None}, {"a": 1}),
     ({"a": 1}, {"op": "replace", "path": "", "value": {"b": 2}}, {"b": 2}),
+    ({"a": 1}, {"op": "test", "path": "", "value": {"a": 1}}, {"a": 1}),
+    # what the library lets pass though the RFC does not
+    ({"a": 1}, {"op": "replace", "path": "/x", "value": 1}, {"a": 1, "x": 1}),
+    ({"a": 1}, {"op": "copy", "from": "/x", "path": "/y"}, {"a": 1, "y": None}),
+    ({"a": 1}, {"op": "add", "path": "/x"}, {"a": 1, "x": None}),
 ])
 def test_json_patch(doc, op, wanted):
     before = copy.deepcopy(doc)
@@ -39,26 +44,28 @@ def test_json_patch(doc, op, wanted):
 @pytest.mark.parametrize("op", [
     {"op": "test", "path": "/a", "value": True},
     {"op": "remove", "path": "/x"},
-    {"op": "replace", "path": "/x", "value": 1},
+    {"op": "replace", "path": "/l/0", "value": 1},
+    {"op": "replace", "path": "", "value": 1},
+    {"op": "add", "path": "", "value": {}},
     {"op": "add", "path": "/x/y", "value": 1},
     {"op": "add", "path": "/l/5", "value": 1},
     {"op": "add", "path": "/l/x", "value": 1},
     {"op": "move", "from": "/x", "path": "/y"},
-    {"op": "copy", "from": "/x", "path": "/y"},
-    {"op": "add", "path": "/x"},
+    {"op": "copy", "from": "/x/z", "path": "/y"},
+    {"op": "copy", "path": "/y"},
     {"op": "add", "path": "x", "value": 1},
     {"op": "frob", "path": "/a"},
 ])
 def test_json_patch_that_does_not_fit(op):
     with pytest.raises(PatchError) as error:
         json_patch.apply({"a": 1, "l": []}, [op])
-    assert not error.value.malformed
+    assert error.value.code == 422
 
 
 def test_json_patch_that_is_none():
     with pytest.raises(PatchError) as error:
         json_patch.apply({}, {"a": 1})
-    assert error.value.malformed
+    assert error.value.code == 400
 
 
 JSON = st.recursive(st.none() | st.integers(0, 3) | st.text("ab", max_size=2),
@@ -86,7 +93,9 @@ def containers(*items, **more):
 @pytest.mark.parametrize(("doc", "patch", "wanted"), [
     (containers({"name": "a", "image": "1", "args": ["x"]}, {"name": "b"}),
      containers({"name": "a", "image": "2", "args": ["y"]}, {"name": "c"}),
-     containers({"name": "a", "image": "2", "args": ["y"]}, {"name": "b"}, {"name": "c"})),
+     containers({"name": "a", "image": "2", "args": ["y"]}, {"name": "c"}, {"name": "b"})),
+    (containers({"name": "a"}, {"name": "b"}), containers({"name": "c"}),
+     containers({"name": "c"}, {"name": "a"}, {"name": "b"})),
     (containers({"name": "a"}, {"name": "b"}), containers({"name": "a", "$patch": "delete"}),
      containers({"name": "b"})),
     (containers({"name": "a"}, {"name": "b"}), containers({"$patch": "replace"}, {"name": "z"}),
@@ -96,7 +105,7 @@ def containers(*items, **more):
      containers({"name": "s"}, {"name": "b"}, {"name": "a"}, {"name": "c"})),
     ({"metadata": {"finalizers": ["a", "b"]}},
      {"metadata": {"$deleteFromPrimitiveList/finalizers": ["a"], "finalizers": ["c", "b"]}},
-     {"metadata": {"finalizers": ["b", "c"]}}),
+     {"metadata": {"finalizers": ["c", "b"]}}),
     ({"spec": {"strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1}}}},
      {"spec": {"strategy": {"$retainKeys": ["type"], "type": "Recreate"}}},
      {"spec": {"strategy": {"type": "Recreate"}}}),
@@ -111,11 +120,25 @@ def test_strategic(doc, patch, wanted):
     assert (doc, patch) == before
 
 
-@pytest.mark.parametrize("patch", [
-    containers({"image": "no name"}),
-    {"metadata": {"labels": {"$patch": "frob"}}},
-    {"spec": {"strategy": {"$retainKeys": ["type"], "rollingUpdate": {}}}},
+STRATEGY = {"metadata": {"labels": {"a": "1"}}, "spec": {
+    "strategy": {"type": "RollingUpdate"}, "template": {"spec": {"containers": [{"name": "a"}, {"name": "b"}]}}}}
+
+
+@pytest.mark.parametrize(("patch", "code", "message"), [
+    (containers({"image": "no name"}), 500, "map: map[image:no name] does not contain declared merge key: name"),
+    (containers({"$patch": "delete"}), 500, "map: map[$patch:delete] does not contain declared merge key: name"),
+    (containers({"name": "a", "$patch": "merge"}), 500, "merging lists cannot yet be specified in the patch"),
+    (containers({"name": "a", "$patch": "x"}), 500, "unknown patch type: x in map: map[$patch:x name:a]"),
+    (containers([1]), 422, "lists of lists are not supported"),
+    (containers({"name": "b"}, {"name": "a"}, **{"$setElementOrder/containers": [{"name": n} for n in "ab"]}), 500,
+     "The order in patch list:\n[map[name:b] map[name:a]]\n doesn't match $setElementOrder list:\n"
+     "[map[name:a] map[name:b]]\n"),
+    (containers({"name": "b"}, **{"$setElementOrder/containers": {}}), 400, "invalid patch format of setElementOrder list"),
+    ({"metadata": {"labels": {"$patch": "merge"}}}, 500, "unknown patch type: merge in map: map[$patch:merge]"),
+    ({"spec": {"strategy": {"$retainKeys": ["type"], "rollingUpdate": {}}}}, 400, "invalid patch format of retainKeys"),
+    ({"spec": {"strategy": {"$retainKeys": "type"}}}, 400, "invalid patch format of retainKeys"),
 ])
-def test_strategic_that_does_not_fit(patch):
-    with pytest.raises(PatchError):
-        strategic.apply(nodes.DEPLOYMENT, containers({"name": "a"}), patch)
+def test_strategic_that_does_not_fit(patch, code, message):
+    with pytest.raises(PatchError) as error:
+        strategic.apply(nodes.DEPLOYMENT, STRATEGY, patch)
+    assert (error.value.code, str(error.value)) == (code, message)

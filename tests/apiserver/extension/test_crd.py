@@ -5,8 +5,9 @@ import pytest
 import kubewheel.testing as testing
 from kubewheel.api import codec, errors, schema
 from kubewheel.api.apiextensions import customresourcedefinition as definitions
+from kubewheel.api.apiextensions import nodes, values
 from kubewheel.api.resource import Gvr
-from kubewheel.apiserver.extension.crd import jsonpath, resource, status, structural, validate
+from kubewheel.apiserver.extension.crd import jsonpath, resource, status
 
 CRDS = "customresourcedefinitions.apiextensions.k8s.io"
 CRONTABS = Gvr("stable.example.com", "v1", "crontabs")
@@ -36,6 +37,7 @@ def crd(plural="crontabs", kind="CronTab", **version):
 def prepared(**version):
     obj = codec.copy(crd(**version))
     definitions.defaults(obj)
+    definitions.prepare_create(obj, None)
     return obj
 
 
@@ -52,7 +54,6 @@ def prepared(**version):
     ({"cronSpec": "*", "replicas": 11}, "spec.replicas",
      "Invalid value: 11: spec.replicas in body should be less than or equal to 10"),
     ({"cronSpec": "*", "mode": "c"}, "spec.mode", 'Unsupported value: "c": supported values: "b", "a"'),
-    ({"cronSpec": "*", "tags": ["x", "x"]}, "spec.tags[1]", 'Duplicate value: "x"'),
     ({"cronSpec": "*", "tags": ["x", "y", "z"]}, "spec.tags", "Too many: 3: must have at most 2 items"),
     ({"cronSpec": "*", "port": True}, "spec.port",
      'Invalid value: "boolean": spec.port in body must be of type integer,string: "boolean"'),
@@ -60,19 +61,24 @@ def prepared(**version):
      'Invalid value: "": "spec.one" must validate one and only one schema (oneOf). Found none valid'),
 ])
 def test_values(spec, field, body):
-    found = validate.findings(structural.root(SCHEMA), {"spec": spec})
+    found = values.findings(nodes.root(SCHEMA), {"spec": spec})
     assert (found[0].field, found[0].body) == (field, body)
 
 
+def test_what_stands_in_a_set_stands_there_once():
+    found = values.lists(SCHEMA, {"spec": {"tags": ["x", "y", "x"]}})
+    assert [(f.field, f.body) for f in found] == [("spec.tags[2]", 'Duplicate value: "x"')]
+
+
 def test_unchanged_values_are_not_judged_again():
-    node = structural.root(SCHEMA)
+    node = nodes.root(SCHEMA)
     old = {"spec": {"cronSpec": "abc", "image": "x"}}
-    assert validate.findings(node, {"spec": {"cronSpec": "abc", "image": "y"}}, old=old) == []
-    assert validate.findings(node, {"spec": {"cronSpec": "abd"}}, old=old)
+    assert values.findings(node, {"spec": {"cronSpec": "abc", "image": "y"}}, old=old) == []
+    assert values.findings(node, {"spec": {"cronSpec": "abd"}}, old=old)
 
 
 def test_pruning_and_defaults():
-    node = structural.root(SCHEMA)
+    node = nodes.root(SCHEMA)
     obj = {"apiVersion": "x/v1", "kind": "C", "extra": 1, "metadata": {"name": "a", "wrong": 1},
            "spec": {"foo": 1, "free": {"any": {"thing": 1}}, "image": None}}
     assert schema.check(node, obj) == [
@@ -92,7 +98,7 @@ def test_pruning_and_defaults():
 ])
 def test_structural_rules(written, finding):
     found = definitions.validate(prepared(schema={"openAPIV3Schema": written}))
-    assert [f"{f.field}: {f.body}" for f in found] == ["spec.versions[0].schema.openAPIV3Schema." + finding]
+    assert [f"{f.field}: {f.body}" for f in found] == ["spec.validation.openAPIV3Schema." + finding]
 
 
 def test_definition_rules():
@@ -100,7 +106,8 @@ def test_definition_rules():
     wrong = prepared(storage=False)
     wrong["metadata"]["name"] = "x"
     assert [f.body.rpartition(": ")[2] for f in definitions.validate(wrong)] == [
-        'must be spec.names.plural+"."+spec.group', "must have exactly one version marked as storage version"]
+        'must be spec.names.plural+"."+spec.group', "must have exactly one version marked as storage version",
+        "must have at least one stored version"]
 
 
 def test_names_in_use_are_refused():

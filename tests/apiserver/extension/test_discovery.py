@@ -5,6 +5,7 @@ import json
 from kubewheel.api import catalog
 from kubewheel.api.resource import Resource, ScalePaths, Subresource
 from kubewheel.apiserver.extension import discovery, openapi
+from kubewheel.apiserver.extension.aggregation import priorities
 
 WIDGET = Resource(
     group="apps", kind="Deployment", plural="deployments", short_names=("deploy",), categories=("all",),
@@ -14,7 +15,7 @@ WIDGET = Resource(
 
 
 def read(path, resources=(WIDGET,), **more):
-    made = discovery.document(list(resources), path, **more)
+    made = discovery.document(discovery.Served(list(resources)), path, **more)
     return json.loads(made[0]) if made else None
 
 
@@ -23,7 +24,7 @@ def test_storage_version_hash_is_upstreams():
 
 
 def test_version_order():
-    assert discovery.sort_versions(["v1beta1", "foo1", "v2", "v1alpha3", "v10", "v1", "v1beta3", "bar"]) == [
+    assert priorities.sort_versions(["v1beta1", "foo1", "v2", "v1alpha3", "v10", "v1", "v1beta3", "bar"]) == [
         "v10", "v2", "v1", "v1beta3", "v1beta1", "v1alpha3", "bar", "foo1"]
 
 
@@ -44,7 +45,7 @@ def test_legacy():
 
 
 def test_aggregated():
-    body, etag, content_type = discovery.document([WIDGET], "/apis", aggregated=True)
+    body, etag, content_type = discovery.document(discovery.Served([WIDGET]), "/apis", aggregated=True)
     assert content_type == discovery.AGGREGATED and etag.startswith('"')
     item = json.loads(body)["items"][0]
     assert item["metadata"] == {"name": "apps"} and item["versions"][0]["freshness"] == "Current"

@@ -1,33 +1,28 @@
-"""x-kubernetes-validations: what a schema's CEL rules may see, compiled.
+"""x-kubernetes-validations: a schema's CEL rules, checked and compiled.
 
-In: structural schemas. Out: Kinds and views of values (what `self` is), Rules (the tree of compiled rules), FieldErrors
-of rules that do not compile. Called by: structural.py (creation of a CRD), apiserver/extension/crd/rules.py (values).
+In: structural schemas. Out: Rules (the tree of compiled rules); FieldErrors of rules that do not compile or may cost too
+much. Called by: schemas.py (creation of a CRD), evaluation.py and extension/crd/resource.py (values).
 Source of the rule: "Validation rules" in the CustomResourceDefinition documentation.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from kubewheel.api import cel, errors
-from kubewheel.api.cel import check as kinds
-from kubewheel.api.cel import lexer, times
+from kubewheel.api.apiextensions import declared
+from kubewheel.api.apiextensions.declared import View
+from kubewheel.api.cel import lexer
 from kubewheel.api.cel.check import Kind
-from kubewheel.api.cel.values import CelError, MapList, SetList
 from kubewheel.api.errors import FieldError
 
 Schema = dict[str, Any]
-View = Callable[[Any], Any]
 EXTENSION = "x-kubernetes-validations"
-REASONS = ("FieldValueInvalid", "FieldValueForbidden", "FieldValueRequired", "FieldValueDuplicate")
-_SCALARS = {"string": kinds.STRING, "integer": kinds.INT, "number": kinds.DOUBLE, "boolean": kinds.BOOL}
-_FORMATS = {"date-time": "timestamp", "date": "timestamp", "duration": "duration", "byte": "bytes"}
-_META = Kind("object", fields={"name": kinds.STRING, "generateName": kinds.STRING}, shown="selfType.metadata")
+REASONS = ("FieldValueDuplicate", "FieldValueForbidden", "FieldValueInvalid", "FieldValueRequired")
+RULE_COST_LIMIT = 10_000_000  # of one rule, as often as one object may hold its value
 _STEP = re.compile(r"\.([A-Za-z_][\w-]*)|\['([^']+)'\]")
 
 
@@ -54,82 +49,8 @@ class Rules:
     values: Rules | None = None
     items: Rules | None = None
     keys: tuple[str, ...] = ()  # of a list of type map: its elements are found again in the old list
+    atomic: bool = False  # a map that is one value: its entries are not found again in the old one
     has_transition: bool = False  # here or below
-
-
-# -- what `self` is ---------------------------------------------------------------------------------------------------
-def kind(schema: Schema, *, root: bool = False) -> Kind:
-    type_ = schema.get("type", "")
-    if schema.get("x-kubernetes-int-or-string") or not type_:
-        return kinds.DYN
-    if type_ == "string":
-        return Kind(_FORMATS.get(schema.get("format", ""), "string"))
-    if type_ in _SCALARS:
-        return _SCALARS[type_]
-    if type_ == "array":
-        return Kind("list", kind(schema.get("items") or {}))
-    extra = schema.get("additionalProperties")
-    if extra and not schema.get("properties"):
-        return Kind("map", kind(extra) if isinstance(extra, dict) else kinds.DYN)
-    whole = root or schema.get("x-kubernetes-embedded-resource")
-    if not schema.get("properties") and not whole and schema.get("x-kubernetes-preserve-unknown-fields"):
-        return kinds.DYN
-    fields = {name: kind(prop) for name, prop in (schema.get("properties") or {}).items()}
-    if whole:
-        fields |= {"apiVersion": kinds.STRING, "kind": kinds.STRING, "metadata": _META}
-    return Kind("object", fields=fields, shown="object")
-
-
-def view(schema: Schema) -> View | None:
-    """How a JSON value becomes what rules see; None where it is the same."""
-    type_ = schema.get("type", "")
-    if type_ == "number":
-        return lambda v: float(v) if type(v) is int else v
-    if type_ == "string":
-        return _string_view(schema.get("format", ""))
-    if type_ == "array":
-        return _list_view(schema)
-    extra = schema.get("additionalProperties")
-    if isinstance(extra, dict) and (inner := view(extra)) is not None:
-        each = inner
-        return lambda v: {k: each(i) for k, i in v.items()} if isinstance(v, dict) else v
-    inners = {name: made for name, prop in (schema.get("properties") or {}).items() if (made := view(prop)) is not None}
-    if not inners:
-        return None
-    return lambda v: {k: inners[k](i) if k in inners else i for k, i in v.items()} if isinstance(v, dict) else v
-
-
-def _string_view(form: str) -> View | None:
-    reader: Callable[[str], Any] | None = {
-        "date-time": times.timestamp, "date": lambda t: times.timestamp(t + "T00:00:00Z"), "duration": times.duration,
-        "byte": lambda t: base64.b64decode(t)}.get(form)
-    if reader is None:
-        return None
-    read = reader
-
-    def see(value: Any) -> Any:
-        if not isinstance(value, str):
-            return value
-        try:
-            return read(value)
-        except (CelError, binascii.Error):
-            return value  # the format's own check says so
-
-    return see
-
-
-def _list_view(schema: Schema) -> View | None:
-    each = view(schema.get("items") or {})
-    list_type = schema.get("x-kubernetes-list-type")
-    if list_type == "set":
-        return lambda v: SetList(map(each, v) if each else v) if isinstance(v, list) else v
-    if list_type == "map":
-        keys = tuple(schema.get("x-kubernetes-list-map-keys") or ())
-        return lambda v: MapList(map(each, v) if each else v, keys) if isinstance(v, list) else v
-    if each is None:
-        return None
-    one = each
-    return lambda v: [one(i) for i in v] if isinstance(v, list) else v
 
 
 # -- compiling --------------------------------------------------------------------------------------------------------
@@ -140,16 +61,18 @@ def mentions_old(source: str) -> bool:
         return False
 
 
+def _scope(rule: Schema, own: Kind) -> dict[str, Kind]:
+    return {"self": own, "oldSelf": Kind("optional", own) if rule.get("optionalOldSelf") else own}
+
+
 def _compile(rule: Schema, own: Kind) -> Rule:
     """ParseError."""
-    optional = bool(rule.get("optionalOldSelf"))
-    known = {"self": own, "oldSelf": Kind("optional", own) if optional else own}
-    source = rule["rule"]
-    made = Rule(source, cel.compile(source, ("self", "oldSelf"), kinds=known, wants=("bool",)), mentions_old(source),
-                optional, (rule.get("message") or "").strip(), reason=rule.get("reason") or REASONS[0],
-                field_path=rule.get("fieldPath") or "")
-    if rule.get("messageExpression"):
-        made.message_program = cel.compile(rule["messageExpression"], ("self", "oldSelf"), kinds=known, wants=("string",))
+    scope, source = _scope(rule, own), rule["rule"]
+    made = Rule(source, cel.compile(source, ("self", "oldSelf"), kinds=scope, wants=("bool",)), mentions_old(source),
+                bool(rule.get("optionalOldSelf")), (rule.get("message") or "").strip(),
+                reason=rule.get("reason") or "FieldValueInvalid", field_path=(rule.get("fieldPath") or "").strip())
+    if message := (rule.get("messageExpression") or "").strip():
+        made.message_program = cel.compile(message, ("self", "oldSelf"), kinds=scope, wants=("string",))
     return made
 
 
@@ -157,10 +80,11 @@ def tree(schema: Schema, *, root: bool = False) -> Rules | None:
     """The compiled rules. Schemas come checked: a rule that does not compile is an error of ours."""
     made = Rules(schema.get("type", ""), keys=tuple(
         schema.get("x-kubernetes-list-map-keys") or ()) if schema.get("x-kubernetes-list-type") == "map" else ())
-    if schema.get(EXTENSION):
-        own = kind(schema, root=root)
+    made.atomic = schema.get("x-kubernetes-map-type") == "atomic"
+    own = declared.kind(schema, root=root) if schema.get(EXTENSION) else None
+    if own is not None:
         made.own = [_compile(r, own) for r in schema[EXTENSION]]
-        made.view = view(schema)
+        made.view = declared.view(schema)
     for name, prop in (schema.get("properties") or {}).items():
         if (inner := tree(prop)) is not None:
             made.fields[name] = inner
@@ -176,60 +100,120 @@ def tree(schema: Schema, *, root: bool = False) -> Rules | None:
 
 
 # -- checking, when a CRD is written ----------------------------------------------------------------------------------
-def check(schema: Schema, path: str, *, root: bool = False, blocked: str = "") -> list[FieldError]:
-    """The findings of one schema's own rules. `blocked`: the list above that cannot be correlated, if any."""
+def check(schema: Schema, path: str, *, root: bool = False, blocked: str = "", cardinality: int | None = 1,
+          spent: Callable[[str, int], None] | None = None) -> list[FieldError]:
+    """What is wrong with one schema's own rules. `blocked`: the part above that is not found again in an old value, if any;
+    `cardinality`: how many values one object may hold (None: as many as fit); `spent` is told of each estimate."""
+    own = declared.kind(schema, root=root)
+    if own is None:
+        return []
     out: list[FieldError] = []
-    declared = schema.get(EXTENSION)
-    if not declared:
-        return out
-    own = kind(schema, root=root)
-    for i, rule in enumerate(declared):
-        at = f"{path}.{EXTENSION}[{i}]"
-        source = rule.get("rule") or ""
-        if not source.strip():
-            out.append(errors.field_required(f"{at}.rule", "rule is not specified"))
-            continue
-        out += _texts(rule, at)
-        out += _path_of(rule, schema, at)
-        try:
-            _compile({**rule, "messageExpression": ""}, own)
-        except cel.ParseError as e:
-            out.append(errors.field_invalid(f"{at}.rule", rule, _failure(str(e), "cel expression")))
-            continue
-        try:
-            _compile(rule, own)
-        except cel.ParseError as e:
-            out.append(errors.field_invalid(f"{at}.messageExpression", rule,
-                                            "messageExpression " + _failure(str(e), "messageExpression")))
-        if blocked and mentions_old(source):
-            out.append(errors.field_invalid(f"{at}.rule", source, "oldSelf cannot be used on the uncorrelatable portion "
-                                            f"of the schema within {blocked}"))
-        elif rule.get("optionalOldSelf") is not None and not mentions_old(source):
-            out.append(errors.field_invalid(f"{at}.optionalOldSelf", rule["optionalOldSelf"],
-                                            "may not be set if oldSelf is not used in rule"))
+    often = declared.max_cardinality(own) if cardinality is None else cardinality
+    for i, rule in enumerate(schema.get(EXTENSION) or ()):
+        out += _one(rule, own, f"{path}.{EXTENSION}[{i}]", often, blocked, spent)
     return out
+
+
+def _one(rule: Schema, own: Kind, at: str, often: int, blocked: str, spent: Callable[[str, int], None] | None
+         ) -> list[FieldError]:
+    source, message = rule["rule"], (rule.get("messageExpression") or "").strip()
+    scope = _scope(rule, own)
+    out = []
+    try:
+        cel.compile(source, ("self", "oldSelf"), kinds=scope, wants=("bool",))
+        cost = min(cel.estimate(source, scope) * often, cel.UNBOUNDED)
+        if cost > RULE_COST_LIMIT:
+            out.append(errors.field_forbidden(f"{at}.rule", too_dear("estimated rule cost", cost, RULE_COST_LIMIT)))
+        if spent is not None:
+            spent(f"{at}.rule", cost)
+    except cel.ParseError as e:
+        return [errors.field_invalid(f"{at}.rule", _shown(rule), _failure(str(e), "cel expression"))]
+    if message:
+        try:
+            cel.compile(message, ("self", "oldSelf"), kinds=scope, wants=("string",))
+            cost = cel.estimate(message, scope)
+            if cost > RULE_COST_LIMIT:
+                out.append(errors.field_forbidden(
+                    f"{at}.messageExpression", too_dear("estimated messageExpression cost", cost, RULE_COST_LIMIT)))
+            if spent is not None:
+                spent(f"{at}.messageExpression", cost)
+        except cel.ParseError as e:
+            out.append(errors.field_invalid(f"{at}.messageExpression", _shown(rule), _failure(str(e), "messageExpression")))
+    if mentions_old(source):
+        if blocked:
+            out.append(errors.field_invalid(f"{at}.rule", source, "oldSelf cannot be used on the uncorrelatable portion of "
+                                                                  f"the schema within {blocked}"))
+    elif rule.get("optionalOldSelf") is not None:
+        out.append(errors.field_invalid(f"{at}.optionalOldSelf", rule["optionalOldSelf"],
+                                        "may not be set if oldSelf is not used in rule"))
+    return out
+
+
+def _shown(rule: Schema) -> Schema:
+    """A rule as upstream's messages print it: the internal type."""
+    return {"Rule": rule["rule"], "Message": rule.get("message") or "",
+            "MessageExpression": rule.get("messageExpression") or "", "Reason": rule.get("reason"),
+            "FieldPath": rule.get("fieldPath") or "", "OptionalOldSelf": rule.get("optionalOldSelf")}
+
+
+def too_dear(what: str, cost: int, limit: int) -> str:
+    factor = cost / limit
+    shown = "more than 100x" if factor > 100 else f"{factor:f}x" if factor < 1.5 else f"{factor:.1f}x"
+    return (f"{what} exceeds budget by factor of {shown} (try simplifying the rule, or adding maxItems, maxProperties, and "
+            "maxLength where arrays, maps, and strings are declared)")
 
 
 def _failure(text: str, what: str) -> str:
     if text.startswith("must evaluate"):
-        return f"{what} must evaluate to a bool" if "bool" in text else f"{what} {text.replace('to ', 'to a ')}"
-    return f"compilation failed: {text}"
+        return f"{what} must evaluate to a {text.rpartition(' ')[2]}"
+    return ("messageExpression " if what == "messageExpression" else "") + f"compilation failed: {text}"
 
 
-def _texts(rule: Schema, at: str) -> list[FieldError]:
+def words(rule: Schema, schema: Schema, at: str) -> list[FieldError]:
+    """What is wrong with a rule before its expressions are looked at."""
     out = []
-    message = rule.get("message") or ""
-    if message and not message.strip():
+    source, message = rule.get("rule") or "", rule.get("message") or ""
+    if not source.strip():
+        out.append(errors.field_required(f"{at}.rule", "rule is not specified"))
+    elif message and not message.strip():
         out.append(errors.field_invalid(f"{at}.message", message, "message must be non-empty if specified"))
-    elif "\n" in message.strip() or "\r" in message.strip():
+    elif _broken(message.strip()):
         out.append(errors.field_invalid(f"{at}.message", message, "message must not contain line breaks"))
-    elif not message and "\n" in rule["rule"].strip():
+    elif _broken(source.strip()) and not message:
         out.append(errors.field_required(f"{at}.message", "message must be specified if rule contains line breaks"))
     if rule.get("messageExpression") and not rule["messageExpression"].strip():
         out.append(errors.field_required(f"{at}.messageExpression", "must be non-empty if specified"))
     if rule.get("reason") and rule["reason"] not in REASONS:
         out.append(errors.field_not_supported(f"{at}.reason", rule["reason"], REASONS))
+    if path := rule.get("fieldPath"):
+        out += _field_path(path, schema, f"{at}.fieldPath")
     return out
+
+
+def _broken(text: str) -> bool:
+    return "\n" in text or "\r" in text
+
+
+def _field_path(path: str, schema: Schema, at: str) -> list[FieldError]:
+    out = []
+    if not path.strip():
+        out.append(errors.field_invalid(at, path, "fieldPath must be non-empty if specified"))
+    if _broken(path):
+        out.append(errors.field_invalid(at, path, "fieldPath must not contain line breaks"))
+    if field_at(schema, path) is None:
+        out.append(errors.field_invalid(at, path, "fieldPath must be a valid path: does not refer to a valid field"))
+    return out
+
+
+def field_at(schema: Schema, path: str) -> Schema | None:
+    """The schema a path like `.spec.foo` or `.spec['a.b']` leads to; None if it leads nowhere."""
+    for name in steps(path) or ("",):
+        extra = schema.get("additionalProperties")
+        inner = (schema.get("properties") or {}).get(name) or (extra if isinstance(extra, dict) else None)
+        if inner is None:
+            return None
+        schema = inner
+    return schema
 
 
 def steps(path: str) -> list[str] | None:
@@ -241,29 +225,6 @@ def steps(path: str) -> list[str] | None:
         out.append(found[1] or found[2])
         end = found.end()
     return out if out and end == len(path) else None
-
-
-def _path_of(rule: Schema, schema: Schema, at: str) -> list[FieldError]:
-    path = rule.get("fieldPath")
-    if not path:
-        return []
-    names = steps(path)
-    for name in names or ():
-        extra = schema.get("additionalProperties")
-        schema = (schema.get("properties") or {}).get(name) or (extra if isinstance(extra, dict) else None) or {}
-        if not schema:
-            names = None
-            break
-    if names is None:
-        return [errors.field_invalid(f"{at}.fieldPath", path, "fieldPath must be a valid path: does not refer to a valid field")]
-    return []
-
-
-def blocked_below(schema: Schema, path: str, blocked: str) -> str:
-    """Where elements are no more found again in the old value: below lists that are not of type map."""
-    if blocked or schema.get("type") != "array" or schema.get("x-kubernetes-list-type") == "map":
-        return blocked
-    return f"{path}.items"
 
 
 def joined(path: str, rule: Rule) -> str:

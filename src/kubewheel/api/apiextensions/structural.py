@@ -1,140 +1,174 @@
 """Is a CRD's schema structural? The rules of apiextensions/v1, as field errors.
 
-In: openAPIV3Schema dicts. Out: FieldErrors. Called by: customresourcedefinition.py.
+In: an openAPIV3Schema dict. Out: FieldErrors. Called by: schemas.py.
+Source of the rule: "Specifying a structural schema" in the CustomResourceDefinition documentation (KEP-1111).
 """
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from kubewheel.api import errors
-from kubewheel.api.apiextensions import rules
 from kubewheel.api.errors import FieldError
 
-TYPES = ("array", "boolean", "integer", "number", "object", "string")
+Schema = dict[str, Any]
+INT_OR_STRING = [{"type": "integer"}, {"type": "string"}]
 _JUNCTORS = ("allOf", "anyOf", "oneOf")
-_INSIDE_FORBIDDEN = ("type", "default", "nullable", "additionalProperties", "description", "title",
-                     "x-kubernetes-preserve-unknown-fields", "x-kubernetes-embedded-resource",
-                     "x-kubernetes-int-or-string", "x-kubernetes-list-type", "x-kubernetes-list-map-keys",
-                     "x-kubernetes-map-type")
+_UNTYPED = {"root": "must not be empty at the root", "item": "must not be empty for specified array items",
+            "field": "must not be empty for specified object fields"}
+# What may not stand inside allOf, anyOf, oneOf and not, and the words for it.
+_INSIDE_FORBIDDEN = {
+    "type": "empty", "default": "undefined", "title": "empty", "description": "empty", "nullable": "false",
+    "x-kubernetes-preserve-unknown-fields": "false", "x-kubernetes-embedded-resource": "false",
+    "x-kubernetes-int-or-string": "false", "x-kubernetes-list-type": "undefined", "x-kubernetes-list-map-keys": "empty",
+    "x-kubernetes-map-type": "undefined"}
 
 
-def check(schema: dict[str, Any], path: str) -> list[FieldError]:
-    out: list[FieldError] = []
-    if schema.get("type") != "object":
-        if not schema.get("type"):
-            out.append(errors.field_required(f"{path}.type", "must not be empty at the root"))
-        else:
-            out.append(errors.field_invalid(f"{path}.type", schema["type"], "must be object at the root"))
-    if schema.get("nullable"):
-        out.append(errors.field_forbidden(f"{path}.nullable", "nullable cannot be true at the root"))
-    _level(schema, path, out, root=True)
+def check(schema: Schema, path: str) -> list[FieldError]:
+    out = _level(schema, path, "root") + _complete(schema, path)
+    return sorted(out, key=lambda e: (e.field, e.body))
+
+
+def _level(schema: Schema, path: str, level: str) -> list[FieldError]:
+    type_ = schema.get("type") or ""
+    out = _type(schema, path, level, type_) + _extensions(schema, path) + _embedded(schema, path, level)
+    items, extra = schema.get("items"), schema.get("additionalProperties")
+    if type_ == "array" and not items:
+        out.append(errors.field_required(f"{path}.items", "must be specified"))
+    if isinstance(items, dict):
+        out += _level(items, f"{path}.items", "item")
+    for name, prop in (schema.get("properties") or {}).items():
+        out += _level(prop, f"{path}.properties[{name}]", "field")
+    if extra is not None and extra is not False:
+        if level == "root":
+            out.append(errors.field_forbidden(f"{path}.additionalProperties", "must not be used at the root"))
+        if isinstance(extra, dict):
+            out += _level(extra, f"{path}.additionalProperties", "field")
+    return out + _value_rules(schema, path, int_or_string=bool(schema.get("x-kubernetes-int-or-string")))
+
+
+def _type(schema: Schema, path: str, level: str, type_: str) -> list[FieldError]:
+    out = []
+    where = f"{path}.type"
+    int_or_string = schema.get("x-kubernetes-int-or-string")
+    if schema.get("x-kubernetes-embedded-resource") and type_ != "object":
+        words = "must be object if x-kubernetes-embedded-resource is true"
+        out.append(errors.field_invalid(where, type_, words) if type_ else errors.field_required(where, words))
+    elif not type_ and not int_or_string and not schema.get("x-kubernetes-preserve-unknown-fields"):
+        out.append(errors.field_required(where, _UNTYPED[level]))
+    if type_ and int_or_string:
+        out.append(errors.field_invalid(where, type_, "must be empty if x-kubernetes-int-or-string is true"))
+    if level == "root" and type_ and type_ != "object":
+        out.append(errors.field_invalid(where, type_, "must be object at the root"))
     return out
 
 
-def _level(schema: dict[str, Any], path: str, out: list[FieldError], *, root: bool = False, kind: str = "",
-           blocked: str = "") -> None:
-    """`blocked`: the list above whose elements are not found again in an old value, so that rules know no oldSelf."""
-    type_ = schema.get("type", "")
-    loose = schema.get("x-kubernetes-preserve-unknown-fields") or schema.get("x-kubernetes-int-or-string")
-    if not type_ and not loose and not root:
-        out.append(errors.field_required(f"{path}.type", f"must not be empty for specified {kind}"))
-    if type_ and type_ not in TYPES:
-        out.append(errors.field_not_supported(f"{path}.type", type_, TYPES))
-    if type_ and schema.get("x-kubernetes-int-or-string"):
-        out.append(errors.field_invalid(f"{path}.type", type_, "must be empty if x-kubernetes-int-or-string is true"))
-    if schema.get("x-kubernetes-embedded-resource") and type_ != "object":
-        out.append(errors.field_invalid(f"{path}.type", type_,
-                                        "must be object if x-kubernetes-embedded-resource is true"))
-    if type_ == "array" and not isinstance(schema.get("items"), dict):
-        out.append(errors.field_required(f"{path}.items", "must be specified"))
-    _forbidden(schema, path, out)
-    _extensions(schema, path, out)
-    out += rules.check(schema, path, root=root, blocked=blocked)
-    blocked = rules.blocked_below(schema, path, blocked)
-    for name, prop in schema.get("properties", {}).items():
-        if not (root and name in ("metadata", "apiVersion", "kind")):
-            _level(prop, f"{path}.properties[{name}]", out, kind="object fields", blocked=blocked)
+def _extensions(schema: Schema, path: str) -> list[FieldError]:
+    if not schema.get("x-kubernetes-int-or-string"):
+        return []
+    return [errors.field_forbidden(f"{path}.{field}", "must be false if x-kubernetes-int-or-string is true")
+            for field in ("x-kubernetes-preserve-unknown-fields", "x-kubernetes-embedded-resource") if schema.get(field)]
+
+
+# -- whole objects: the root and embedded resources ---------------------------------------------------------------
+def _embedded(schema: Schema, path: str, level: str) -> list[FieldError]:
+    out = []
+    embedded = bool(schema.get("x-kubernetes-embedded-resource"))
+    properties = schema.get("properties") or {}
+    if embedded and schema.get("additionalProperties"):
+        out.append(errors.field_forbidden(f"{path}.additionalProperties",
+                                          "must not be used if x-kubernetes-embedded-resource is set"))
+    if embedded and not properties and not schema.get("x-kubernetes-preserve-unknown-fields"):
+        out.append(errors.field_required(
+            f"{path}.properties", "must not be empty if x-kubernetes-embedded-resource is true without "
+            "x-kubernetes-preserve-unknown-fields"))
+    if level != "root" and not embedded:
+        return out
+    for name in ("kind", "apiVersion"):
+        if name in properties and properties[name].get("type") != "string":
+            out.append(errors.field_invalid(f"{path}.properties[{name}].type", properties[name].get("type") or "",
+                                            "must be string"))
+    if "metadata" in properties:
+        out += _metadata(properties["metadata"], f"{path}.properties[metadata]", level)
+    return out
+
+
+def _metadata(schema: Schema, path: str, level: str) -> list[FieldError]:
+    out = []
+    if schema.get("type") != "object":
+        out.append(errors.field_invalid(f"{path}.type", schema.get("type") or "", "must be object"))
+    known = set(schema.get("properties") or ()) <= {"name", "generateName"}
+    if level == "root" and (not known or set(schema) - {"type", "properties", "default"}):
+        out.append(errors.field_forbidden(path, "must not specify anything other than name and generateName, but "
+                                                "metadata is implicitly specified"))
+    return out
+
+
+# -- inside allOf, anyOf, oneOf, not ------------------------------------------------------------------------------
+def _value_rules(schema: Schema, path: str, *, int_or_string: bool = False, skip_any: bool = False) -> list[FieldError]:
+    """Only rules on values may stand in there, no structure of their own; int-or-string may say so in full."""
+    out: list[FieldError] = []
+    for junctor in _JUNCTORS:
+        options = schema.get(junctor) or ()
+        if junctor == "anyOf" and options == INT_OR_STRING and (int_or_string or skip_any):
+            continue
+        for i, inner in enumerate(options):
+            first = junctor == "allOf" and i == 0 and int_or_string
+            out += _values_only(inner, f"{path}.{junctor}[{i}]", skip_any=first)
+    if isinstance(schema.get("not"), dict):
+        out += _values_only(schema["not"], f"{path}.not")
+    return out
+
+
+def _values_only(schema: Schema, path: str, *, skip_any: bool = False) -> list[FieldError]:
+    out = _value_rules(schema, path, skip_any=skip_any)
     if isinstance(schema.get("items"), dict):
-        _level(schema["items"], f"{path}.items", out, kind="array items", blocked=blocked)
+        out += _values_only(schema["items"], f"{path}.items")
+    for name, prop in (schema.get("properties") or {}).items():
+        if name == "metadata":
+            out.append(errors.field_forbidden(f"{path}.properties[metadata]", "must not be specified in a nested context"))
+        out += _values_only(prop, f"{path}.properties[{name}]")
     if isinstance(schema.get("additionalProperties"), dict):
-        _level(schema["additionalProperties"], f"{path}.additionalProperties", out, kind="object fields",
-               blocked=blocked)
-    _validations(schema, path, out)
+        out += _values_only(schema["additionalProperties"], f"{path}.additionalProperties")
+    for field, words in _INSIDE_FORBIDDEN.items():
+        if schema.get(field) or field == "default" and field in schema:
+            out.append(errors.field_forbidden(f"{path}.{field}", f"must be {words} to be structural"))
+    return out
 
 
-def _forbidden(schema: dict[str, Any], path: str, out: list[FieldError]) -> None:
-    if isinstance(schema.get("items"), list):
-        out.append(errors.field_forbidden(f"{path}.items", "items must be a schema object and not an array"))
-    for field in ("definitions", "dependencies", "patternProperties", "additionalItems"):
-        if schema.get(field):
-            out.append(errors.field_forbidden(f"{path}.{field}", f"{field} is not supported"))
-    for field in ("$ref", "id"):
-        if schema.get(field):
-            out.append(errors.field_forbidden(f"{path}.{field}", f"{field} is not supported"))
-    if schema.get("uniqueItems"):
-        out.append(errors.field_forbidden(
-            f"{path}.uniqueItems", "uniqueItems cannot be set to true since the runtime complexity becomes quadratic"))
-    if schema.get("additionalProperties") is False:
-        out.append(errors.field_forbidden(f"{path}.additionalProperties",
-                                          "additionalProperties cannot be set to false"))
-    if schema.get("properties") and schema.get("additionalProperties"):
-        out.append(errors.field_forbidden(f"{path}.additionalProperties",
-                                          "additionalProperties and properties are mutual exclusive"))
-    if pattern := schema.get("pattern"):
-        try:
-            re.compile(pattern)
-        except re.error as e:
-            out.append(errors.field_invalid(f"{path}.pattern", pattern,
-                                            f"must be a valid regular expression, but isn't: {e}"))
+def _complete(schema: Schema, path: str) -> list[FieldError]:
+    """Whatever a junctor names is specified outside of it too."""
+    out: list[FieldError] = []
+    for name, prop in (schema.get("properties") or {}).items():
+        out += _complete(prop, f"{path}.properties[{name}]")
+    for field in ("items", "additionalProperties"):
+        if isinstance(schema.get(field), dict):
+            out += _complete(schema[field], f"{path}.{field}")
+    return out + _named(schema, schema, path, path)
 
 
-def _extensions(schema: dict[str, Any], path: str, out: list[FieldError]) -> None:
-    list_type = schema.get("x-kubernetes-list-type")
-    if list_type is not None:
-        if list_type not in ("atomic", "set", "map"):
-            out.append(errors.field_not_supported(f"{path}.x-kubernetes-list-type", list_type,
-                                                  ("atomic", "map", "set")))
-        if schema.get("type") != "array":
-            out.append(errors.field_invalid(f"{path}.type", schema.get("type", ""),
-                                            "must be array if x-kubernetes-list-type is specified"))
-    keys = schema.get("x-kubernetes-list-map-keys")
-    if list_type == "map" and not keys:
-        out.append(errors.field_required(f"{path}.x-kubernetes-list-map-keys",
-                                         "must not be empty if x-kubernetes-list-type is map"))
-    if keys and list_type != "map":
-        out.append(errors.field_invalid(f"{path}.x-kubernetes-list-type", list_type or "",
-                                        "must be map if x-kubernetes-list-map-keys is non-empty"))
-    map_type = schema.get("x-kubernetes-map-type")
-    if map_type is not None and map_type not in ("atomic", "granular"):
-        out.append(errors.field_not_supported(f"{path}.x-kubernetes-map-type", map_type, ("atomic", "granular")))
-
-
-def _validations(schema: dict[str, Any], path: str, out: list[FieldError]) -> None:
-    """Inside allOf/anyOf/oneOf/not only value validation may stand, no types and no structure of their own."""
-    int_or_string = [{"type": "integer"}, {"type": "string"}]
+def _named(rule: Schema, schema: Schema | None, path: str, at: str) -> list[FieldError]:
+    """`rule` stands at `at`, inside a junctor of the schema at `path`."""
+    out: list[FieldError] = []
     for junctor in _JUNCTORS:
-        for i, inner in enumerate(schema.get(junctor) or ()):
-            if schema.get("x-kubernetes-int-or-string") and schema.get(junctor) == int_or_string:
-                continue
-            _value_only(inner, f"{path}.{junctor}[{i}]", out)
-    if isinstance(schema.get("not"), dict):
-        _value_only(schema["not"], f"{path}.not", out)
+        for i, inner in enumerate(rule.get(junctor) or ()):
+            out += _specified(inner, schema, path, f"{at}.{junctor}[{i}]")
+    if isinstance(rule.get("not"), dict):
+        out += _specified(rule["not"], schema, path, f"{at}.not")
+    return out
 
 
-def _value_only(schema: dict[str, Any], path: str, out: list[FieldError]) -> None:
-    for field in _INSIDE_FORBIDDEN:
-        if field == "type" and schema.get("type") in ("integer", "string") and len(schema) == 1:
-            continue  # the anyOf of int-or-string, also inside an allOf
-        if schema.get(field):
-            out.append(errors.field_forbidden(f"{path}.{field}", "must be empty to be structural"))
-    for name, prop in schema.get("properties", {}).items():
-        _value_only(prop, f"{path}.properties[{name}]", out)
-    if isinstance(schema.get("items"), dict):
-        _value_only(schema["items"], f"{path}.items", out)
-    for junctor in _JUNCTORS:
-        for i, inner in enumerate(schema.get(junctor) or ()):
-            _value_only(inner, f"{path}.{junctor}[{i}]", out)
-    if isinstance(schema.get("not"), dict):
-        _value_only(schema["not"], f"{path}.not", out)
+def _specified(rule: Schema, schema: Schema | None, path: str, at: str) -> list[FieldError]:
+    if schema is None:
+        return [errors.field_required(path, f"because it is defined in {at}")]
+    out = _named(rule, schema, path, at)
+    if isinstance(rule.get("items"), dict):
+        items = schema.get("items")
+        out += _specified(rule["items"], items if isinstance(items, dict) else None, f"{path}.items", f"{at}.items")
+    extra = schema.get("additionalProperties")
+    for name, prop in (rule.get("properties") or {}).items():
+        inner = (schema.get("properties") or {}).get(name) or (extra if isinstance(extra, dict) else None)
+        if inner is None and extra is True:
+            continue
+        out += _specified(prop, inner, f"{path}.properties[{name}]", f"{at}.properties[{name}]")
+    return out

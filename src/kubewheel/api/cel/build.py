@@ -119,7 +119,7 @@ class Builder:
                 return field in value or plain in value
             raise wrong("has", value)
 
-        return has, cost + 1
+        return has, max(cost - 1, 0)  # asking whether something is there is free
 
     # -- calls ----------------------------------------------------------------------------------------------------
     def _call(self, node: ast.Call) -> Built:
@@ -133,7 +133,7 @@ class Builder:
 
     def _binary(self, node: ast.Call, run: Callable[[Any, Any], Any]) -> Built:
         (left, a), (right, b) = self.node(node.args[0]), self.node(node.args[1])
-        cost = a + b + 1
+        cost = a + b + (node.function != "@in")
         constant = node.args[1]
         if isinstance(constant, ast.Literal) and type(constant.value) is str and node.function in ("_==_", "_!=_"):
             value, same = constant.value, node.function == "_==_"
@@ -159,10 +159,10 @@ class Builder:
             self.problems.append((node.at, text))
             return (lambda frame: None), 1
         closures = [c for c, _ in built]
-        cost = 1 + sum(c for _, c in built)
+        cost = sum(c for _, c in built)
         dispatch = Dispatch(name, overloads)
         if all(o.cost is None for o in overloads):
-            return _plain_call(dispatch, closures), cost
+            return _plain_call(dispatch, closures), cost + 1
         return _costly_call(dispatch, closures), cost
 
     # -- literals with parts --------------------------------------------------------------------------------------
@@ -270,8 +270,13 @@ def _sized(left: Closure, right: Closure, run: Callable[[Any, Any], Any]) -> Clo
     def operate(frame: Frame) -> Any:
         a, b = left(frame), right(frame)
         kind = type(b)
-        if kind is list or kind is str and len(b) > 10:
-            charge(frame, len(b) if kind is list else len(b) // 10)
+        if kind is str:
+            if len(b) > 10 and type(a) is str:
+                charge(frame, (len(a) + len(b) if run is operators.add else min(len(a), len(b))) // 10)
+        elif run is operators.inside:
+            charge(frame, len(b) if isinstance(b, list) else 1)
+        elif kind is list and run is not operators.add and isinstance(a, list):
+            charge(frame, min(len(a), len(b)) // 10)
         return run(a, b)
 
     return operate
@@ -307,8 +312,7 @@ def _costly_call(dispatch: Dispatch, closures: list[Closure]) -> Closure:
                 overload = dispatch.of((a, b))
                 found = known[key] = (overload.run, overload.cost)
             run, price = found
-            if price is not None and (cost := price(a, b)):
-                charge(frame, cost)
+            charge(frame, price(a, b) if price is not None else 1)
             return run(a, b)
 
         return two
@@ -316,8 +320,7 @@ def _costly_call(dispatch: Dispatch, closures: list[Closure]) -> Closure:
     def call(frame: Frame) -> Any:
         args = tuple([c(frame) for c in closures])
         overload = dispatch.of(args)
-        if overload.cost is not None:
-            charge(frame, overload.cost(*args))
+        charge(frame, overload.cost(*args) if overload.cost is not None else 1)
         return overload.run(*args)
 
     return call
@@ -355,7 +358,7 @@ def _junction(builder: Builder, node: ast.Call, decides: bool) -> Built:
             raise wrong(name, second)
         return not decides
 
-    return junction, a + b + 1
+    return junction, a + b
 
 
 def _conditional(builder: Builder, node: ast.Call) -> Built:
@@ -369,7 +372,7 @@ def _conditional(builder: Builder, node: ast.Call) -> Built:
             return no(frame)
         raise wrong("_?_:_", value)
 
-    return choose, a + max(b, c) + 1
+    return choose, a + max(b, c)
 
 
 def _not(builder: Builder, node: ast.Call) -> Built:
@@ -393,7 +396,8 @@ def _dyn(builder: Builder, node: ast.Call) -> Built:
     if len(node.args) != 1:
         builder.problems.append((node.at, "found no matching overload for 'dyn'"))
         return (lambda frame: None), 0
-    return builder.node(node.args[0])
+    operand, cost = builder.node(node.args[0])
+    return operand, cost + 1
 
 
 _SPECIAL: dict[str, Callable[[Builder, ast.Call], Built]] = {

@@ -7,7 +7,7 @@ In: ast.Node, the variables' Kinds. Out: the result's Kind, `problems`. Called b
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from kubewheel.api.cel import ast
@@ -23,6 +23,9 @@ class Kind:
     items: Kind | None = None  # of list and map
     fields: Mapping[str, Kind] | None = None  # object: all there are
     shown: str = ""  # how an object type is called in messages
+    # The most elements, characters or bytes a value has by its schema; None: nothing is known. Of no account for types.
+    size: int | None = field(default=None, compare=False)
+    least: int = field(default=1, compare=False)  # bytes of the shortest JSON text of it
 
     def __str__(self) -> str:
         if self.name == "list":
@@ -47,9 +50,11 @@ class Checker:
         self._scope = variables
         self._functions = functions
         self.problems: list[tuple[int, str]] = []
+        self.kinds: dict[int, Kind] = {}  # by id() of each node seen: for estimates of cost
 
     def of(self, node: ast.Node) -> Kind:
-        return getattr(self, "_" + type(node).__name__.lower())(node)
+        kind = self.kinds[id(node)] = getattr(self, "_" + type(node).__name__.lower())(node)
+        return kind
 
     def _literal(self, node: ast.Literal) -> Kind:
         return _OF_LITERAL.get(type(node.value), UINT)
@@ -60,10 +65,8 @@ class Checker:
         return Kind("type") if node.name in NAMES.values() else DYN  # what is undeclared, build says
 
     def _field(self, operand: Kind, field: str, at: int) -> Kind:
-        from kubewheel.api.cel.build import unescape
-
         if operand.name == "object" and operand.fields is not None:
-            found = operand.fields.get(field) or operand.fields.get(unescape(field))
+            found = operand.fields.get(field)
             if found is None:
                 self.problems.append((at, f"undefined field '{field}'"))
             return found or DYN
@@ -197,7 +200,7 @@ class Checker:
         self._scope = {**saved, **dict(zip(node.variables, self._variables(node, over), strict=False))}
         kinds = [self.of(a) for a in node.args]
         self._scope = saved
-        tests = {"all": kinds, "exists": kinds, "exists_one": kinds, "filter": kinds}.get(node.name, kinds[:-1])
+        tests = {"all": kinds, "exists": kinds, "exists_one": kinds, "filter": kinds, "sortBy": ()}.get(node.name, kinds[:-1])
         for kind, arg in zip(tests, node.args, strict=False):
             if kind.name not in ("bool", "dyn"):
                 self.problems.append((arg.at, f"expected type 'bool' but found '{kind}'"))
@@ -205,7 +208,7 @@ class Checker:
             return BOOL
         if node.name == "bind":
             return kinds[-1]
-        if node.name == "filter":
+        if node.name in ("filter", "sortBy"):
             return over if over.name == "list" else Kind("list", STRING if over.name == "map" else DYN)
         if node.name in ("map", "transformList"):
             return Kind("list", kinds[-1])

@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Any
 
 from kubewheel.api.cel import times
-from kubewheel.api.cel.registry import REGISTRY, size_cost
+from kubewheel.api.cel.registry import REGISTRY, argument_cost, regex_cost, size_cost, tenth
 from kubewheel.api.cel.values import (
     MAX_INT,
     MAX_UINT,
@@ -46,11 +46,10 @@ def regex(pattern: str) -> Any:
 for _size in ("string", "bytes", "list", "map"):
     add(f"size({_size}) int", f"{_size}.size() int")(len)
 
-add("string.startsWith(string) bool", cost=lambda a, b: len(b) // 10)(lambda a, b: a.startswith(b))
-add("string.endsWith(string) bool", cost=lambda a, b: len(b) // 10)(lambda a, b: a.endswith(b))
-add("string.contains(string) bool", cost=size_cost)(lambda a, b: b in a)
-add("string.matches(string) bool", "matches(string, string) bool",
-    cost=lambda a, b: (len(a) // 10 + 1) * (len(b) // 4 + 1))(lambda a, b: regex(b).search(a) is not None)
+add("string.startsWith(string) bool", cost=argument_cost)(lambda a, b: a.startswith(b))
+add("string.endsWith(string) bool", cost=argument_cost)(lambda a, b: a.endswith(b))
+add("string.contains(string) bool", cost=lambda a, b: tenth(len(a)) * tenth(len(b)))(lambda a, b: b in a)
+add("string.matches(string) bool", "matches(string, string) bool", cost=regex_cost)(lambda a, b: regex(b).search(a) is not None)
 
 
 # -- conversions ----------------------------------------------------------------------------------------------------
@@ -121,7 +120,7 @@ def to_bool(value: Any) -> bool:
     raise CelError(f'strconv.ParseBool: parsing "{value}": invalid syntax')
 
 
-add("bytes(string) bytes")(lambda v: v.encode())
+add("bytes(string) bytes", cost=size_cost)(lambda v: v.encode())
 add("bytes(bytes) bytes")(lambda v: v)
 add("type(dyn) type")(lambda v: Type(type_name(v)))
 

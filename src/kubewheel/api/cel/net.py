@@ -8,7 +8,7 @@ from __future__ import annotations
 import ipaddress
 from dataclasses import dataclass
 
-from kubewheel.api.cel.registry import CLASSES, REGISTRY, size_cost
+from kubewheel.api.cel.registry import CLASSES, REGISTRY, size_cost, tenth, twice_cost
 from kubewheel.api.cel.values import CelError, Opaque
 
 add = REGISTRY.add
@@ -68,7 +68,7 @@ def ip(text: str) -> Ip:
 
 add("isIP(string) bool", cost=size_cost)(lambda t: _ip(t) is not None)
 add("string(ip) string", "string(cidr) string")(str)
-add(":ip.isCanonical(string) bool", cost=size_cost)(lambda t: str(ip(t)) == t)
+add(":ip.isCanonical(string) bool", cost=twice_cost)(lambda t: str(ip(t)) == t)
 add("ip.family() int")(lambda a: a.address.version)
 add("ip.isUnspecified() bool")(lambda a: a.address.is_unspecified)
 add("ip.isLoopback() bool")(lambda a: a.address.is_loopback)
@@ -98,16 +98,25 @@ def _holds(net: Cidr, address: Address) -> bool:
     return address.version == net.interface.version and address in net.interface.network
 
 
-add("cidr.containsIP(ip) bool")(lambda c, a: _holds(c, a.address))
-add("cidr.containsIP(string) bool")(lambda c, t: _holds(c, ip(t).address))
+def _bytes(net: Cidr) -> int:
+    return len(net.interface.packed)
 
 
-@add("cidr.containsCIDR(cidr) bool")
+add("cidr.containsIP(ip) bool", cost=lambda c, a: tenth(2 * _bytes(c)))(lambda c, a: _holds(c, a.address))
+add("cidr.containsIP(string) bool", cost=lambda c, t: tenth(2 * _bytes(c)) + tenth(len(t)))(
+    lambda c, t: _holds(c, ip(t).address))
+
+
+def _inside_cost(outer: Cidr, inner: Cidr | str) -> int:
+    return tenth(2 * _bytes(outer)) + tenth(_bytes(outer)) + 1 + (tenth(len(inner)) if isinstance(inner, str) else 0)
+
+
+@add("cidr.containsCIDR(cidr) bool", cost=_inside_cost)
 def contains_cidr(outer: Cidr, inner: Cidr) -> bool:
     return _holds(outer, inner.interface.ip) and outer.interface.network.prefixlen <= inner.interface.network.prefixlen
 
 
-add("cidr.containsCIDR(string) bool")(lambda c, t: contains_cidr(c, cidr(t)))
+add("cidr.containsCIDR(string) bool", cost=_inside_cost)(lambda c, t: contains_cidr(c, cidr(t)))
 add("cidr.ip() ip")(lambda c: Ip(c.interface.ip))
 add("cidr.masked() cidr")(lambda c: Cidr(ipaddress.ip_interface(str(c.interface.network))))
 add("cidr.prefixLength() int")(lambda c: c.interface.network.prefixlen)

@@ -31,16 +31,44 @@ class Overload:
     parameters: tuple[str, ...]  # the receiver first
     result: str
     run: Implementation
-    cost: Callable[..., int] | None  # beyond the 1 every call costs
+    cost: Callable[..., int] | None  # None: 1
 
 
-def size_cost(*args: Any) -> int:
-    """A tenth of the characters gone through."""
-    return sum(len(a) for a in args if isinstance(a, (str, bytes))) // 10
+# Cost units: of a character that is gone through, of one of a regular expression. estimate.py counts with the same.
+TRAVERSAL, REGEX = 0.1, 0.25
+
+
+def tenth(length: int) -> int:
+    return -(-length // 10)
+
+
+def size_cost(text: Any, *_: Any) -> int:
+    """The receiver or first argument is gone through once."""
+    return tenth(len(text)) if isinstance(text, (str, bytes)) else 1
+
+
+def twice_cost(text: Any, *_: Any) -> int:
+    """Gone through, and written anew."""
+    return tenth(2 * len(text))
+
+
+def argument_cost(_: Any, text: Any) -> int:
+    return tenth(len(text))
+
+
+def regex_cost(text: str, pattern: str, *_: Any) -> int:
+    return tenth(len(text) + 1) * -(-len(pattern) // 4)
 
 
 def list_cost(items: Any, *_: Any) -> int:
-    return len(items)
+    """Each element is looked at once, texts character by character."""
+    if isinstance(items, (str, bytes)):
+        return len(items) // 10
+    return sum(len(i) // 10 if isinstance(i, (str, bytes)) else 1 for i in items)
+
+
+def join_cost(items: Any, separator: str = "") -> int:
+    return tenth(2 * (sum(len(i) for i in items if isinstance(i, str)) + len(separator) * max(len(items) - 1, 0)))
 
 
 class Registry:

@@ -12,7 +12,7 @@ import re
 from typing import Any
 
 from kubewheel.api.cel import times
-from kubewheel.api.cel.registry import REGISTRY, size_cost
+from kubewheel.api.cel.registry import REGISTRY, join_cost, list_cost, size_cost, twice_cost
 from kubewheel.api.cel.values import CelError, Duration, Timestamp, Type, Uint, contains, double_text, type_name
 
 add = REGISTRY.add
@@ -27,7 +27,7 @@ def char_at(text: str, index: int) -> str:
     return text[index:index + 1]
 
 
-@add("string.indexOf(string) int", "string.indexOf(string, int) int", cost=size_cost)
+@add("string.indexOf(string) int", "string.indexOf(string, int) int", cost=list_cost)
 def index_of(text: str, part: str, start: int = 0) -> int:
     if not 0 <= start <= len(text):
         if not part:
@@ -36,7 +36,7 @@ def index_of(text: str, part: str, start: int = 0) -> int:
     return text.find(part, start)
 
 
-@add("string.lastIndexOf(string) int", "string.lastIndexOf(string, int) int", cost=size_cost)
+@add("string.lastIndexOf(string) int", "string.lastIndexOf(string, int) int", cost=list_cost)
 def last_index_of(text: str, part: str, until: int | None = None) -> int:
     if until is None:
         return text.rfind(part)
@@ -48,15 +48,15 @@ def last_index_of(text: str, part: str, until: int | None = None) -> int:
 add("string.lowerAscii() string", cost=size_cost)(lambda t: t.translate(_LOWER))
 add("string.upperAscii() string", cost=size_cost)(lambda t: t.translate(_UPPER))
 add("string.trim() string", cost=size_cost)(lambda t: t.strip())
-add("string.reverse() string", cost=size_cost)(lambda t: t[::-1])
+add("string.reverse() string")(lambda t: t[::-1])
 
 
-@add("string.replace(string, string) string", "string.replace(string, string, int) string", cost=size_cost)
+@add("string.replace(string, string) string", "string.replace(string, string, int) string", cost=twice_cost)
 def replace(text: str, old: str, new: str, count: int = -1) -> str:
     return text.replace(old, new, count if count >= 0 else -1)
 
 
-@add("string.split(string) list", "string.split(string, int) list", cost=size_cost)
+@add("string.split(string) list", "string.split(string, int) list", cost=twice_cost)
 def split(text: str, separator: str, count: int = -1) -> list[str]:
     if count == 0:
         return []
@@ -77,7 +77,7 @@ def substring(text: str, start: int, end: int | None = None) -> str:
     return text[start:end]
 
 
-@add("list.join() string", "list.join(string) string", cost=lambda items, *_: len(items))
+@add("list.join() string", "list.join(string) string", cost=join_cost)
 def join(items: list[Any], separator: str = "") -> str:
     if not all(type(i) is str for i in items):
         raise CelError("no such overload: join")
@@ -176,7 +176,7 @@ def decode(text: str) -> bytes:
 
 
 def _product(a: list[Any], b: list[Any]) -> int:
-    return len(a) * len(b)
+    return 1 + len(a) * len(b)
 
 
 @add(":sets.contains(list, list) bool", cost=_product)
@@ -184,5 +184,6 @@ def sets_contains(a: list[Any], b: list[Any]) -> bool:
     return all(contains(a, i) for i in b)
 
 
-add(":sets.equivalent(list, list) bool", cost=_product)(lambda a, b: sets_contains(a, b) and sets_contains(b, a))
+add(":sets.equivalent(list, list) bool", cost=lambda a, b: 1 + 2 * len(a) * len(b))(
+    lambda a, b: sets_contains(a, b) and sets_contains(b, a))
 add(":sets.intersects(list, list) bool", cost=_product)(lambda a, b: any(contains(b, i) for i in a))

@@ -1,18 +1,18 @@
 """Server-side apply: what a manager says it wants is merged in, what it no longer says is taken out.
 
-In: the node of the kind, the live object, the applied configuration. Out: the merged object.
+In: where it came in (managed.Endpoint), the live object, the applied configuration. Out: the merged object.
 StatusError: 409 with every conflict, 400, 500 for what the schema cannot hold.
-Called by: apiserver's patch verb. The semantics are structured-merge-diff's.
+Called by: apiserver's apply verb, scale. The semantics are structured-merge-diff's; KEP-555 and "Server-Side Apply".
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 from kubewheel.api import errors
-from kubewheel.api.merge import fields, managed
-from kubewheel.api.merge.fields import LEAF, FieldsError, FieldSet
+from kubewheel.api.merge import conform, fields, last_applied, managed, merging, typed
+from kubewheel.api.merge.fields import FieldsError, FieldSet
+from kubewheel.api.merge.managed import Comparison, Endpoint, Entry
 from kubewheel.api.schema.node import Node
 from kubewheel.lib.clock import rfc3339
 
@@ -21,261 +21,188 @@ Object = dict[str, Any]
 BEFORE_FIRST_APPLY = "before-first-apply"
 
 
-def apply(
-    node: Node, live: Object | None, applied: Object, *, manager: str, force: bool, subresource: str = "",
-    api_version: str, now: float, reset: Iterable[tuple[str, ...]] = (),
-) -> Object:
-    """`reset`: paths this endpoint never writes (`("status",)` on the main resource); ignored in `applied`.
+class Conflicts(Exception):
+    """Fields that others own: by manager (an entry), in the order they are told."""
 
-    `now`: epoch seconds. The result shares untouched parts with `live` and `applied`."""
+    def __init__(self, found: list[tuple[Entry, FieldSet]]) -> None:
+        super().__init__(f"{len(found)} managers own fields")
+        self.found = found
+
+
+def apply(endpoint: Endpoint, live: Object | None, applied: Object, *, manager: str, force: bool, now: float) -> Object:
+    """`now`: epoch seconds. The result shares untouched parts with `live` and `applied`; nulls of `applied` stay in it."""
     if (applied.get("metadata") or {}).get("managedFields") is not None:
         raise errors.bad_request("metadata.managedFields must be nil")
-    for path in reset:
-        applied = _dropped(applied, path)
-    wanted = _wanted_set(node, applied)
-    entries = _entries(node, live, api_version=api_version, now=now)
-    own = next((e for e in entries if managed.identity(e) == (manager, "Apply", "", subresource)), None)
+    wanted = endpoint.kept(_wanted_set(endpoint.node, applied))
+    try:
+        merged = _forced(endpoint, live, applied, wanted, manager=manager, force=force, now=now)
+    except Conflicts as e:
+        left = e.found
+        if manager == last_applied.MANAGER and live is not None:
+            left = last_applied.unexplained(endpoint, live, e.found)
+        if left:
+            raise _conflict(left) from e
+        merged = _forced(endpoint, live, applied, wanted, manager=manager, force=True, now=now)
+    if manager == last_applied.MANAGER:
+        merged = last_applied.noted(merged, applied)
+    return merged
+
+
+def _forced(endpoint: Endpoint, live: Object | None, applied: Object, wanted: FieldSet, *, manager: str, force: bool,
+            now: float) -> Object:
+    before = live or {}
+    entries = _entries(endpoint, live, now=now)
+    mine = {"manager": manager, "operation": "Apply", "subresource": endpoint.subresource}
+    own = next((e for e in entries if managed.identity(e) == managed.identity(mine)), None)
     others = [e for e in entries if e is not own]
 
-    merged = merge(node, live or {}, applied)
-    if own is not None:
-        keep = wanted
-        for entry in others:
-            keep = fields.union(keep, entry["fieldsV1"])
-        merged = _prune_map(node, merged, own["fieldsV1"], keep)
-    changed, removed = managed.compare(node, managed.owned_part(live or {}), managed.owned_part(merged))
-    if not force:
-        _refuse_conflicts(others, changed)
-    out = [rest for entry in others if (rest := managed.without(entry, changed, removed)) is not None]
+    merged = merging.merge(endpoint.node, before, applied)
+    if own is not None and own["fieldsV1"] != wanted:
+        merged = _pruned(endpoint, merged, own, [*others, {**mine, "apiVersion": endpoint.api_version, "fieldsV1": wanted}])
+    comparison = Comparison(endpoint, before, merged)
+    out = _remaining(others, comparison, force=force)
+    is_changed = bool(comparison.changed or comparison.removed) or merged is not before and merged != before
     if wanted:
-        same = own is not None and not changed and not removed and own["fieldsV1"] == wanted
-        mine = own if same and own is not None else _entry(manager, api_version, subresource, now, wanted)
-        out.append(mine)
-    meta = {**merged.get("metadata", {}), "managedFields": managed.ordered(out)}
-    return {**merged, "metadata": meta}
+        out.append(_own_entry(endpoint, mine, own, wanted, rfc3339(now) if is_changed else None))
+    return {**merged, "metadata": {**merged.get("metadata", {}), "managedFields": managed.ordered(out)}}
 
 
-def _entry(manager: str, api_version: str, subresource: str, now: float, wanted: FieldSet) -> Object:
-    entry: Object = {
-        "manager": manager, "operation": "Apply", "apiVersion": api_version, "time": rfc3339(now),
-        "fieldsType": "FieldsV1", "fieldsV1": fields.canonical(wanted),
-    }
-    if subresource:
-        entry["subresource"] = subresource
-    return entry
+def _own_entry(endpoint: Endpoint, mine: Entry, own: Entry | None, wanted: FieldSet, stamp: str | None) -> Entry:
+    """An apply that changes nothing leaves the time as it was, absent for a new manager, as upstream does."""
+    version = endpoint.api_version
+    if own is not None and stamp is None and own["fieldsV1"] == wanted and own.get("apiVersion") == version:
+        return own
+    time = stamp or (own or {}).get("time")
+    return {"manager": mine["manager"], "operation": "Apply", "apiVersion": version, **({"time": time} if time else {}),
+            "fieldsType": "FieldsV1", "fieldsV1": wanted,
+            **({"subresource": endpoint.subresource} if endpoint.subresource else {})}
 
 
-def _entries(node: Node, live: Object | None, *, api_version: str, now: float) -> list[Object]:
+def _entries(endpoint: Endpoint, live: Object | None, *, now: float) -> list[Entry]:
     """The live managers. An object nobody tracks belongs, as it is, to one called before-first-apply."""
     if live is None:
         return []
-    found = [e for e in (live.get("metadata") or {}).get("managedFields") or [] if managed.is_valid(e)]
+    found = managed.entries_of(live, endpoint.node)
     if found:
         return found
-    return managed.updated(
-        node, None, live, manager=BEFORE_FIRST_APPLY, api_version=api_version, now=now
-    )
+    meta = {key: value for key, value in live["metadata"].items() if key != "managedFields"}
+    return managed.updated(endpoint, None, {**live, "metadata": meta}, manager=BEFORE_FIRST_APPLY, now=now)
 
 
 def _wanted_set(node: Node, applied: Object) -> FieldSet:
     try:
-        _check(node, {k: v for k, v in applied.items() if k not in ("apiVersion", "kind", "metadata")})
-        return fields.applied_set(node, managed.owned_part(applied)) if _has_fields(applied) else {}
+        owned = managed.owned_part(applied)
+        found = typed.of(node).applied(owned)
+        if node.raw is None or not conform.findings(node, owned):  # scalars of built-ins are held to their types later
+            return found
+        raise FieldsError
     except FieldsError as e:
-        meta = applied.get("metadata") or {}
-        name = "/".join(part for part in (meta.get("namespace"), meta.get("name")) if part)
-        what = f"{name}; {applied.get('apiVersion', '')}, Kind={applied.get('kind', '')}"
-        raise errors.status_error(500, "", f"failed to create typed patch object ({what}): {e}") from e
+        raise misfit(node, applied) from e
 
 
-def _has_fields(applied: Object) -> bool:
-    return any(value or key != "metadata" for key, value in managed.owned_part(applied).items())
+def misfit(node: Node, applied: Object) -> errors.StatusError:
+    """The configuration does not fit its type; the text says where."""
+    text = conform.findings(node, {key: value for key, value in applied.items() if key not in ("apiVersion", "kind")})
+    return errors.status_error(500, "", f"failed to create typed patch object ({described(applied)}): {text}")
 
 
-def _check(node: Node, value: Any) -> None:
-    """Members the schema does not know and containers of the wrong kind. FieldsError."""
-    if value is None:
-        return
-    if node.type in ("object", "map") and not isinstance(value, dict):
-        raise FieldsError(f": expected map, got {_shown(value)}")
-    if node.type == "list" and not isinstance(value, list):
-        raise FieldsError(f": expected list, got {_shown(value)}")
-    if isinstance(value, dict) and node.type in ("object", "map"):
-        for name, member in value.items():
-            below = node.fields.get(name) or node.values
-            if below is None:
-                if node.type == "object" and not node.preserve_unknown and not node.embedded:
-                    raise FieldsError(f".{name}: field not declared in schema")
-                continue
-            if isinstance(member, (dict, list)) or below.type in ("object", "map", "list"):
-                try:
-                    _check(below, member)
-                except FieldsError as e:
-                    raise FieldsError(f".{name}{e}") from e
-    elif isinstance(value, list) and node.items is not None and node.items.type in ("object", "map", "list"):
-        for index, item in enumerate(value):
-            try:
-                _check(node.items, item)
-            except FieldsError as e:
-                raise FieldsError(f"[{index}]{e}") from e
+def described(obj: Object) -> str:
+    """namespace/name; group/version, Kind=kind (upstream's objectGVKNN)."""
+    meta = obj.get("metadata") or {}
+    return f"{meta.get('namespace') or ''}/{meta.get('name') or ''}; {kind_text(obj)}"
 
 
-def _shown(value: Any) -> str:
-    return "&{" + errors.render_value(value).strip('"') + "}"
+def kind_text(obj: Object) -> str:
+    group, _, version = str(obj.get("apiVersion") or "").rpartition("/")
+    return f"{group}/{version}, Kind={obj.get('kind') or ''}"
 
 
-def _dropped(obj: Object, path: tuple[str, ...]) -> Object:
-    if path[0] not in obj:
-        return obj
-    if len(path) == 1:
-        return {key: value for key, value in obj.items() if key != path[0]}
-    below = obj[path[0]]
-    return {**obj, path[0]: _dropped(below, path[1:])} if isinstance(below, dict) else obj
+# -- prune --------------------------------------------------------------------------------------------------------
+def _pruned(endpoint: Endpoint, merged: Object, last: Entry, managers: list[Entry]) -> Object:
+    """Without the fields that the applier named last time, and that neither it nor anybody else names now."""
+    version = last.get("apiVersion", "")
+    there = endpoint.other(version) if version != endpoint.api_version else None
+    if version != endpoint.api_version and there is None:
+        return merged  # of a version that is gone
+    node = there.node if there is not None else endpoint.node
+    whole = there.there(merged) if there is not None else merged
+    last_set = merging.with_containers(node, last["fieldsV1"])
+    pruned = merging.remove(node, whole, last_set)
+    named: dict[str, FieldSet] = {}
+    for entry in managers:
+        named[entry["apiVersion"]] = fields.union(named.get(entry["apiVersion"], {}), entry["fieldsV1"])
+    pruned = _with_named(node, whole, pruned, named.pop(version, {}))
+    for other, fieldset in named.items():
+        pruned = _with_named_elsewhere(endpoint, version, other, node, whole, pruned, fieldset)
+    gone = fields.difference(merging.held(node, whole), merging.held(node, pruned))
+    pruned = merging.remove(node, whole, fields.intersection(gone, last_set))
+    return there.back(pruned) if there is not None else pruned
 
 
-# --- merge ------------------------------------------------------------------------------------------------
+def _with_named(node: Node, whole: Object, pruned: Object, named: FieldSet) -> Object:
+    """`pruned` with what somebody names put back."""
+    kept = fields.union(merging.held(node, pruned), merging.with_containers(node, named))
+    return merging.remove(node, whole, fields.difference(merging.held(node, whole), kept))
 
 
-def merge(node: Node, live: Object, applied: Object) -> Object:
-    """Both together, `applied` winning; members it sets to null go."""
-    out = dict(live)
-    for name, value in applied.items():
-        if value is None:
-            out.pop(name, None)
-        elif not isinstance(value, (dict, list)):
-            out[name] = value
-        elif out.get(name) != value:
-            out[name] = _merge_value(fields.child(node, name), out.get(name), value)
-    return out
+def _with_named_elsewhere(endpoint: Endpoint, version: str, other: str, node: Node, whole: Object, pruned: Object,
+                          named: FieldSet) -> Object:
+    """The same for a set in another version than the one the object is pruned in."""
+    to_own = endpoint.other(version) if version != endpoint.api_version else None
+    target = endpoint.other(other) if other != endpoint.api_version else None
+    if target is None and other != endpoint.api_version:
+        return pruned
+
+    def there(obj: Object) -> Object:
+        own = to_own.back(obj) if to_own is not None else obj
+        return target.there(own) if target is not None else own
+
+    def back(obj: Object) -> Object:
+        own = target.back(obj) if target is not None else obj
+        return to_own.there(own) if to_own is not None else own
+
+    node = target.node if target is not None else endpoint.node
+    return back(_with_named(node, there(whole), there(pruned), named))
 
 
-def _merge_value(node: Node, live: Any, applied: Any) -> Any:
-    if fields.is_granular(node, applied):
-        return merge(node, live if fields.is_granular(node, live) else {}, applied)
-    if fields.is_keyed(node, applied) and fields.is_keyed(node, live):
-        mine, theirs = fields.elements(node, live), fields.elements(node, applied)
-        if mine is None or theirs is None:
-            return applied
-        return _merge_items(node, mine, theirs)
-    if fields.is_keyed(node, applied) and node.list_type == "map":
-        below = fields.items_node(node)
-        return [_merge_value(below, None, item) for item in applied]
-    return applied
-
-
-def _merge_items(node: Node, live: dict[str, Any], applied: dict[str, Any]) -> list[Any]:
-    """Applied items come in their order; items only the live list has keep their place among them."""
-    below = fields.items_node(node)
-    left, right = list(live), list(applied)
-    shared = [element for element in right if element in live]
-    out: list[Any] = []
-    at_left = at_right = at_shared = 0
-    while at_left < len(left) or at_right < len(right):
-        if at_left < len(left):
-            element = left[at_left]
-            if element not in applied:
-                out.append(live[element])
-                at_left += 1
-                continue
-            if at_shared >= len(shared) or shared[at_shared] != element:
-                at_left += 1  # it comes, or came, where the applied order has it
-                continue
-        if at_right >= len(right):
-            break
-        element = right[at_right]
-        item = applied[element]
-        if element in live:
-            item = item if item == live[element] else _merge_value(below, live[element], item)
-            at_shared += 1
-            if at_left < len(left) and left[at_left] == element:
-                at_left += 1
-        out.append(item)
-        at_right += 1
-    return out
-
-
-# --- prune ------------------------------------------------------------------------------------------------
-
-
-def _prune_map(node: Node, value: Object, last: FieldSet, keep: FieldSet) -> Object:
-    """Without the members of `last` that `keep` does not have."""
-    out = value
-    for element, below_last in last.items():
-        name = element[2:]
-        if not element.startswith("f:") or name not in value or keep.get(element) == below_last:
-            continue
-        below = fields.child(node, name)
-        # A struct field with anything owned below it counts as owned itself; a map key or list item does not.
-        named = node.type == "object" and name in node.fields
-        below_keep = keep.get(element)
-        kept = below_keep is not None and (named or fields.is_member(below_keep))
-        if (named or fields.is_member(below_last)) and not kept:
-            rest = None
-        else:
-            rest = _prune_value(below, value[name], below_last, below_keep or {})
-            if not rest and value[name] and not (below_keep is not None and fields.is_member(below_keep)):
-                rest = None if isinstance(rest, (dict, list)) else rest
-        if rest is value[name] and rest is not None:
-            continue
-        if out is value:
-            out = dict(value)
-        if rest is None:
-            del out[name]
-        else:
-            out[name] = rest
-    return out
-
-
-def _prune_value(node: Node, value: Any, last: FieldSet, keep: FieldSet) -> Any:
-    if fields.is_granular(node, value):
-        return _prune_map(node, value, last, keep)
-    if not fields.is_keyed(node, value):
-        return value
-    found = fields.elements(node, value)
-    if found is None:
-        return value
-    below = fields.items_node(node)
-    out: list[Any] = []
-    for element, item in found.items():
-        below_last, below_keep = last.get(element), keep.get(element)
-        if below_last is not None and below_keep != below_last:
-            kept = below_keep is not None and fields.is_member(below_keep)
-            if fields.is_member(below_last) and not kept:
-                continue
-            item = _prune_value(below, item, below_last, below_keep or LEAF)
-        out.append(item)
-    same = len(out) == len(value) and all(a is b for a, b in zip(out, value, strict=True))
-    return value if same else out
-
-
-# --- conflicts --------------------------------------------------------------------------------------------
-
-
-def _refuse_conflicts(others: list[Object], changed: FieldSet) -> None:
-    found: dict[str, list[str]] = {}
+# -- conflicts ----------------------------------------------------------------------------------------------------
+def _remaining(others: list[Entry], comparison: Comparison, *, force: bool) -> list[Entry]:
+    """What the others keep. Conflicts, unless forced."""
+    found: list[tuple[Entry, FieldSet]] = []
+    out: list[Entry] = []
     for entry in others:
-        paths = list(fields.paths(fields.intersection(entry["fieldsV1"], changed)))
-        if paths:
-            found.setdefault(_manager_text(entry), []).extend(paths)
-    if not found:
-        return
-    total = sum(map(len, found.values()))
+        difference = comparison.at(entry.get("apiVersion", ""))
+        if difference is None:
+            continue
+        changed, removed = difference
+        if not changed and not removed:
+            out.append(entry)
+            continue
+        if not force and (both := fields.intersection(entry["fieldsV1"], changed)):
+            found.append((entry, both))
+        elif (rest := managed.without(entry, changed, removed)) is not None:
+            out.append(rest)
+    if found:
+        raise Conflicts(sorted(found, key=lambda pair: managed.identifier(pair[0])))
+    return out
+
+
+def _conflict(found: list[tuple[Entry, FieldSet]]) -> errors.StatusError:
+    told = [(_manager_text(entry), list(fields.paths(fieldset))) for entry, fieldset in found]
+    total = sum(len(paths) for _, paths in told)
     if total == 1:
-        who, paths = next(iter(found.items()))
-        message = f"Apply failed with 1 conflict: conflict with {who}: {paths[0]}"
+        message = f"Apply failed with 1 conflict: conflict with {told[0][0]}: {told[0][1][0]}"
     else:
         lines: list[str] = []
-        for who in sorted(found):
-            lines += [f"conflicts with {who}:", *(f"- {path}" for path in found[who])]
+        for who, paths in told:
+            lines += [f"conflicts with {who}:", *(f"- {path}" for path in paths)]
         message = f"Apply failed with {total} conflicts: " + "\n".join(lines)
-    causes = [
-        {"reason": "FieldManagerConflict", "message": f"conflict with {who}", "field": path}
-        for who in sorted(found) for path in found[who]
-    ]
-    raise errors.status_error(409, "Conflict", message, causes=causes)
+    causes = [{"reason": "FieldManagerConflict", "message": f"conflict with {who}", "field": path}
+              for who, paths in told for path in paths]
+    return errors.status_error(409, "Conflict", message, causes=causes)
 
 
-def _manager_text(entry: Object) -> str:
+def _manager_text(entry: Entry) -> str:
     text = errors.render_value(entry.get("manager", ""))
     if entry.get("subresource"):
         text += f' with subresource "{entry["subresource"]}"'

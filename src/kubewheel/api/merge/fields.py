@@ -1,7 +1,8 @@
 """Sets of field paths, in the very shape of the wire (FieldsV1), and their algebra.
 
 In/Out: nested dicts such as `{"f:ports": {'k:{"port":80}': {".": {}, "f:port": {}}}}`.
-Called by: managed.py, apply.py. Nothing here changes its inputs; results share parts with them.
+Called by: typed.py, managed.py, apply.py. Nothing here changes its inputs; results share parts with them.
+Sets are kept in the order of the wire ("." first, then by element); what is made here stays so if its inputs are.
 
 A set is a dict from path element to the set below. An element is a member if its dict is empty or holds ".".
 The root is never a member: an empty root is the empty set.
@@ -10,140 +11,20 @@ Elements: `f:<name>`, `k:<JSON of the keys>` (list item), `v:<JSON>` (item of a 
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import Any
 
 import orjson
-
-from kubewheel.api.schema.node import Node
 
 FieldSet = dict[str, Any]
 
 DOT = "."
 LEAF: FieldSet = {}  # shared; never changed
 
-# What is not described: maps are granular, lists are atomic (structured-merge-diff's "deduced" type).
-DEDUCED = Node("map", preserve_unknown=True)
-DEDUCED.values = DEDUCED
-
 
 class FieldsError(Exception):
     """A value that the schema's lists or maps cannot hold: `.path: why`."""
-
-
-# --- schema helpers ---------------------------------------------------------------------------------------
-
-
-def child(node: Node, name: str) -> Node:
-    return node.fields.get(name) or node.values or DEDUCED
-
-
-def is_granular(node: Node, value: Any) -> bool:
-    """A map whose members are owned one by one."""
-    if not isinstance(value, dict) or node.map_type == "atomic":
-        return False
-    return node.type in ("object", "map") or node.preserve_unknown
-
-
-def is_keyed(node: Node, value: Any) -> bool:
-    """A list whose items are owned one by one."""
-    return isinstance(value, list) and node.type == "list" and node.list_type in ("set", "map")
-
-
-def items_node(node: Node) -> Node:
-    return node.items or DEDUCED
-
-
-def item_element(node: Node, item: Any) -> str:
-    """The path element of an item of a set or map list. FieldsError."""
-    if node.list_type == "set":
-        return "v:" + orjson.dumps(item, option=orjson.OPT_SORT_KEYS).decode()
-    if not isinstance(item, dict):
-        raise FieldsError(": associative list with keys may not have non-map elements")
-    if len(node.list_map_keys) == 1:  # most lists; spares the encoder a dict
-        value = item.get(node.list_map_keys[0])
-        if type(value) is str and _PLAIN(value):
-            return f'k:{{"{node.list_map_keys[0]}":"{value}"}}'
-    keys: dict[str, Any] = {}
-    fields = items_node(node).fields
-    for key in node.list_map_keys:
-        value = item.get(key)
-        if value is None:
-            described = fields.get(key)
-            if described is not None and described.default is not None:
-                value = described.default
-            elif (key_default := _WELL_KNOWN_DEFAULTS.get(key)) is not None and described is not None:
-                value = key_default
-            else:
-                raise FieldsError(
-                    f': associative list with keys has an element that omits key field "{key}"'
-                    " (and doesn't have default value)"
-                )
-        keys[key] = value
-    return "k:" + orjson.dumps(keys, option=orjson.OPT_SORT_KEYS).decode()
-
-
-_PLAIN = re.compile(r"[A-Za-z0-9_./:-]+").fullmatch  # text that JSON writes as it is
-
-# Key fields with a default that older OpenAPI data (v2) leaves out: ContainerPort, ServicePort, HostAlias …
-_WELL_KNOWN_DEFAULTS = {"protocol": "TCP"}
-
-
-def elements(node: Node, items: list[Any]) -> dict[str, Any] | None:
-    """Items by path element, in order; None if the list breaks its own type (duplicates, missing keys)."""
-    out: dict[str, Any] = {}
-    try:
-        for item in items:
-            out[item_element(node, item)] = item
-    except FieldsError:
-        return None
-    return out if len(out) == len(items) else None
-
-
-# --- from values ------------------------------------------------------------------------------------------
-
-
-def applied_set(node: Node, value: Any) -> FieldSet:
-    """The fields an applied value sets: leaves, and the items of keyed lists. FieldsError."""
-    if is_granular(node, value):
-        return {"f:" + name: _applied(child(node, name), member, name) for name, member in value.items()}
-    return LEAF
-
-
-def _applied(node: Node, value: Any, name: str) -> FieldSet:
-    try:
-        if is_granular(node, value):
-            return applied_set(node, value)
-        if is_keyed(node, value):
-            out: FieldSet = {}
-            below = items_node(node)
-            for item in value:
-                element = item_element(node, item)
-                if element in out:
-                    raise FieldsError(f": duplicate entries for key {element_text(element)}")
-                inner = applied_set(below, item) if node.list_type == "map" else LEAF
-                out[element] = {DOT: LEAF, **inner} if inner else LEAF
-            return out
-    except FieldsError as e:
-        raise FieldsError(f".{name}{e}") from e
-    return LEAF
-
-
-def whole_set(node: Node, value: Any) -> FieldSet:
-    """Everything in a value that was not there before: containers are members too."""
-    out: FieldSet = {}
-    if is_granular(node, value):
-        for name, member in value.items():
-            out["f:" + name] = whole_set(child(node, name), member)
-    elif is_keyed(node, value):
-        below = items_node(node)
-        found = elements(node, value)
-        if found is not None:
-            for element, item in found.items():
-                out[element] = whole_set(below, item) if node.list_type == "map" else LEAF
-    return {DOT: LEAF, **out} if out else LEAF
 
 
 # --- algebra ----------------------------------------------------------------------------------------------
@@ -172,7 +53,16 @@ def _union(a: FieldSet, b: FieldSet) -> FieldSet:
     for element, below in b.items():
         mine = out.get(element)
         out[element] = below if mine is None else _union(mine, below)
-    return out
+    return out if len(out) == len(a) else in_order(out)
+
+
+def in_order(level: FieldSet) -> FieldSet:
+    """One level of a set with its elements in the order of the wire."""
+    if len(level) < 2:
+        return level
+    names = list(level)
+    ordered = sorted(names) if names[-1][0] == "f" else sorted(names, key=sort_key)
+    return level if ordered == names else {element: level[element] for element in ordered}
 
 
 def difference(a: FieldSet, b: FieldSet) -> FieldSet:
@@ -222,14 +112,71 @@ def _intersection(a: FieldSet, b: FieldSet, *, member: bool) -> FieldSet | None:
     return out or None
 
 
+def exclude(fields: FieldSet, without: FieldSet) -> FieldSet:
+    """The root `fields` less the members of `without` and all below them (upstream's ResetFields)."""
+    out = fields
+    for element, below in without.items():
+        mine = out.get(element)
+        if mine is None or element == DOT:
+            continue
+        rest = exclude(mine, below) if below else None
+        if rest is mine:
+            continue
+        if out is fields:
+            out = dict(fields)
+        if not rest:
+            del out[element]
+        else:
+            out[element] = LEAF if len(rest) == 1 and DOT in rest else rest
+    return out
+
+
+def include(fields: FieldSet, pattern: FieldSet) -> FieldSet:
+    """Only what lies at or below the leaves of `pattern`, in which the element "*" stands for any."""
+    if not pattern:
+        return fields
+    out: FieldSet = {}
+    for element, below in fields.items():
+        inner = pattern.get(element, pattern.get("*"))
+        if inner is None or element == DOT:
+            continue
+        if not inner:
+            out[element] = below
+        elif kept := include(below, inner):
+            out[element] = kept
+    return fields if len(out) == len(fields) and all(out[e] is fields[e] for e in out) else out
+
+
+def of_paths(given: Iterable[tuple[str, ...]]) -> FieldSet:
+    """The set of plain fields: `(("spec", "replicas"),)`. No path may lead through another."""
+    out: FieldSet = {}
+    for path in given:
+        level = out
+        for name in path[:-1]:
+            level = level.setdefault("f:" + name, {})
+        level["f:" + path[-1]] = LEAF
+    return canonical(out)
+
+
+def has(fields: FieldSet, path: tuple[str, ...]) -> bool:
+    """Whether the field at `path` (names) is a member."""
+    for name in path:
+        below = fields.get("f:" + name)
+        if below is None:
+            return False
+        fields = below
+    return is_member(fields)
+
+
 def paths(fields: FieldSet, prefix: str = "") -> Iterator[str]:
-    """Members as upstream prints them, sorted: `.spec.containers[name="a"].image`."""
-    for element in sorted((e for e in fields if e != DOT), key=sort_key):
-        below = fields[element]
-        here = prefix + element_text(element)
-        if is_member(below):
-            yield here
-        yield from paths(below, here)
+    """Members as upstream prints them: `.spec.containers[name="a"].image`; those of one level before deeper ones."""
+    names = [e for e in fields if e != DOT]
+    for element in names:
+        if is_member(fields[element]):
+            yield prefix + element_text(element)
+    for element in names:
+        if fields[element]:
+            yield from paths(fields[element], prefix + element_text(element))
 
 
 # --- the wire ---------------------------------------------------------------------------------------------
@@ -241,13 +188,13 @@ def element_text(element: str) -> str:
         return "." + text
     if kind == "k":
         keys = orjson.loads(text)
-        return "[" + ",".join(f"{k}={_json(v)}" for k, v in sorted(keys.items())) + "]"
+        return "[" + ",".join(f"{k}={json_text(v)}" for k, v in sorted(keys.items())) + "]"
     if kind == "v":
         return f"[={text}]"
     return f"[{text}]"
 
 
-def _json(value: Any) -> str:
+def json_text(value: Any) -> str:
     return orjson.dumps(value).decode()
 
 
@@ -280,4 +227,4 @@ def _scalar_key(value: Any) -> tuple[int, Any]:
         return (1, value)
     if isinstance(value, str):
         return (2, value)
-    return (4, _json(value))
+    return (4, json_text(value))

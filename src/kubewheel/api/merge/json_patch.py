@@ -1,9 +1,9 @@
-"""JSON patch (RFC 6902), with the leniencies and words of the library upstream uses (evanphx/json-patch):
-negative array indexes count from the end, a missing member tests equal to null, removing what is
-absent fails.
+"""JSON patch (RFC 6902), with the leniencies of the library upstream uses (evanphx/json-patch v4): negative array
+indexes count from the end, what is before the first slash of a path is ignored, a missing member tests equal to null,
+is copied as null and may be replaced; an operation without a value means null; only "replace" and "test" know the root.
 
 In: a document and a list of operations. Out: a new document. Raises: PatchError.
-Called by: apiserver's patch verb, mutating webhooks.
+Called by: apiserver's patch verb, mutating webhooks and policies.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ MAX_OPERATIONS = 10_000  # upstream answers 413 above it; the verb asks this
 
 def apply(doc: Any, ops: Any) -> Any:
     if not isinstance(ops, list):
-        raise PatchError(_NO_JSON.format("object", "Patch"), malformed=True)
+        raise PatchError(_NO_JSON.format("object", "Patch"), code=400)
     holder = {"": codec.copy(doc)}  # so that the root itself can be replaced
     for op in ops:
         if not isinstance(op, dict):
-            raise PatchError(_NO_JSON.format("value", "Operation"), malformed=True)
+            raise PatchError(_NO_JSON.format("value", "Operation"), code=400)
         run = _OPERATIONS.get(str(op.get("op", "unknown")))
         if run is None:
             raise PatchError(f"Unexpected kind: {op.get('op', 'unknown')}")
@@ -32,10 +32,7 @@ def apply(doc: Any, ops: Any) -> Any:
 
 
 def _add(holder: dict[str, Any], op: dict[str, Any]) -> None:
-    path = _pointer(op, "path", "add")
-    if "value" not in op:
-        raise PatchError("add operation missing value field: missing value")
-    _insert(holder, path, codec.copy(op["value"]), "add")
+    _insert(holder, _pointer(op, "path", "add"), codec.copy(op.get("value")), "add")
 
 
 def _remove(holder: dict[str, Any], op: dict[str, Any]) -> None:
@@ -43,42 +40,38 @@ def _remove(holder: dict[str, Any], op: dict[str, Any]) -> None:
 
 
 def _replace(holder: dict[str, Any], op: dict[str, Any]) -> None:
-    path = _pointer(op, "path", "replace")
-    if "value" not in op:
-        raise PatchError("replace operation missing value field: missing value")
+    path, value = _pointer(op, "path", "replace"), codec.copy(op.get("value"))
+    if not path:
+        if not isinstance(value, (dict, list)):
+            raise PatchError("replace operation value must be object or array")
+        holder[""] = value
+        return
     parent, key = _parent(holder, path, "replace")
     if isinstance(parent, list):
-        parent[_index(parent, key, path)] = codec.copy(op["value"])
-    elif key in parent:
-        parent[key] = codec.copy(op["value"])
+        parent[_index(parent, key, path)] = value
     else:
-        raise PatchError(f"replace operation does not apply: doc is missing key: {path}: missing value")
+        parent[key] = value
 
 
 def _move(holder: dict[str, Any], op: dict[str, Any]) -> None:
-    source = _pointer(op, "from", "move")
-    target = _pointer(op, "path", "move")
-    if target.startswith(source + "/"):
-        raise PatchError(f"move operation does not apply: {target} is inside {source}")
-    _insert(holder, target, _take_out(holder, source, "move"), "move")
+    value = _take_out(holder, _pointer(op, "from", "move"), "move")
+    _insert(holder, _pointer(op, "path", "move"), value, "move")
 
 
 def _copy(holder: dict[str, Any], op: dict[str, Any]) -> None:
     source = _pointer(op, "from", "copy")
     parent, key = _parent(holder, source, "copy")
-    if isinstance(parent, list):
-        value = parent[_index(parent, key, source)]
-    elif key in parent:
-        value = parent[key]
-    else:
-        raise PatchError(f"copy operation does not apply: doc is missing from key: {source}: missing value")
+    value = parent[_index(parent, key, source)] if isinstance(parent, list) else parent.get(key)
     _insert(holder, _pointer(op, "path", "copy"), codec.copy(value), "copy")
 
 
 def _test(holder: dict[str, Any], op: dict[str, Any]) -> None:
     path = _pointer(op, "path", "test")
-    parent, key = _parent(holder, path, "test")
-    found = parent[_index(parent, key, path)] if isinstance(parent, list) else parent.get(key)
+    if not path:
+        found = holder[""]
+    else:
+        parent, key = _parent(holder, path, "test")
+        found = parent[_index(parent, key, path)] if isinstance(parent, list) else parent.get(key)
     if not same(found, op.get("value")):
         raise PatchError(f"testing value {path} failed: test failed")
 
@@ -101,23 +94,22 @@ def same(a: Any, b: Any) -> bool:
 
 def _pointer(op: dict[str, Any], member: str, name: str) -> str:
     path = op.get(member)
-    if not isinstance(path, str) or (path and not path.startswith("/")):
-        raise PatchError(f"{name} operation has no valid {member}: missing value")
+    if not isinstance(path, str):
+        raise PatchError(f"{name} operation failed to decode {member}: missing value")
     return path
 
 
 def _parent(holder: dict[str, Any], path: str, name: str) -> tuple[Any, str]:
     """The container of `path` and the last part of it."""
-    parts = [part.replace("~1", "/").replace("~0", "~") for part in path.split("/")]
-    at: Any = holder
+    parts = [part.replace("~1", "/").replace("~0", "~") for part in path.split("/")[1:]]
+    at: Any = holder[""] if parts else None
     for part in parts[:-1]:
-        if isinstance(at, list):
-            at = at[_index(at, part, path)]
-        else:
-            at = at.get(part)
+        at = at[_index(at, part, path)] if isinstance(at, list) else at.get(part)
         if not isinstance(at, (dict, list)):
-            what = "doc is missing from path" if name in ("move", "copy") else "doc is missing path"
-            raise PatchError(f'{name} operation does not apply: {what}: "{path}": missing value')
+            at = None
+            break
+    if at is None:
+        raise PatchError(f'{name} operation does not apply: doc is missing path: "{path}": missing value')
     return at, parts[-1]
 
 

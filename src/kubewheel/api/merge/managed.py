@@ -9,15 +9,20 @@ nobody; an entry that loses nothing stays as it is, time included, so a write wi
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
-from kubewheel.api.merge import fields
-from kubewheel.api.merge.fields import DOT, LEAF, FieldSet
+import orjson
+
+from kubewheel.api.merge import elements, fields, typed
+from kubewheel.api.merge.fields import DOT, LEAF, FieldsError, FieldSet
 from kubewheel.api.schema.node import Node
 from kubewheel.lib.clock import rfc3339
 
 Object = dict[str, Any]
 Entry = dict[str, Any]
+Filter = Callable[[FieldSet], FieldSet]
 
 MAX_UPDATE_MANAGERS = 10
 ANCIENT = "ancient-changes"
@@ -28,41 +33,110 @@ _STRIPPED_META = frozenset((
     "name", "namespace", "creationTimestamp", "selfLink", "uid", "clusterName", "generation",
     "managedFields", "resourceVersion",
 ))
-# Structs that upstream's types hold by value: an empty one is there before anything is set in it, so filling
-# it does not make the container itself a member. OpenAPI v3 marks them with `default: {}`; v2 data does not.
-_BY_VALUE = frozenset(("metadata", "spec", "status", "template", "strategy", "updateStrategy", "jobTemplate"))
-_ABSENT: Any = object()
 
 
-def updated(
-    node: Node, old: Object | None, new: Object, *, manager: str, operation: str = "Update",
-    subresource: str = "", api_version: str, now: float,
-) -> list[Entry]:
+@dataclass(frozen=True, slots=True)
+class Version:
+    """Another version of the kind: how objects get there and back, and what its endpoint leaves to others."""
+
+    node: Node
+    there: Callable[[Object], Object]
+    back: Callable[[Object], Object]
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where a write came in. `owns` drops what the endpoint never sets (upstream's ResetFields).
+
+    `other(apiVersion)`: the kind in a version that an entry names; None for one that is not served (any more), whose
+    entries are dropped."""
+
+    node: Node
+    api_version: str
+    subresource: str = ""
+    owns: Filter | None = None
+    other: Callable[[str], Version | None] = lambda api_version: None
+
+    def kept(self, fieldset: FieldSet) -> FieldSet:
+        return fieldset if self.owns is None or not fieldset else self.owns(fieldset)
+
+
+@dataclass(slots=True)
+class Comparison:
+    """What differs between two objects, in the endpoint's version and, when asked, in others."""
+
+    endpoint: Endpoint
+    old: Object
+    new: Object
+    changed: FieldSet = field(default_factory=dict)
+    removed: FieldSet = field(default_factory=dict)
+    _seen: dict[str, tuple[FieldSet, FieldSet] | None] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        end = self.endpoint
+        self.changed, self.removed = typed.compare(end.node, owned_part(self.old), owned_part(self.new))
+        self._seen[end.api_version] = end.kept(self.changed), end.kept(self.removed)
+
+    def at(self, api_version: str) -> tuple[FieldSet, FieldSet] | None:
+        """(changed, removed) as far as the endpoint may set it; None for a version that is gone."""
+        if api_version not in self._seen:
+            version = self.endpoint.other(api_version)
+            found = None
+            if version is not None:
+                pair = typed.compare(version.node, *(owned_part(version.there(o)) if o else {} for o in (self.old, self.new)))
+                found = self.endpoint.kept(pair[0]), self.endpoint.kept(pair[1])
+            self._seen[api_version] = found
+        return self._seen[api_version]
+
+
+def updated(endpoint: Endpoint, old: Object | None, new: Object, *, manager: str, now: float) -> list[Entry]:
     """The managedFields of `new` after a create (`old` None), update or patch at `now` (epoch)."""
-    live = _entries(old) if old is not None else []
-    given = (new.get("metadata") or {}).get("managedFields")
-    if given == [{}]:
-        return []  # asked to forget everything
-    entries = given if given and all(map(is_valid, given)) else live
+    entries = _tracked(endpoint, old, new)
     if old is not None and not entries:
         return []  # nothing is tracked on an object without managers until somebody applies
-    changed, removed = compare(node, owned_part(old or {}), owned_part(new))
-    if not changed and not removed:
-        return list(entries)
-    mine: Entry = _entry(manager, operation, api_version, subresource)
+    try:
+        comparison = Comparison(endpoint, old or {}, new)
+    except FieldsError:
+        return []  # a list that breaks its own type; upstream drops them all as well
+    changed = endpoint.kept(comparison.changed)
+    if not changed and not comparison.removed and all(e.get("apiVersion") == endpoint.api_version for e in entries):
+        return entries
+    mine: Entry = _entry(manager or "unknown", "Update", endpoint.api_version, endpoint.subresource)
     out: list[Entry] = []
     own: FieldSet = {}
     for entry in entries:
-        rest = without(entry, changed, removed)
+        difference = comparison.at(entry.get("apiVersion", ""))
+        rest = None if difference is None else without(entry, *difference)
         if rest is None:
             continue
         if changed and identity(rest) == identity(mine):
-            own = fields.union(own, rest["fieldsV1"])
+            own = rest["fieldsV1"]
         else:
             out.append(rest)
     if changed:
-        out.append({**mine, "time": rfc3339(now), "fieldsV1": fields.canonical(fields.union(own, changed))})
+        out.append({**mine, "time": rfc3339(now), "fieldsV1": fields.union(own, changed)})
     return ordered(_capped(out))
+
+
+def _tracked(endpoint: Endpoint, old: Object | None, new: Object) -> list[Entry]:
+    """The entries before the write: the client's, if it sends any that are right; else the live ones."""
+    live = (old.get("metadata") or {}).get("managedFields") if old is not None else None
+    given = None if endpoint.subresource else (new.get("metadata") or {}).get("managedFields")
+    if given == [{}]:
+        return []  # asked to forget everything
+    if given and given != live and all(map(is_valid, given)):
+        return list({identity(e): decoded(e) for e in given}.values())
+    return entries_of(old, endpoint.node) if old is not None else []
+
+
+def entries_of(obj: Object, node: Node) -> list[Entry]:
+    """The managers of a stored object; none at all if one of them cannot be read."""
+    entries: list[Entry] = (obj.get("metadata") or {}).get("managedFields") or []
+    if not all(map(is_valid, entries)):
+        return []
+    if node.raw is None:
+        return list(entries)
+    return [_reconciled(typed.of(node), entry) for entry in entries]
 
 
 def identity(entry: Entry) -> tuple[str, ...]:
@@ -72,15 +146,43 @@ def identity(entry: Entry) -> tuple[str, ...]:
     return (entry.get("manager", ""), operation, version, entry.get("subresource", ""))
 
 
+def identifier(entry: Entry) -> bytes:
+    """Upstream's text of the identity; it decides where names and times are equal."""
+    manager, operation, version, subresource = identity(entry)
+    shown = {"manager": manager, "operation": operation, "apiVersion": version, "subresource": subresource}
+    return orjson.dumps({key: value for key, value in shown.items() if value})
+
+
 def is_valid(entry: Any) -> bool:
     return (
-        isinstance(entry, dict) and entry.get("operation") in ("Apply", "Update")
-        and entry.get("fieldsType") == "FieldsV1" and isinstance(entry.get("fieldsV1"), dict)
+        isinstance(entry, dict) and entry.get("operation") in ("Apply", "Update") and bool(entry.get("apiVersion"))
+        and entry.get("fieldsType") == "FieldsV1" and isinstance(entry.get("fieldsV1") or {}, dict)
     )
 
 
-def _entries(obj: Object) -> list[Entry]:
-    return [e for e in (obj.get("metadata") or {}).get("managedFields") or [] if is_valid(e)]
+def decoded(entry: Entry) -> Entry:
+    """A client's entry as upstream would write it back."""
+    return {**entry, "fieldsV1": fields.canonical(entry.get("fieldsV1") or {})}
+
+
+def _reconciled(kind: typed.Type, entry: Entry) -> Entry:
+    """The entry after a schema's change from granular to atomic: who owned members now owns the whole."""
+    fieldset = _made_atomic(kind, entry["fieldsV1"])
+    return entry if fieldset is entry["fieldsV1"] else {**entry, "fieldsV1": fieldset}
+
+
+def _made_atomic(kind: typed.Type, fieldset: FieldSet) -> FieldSet:
+    out = fieldset
+    for element, below in fieldset.items():
+        if not below or element == DOT:
+            continue
+        child = kind.child(element[2:]) if element[0] == "f" or kind.items is None else kind.items
+        atomic = not child.is_map and not child.is_keyed and child.node is not elements.DEDUCED
+        inner = LEAF if atomic else _made_atomic(child, below)
+        if inner is not below:
+            out = dict(fieldset) if out is fieldset else out
+            out[element] = inner
+    return out
 
 
 def _entry(manager: str, operation: str, api_version: str, subresource: str) -> Entry:
@@ -100,12 +202,14 @@ def without(entry: Entry, *gone: FieldSet) -> Entry | None:
     for fieldset in gone:
         rest = fields.difference(rest, fieldset)
     if rest is mine:
-        return entry
+        return entry if rest else None
     return {**entry, "fieldsV1": rest} if rest else None
 
 
 def ordered(entries: list[Entry]) -> list[Entry]:
     """Upstream's order: appliers first, then by time, then by name."""
+    if len(entries) < 2:
+        return entries
     return sorted(entries, key=lambda e: (
         e.get("operation", ""), e.get("time") or "", e.get("manager", ""), e.get("apiVersion", ""),
         e.get("subresource", ""),
@@ -114,31 +218,36 @@ def ordered(entries: list[Entry]) -> list[Entry]:
 
 def _capped(entries: list[Entry]) -> list[Entry]:
     """At most ten updaters: the oldest of one version become one entry."""
-    updaters = ordered([e for e in entries if e["operation"] == "Update"])
+    if len(entries) <= MAX_UPDATE_MANAGERS:
+        return entries
+    updaters = sorted((e for e in entries if e["operation"] == "Update"),
+                      key=lambda e: (e.get("time") or "", identifier(e)))
     excess = len(updaters) - MAX_UPDATE_MANAGERS
     if excess <= 0:
         return entries
-    others = [e for e in entries if e["operation"] != "Update"]
-    buckets: dict[str, Entry] = {}
-    folded: list[Entry] = []
+    buckets: dict[str, Entry] = {}  # by version: the oldest entry, then what became of it
+    kept: list[Entry] = [e for e in entries if e["operation"] != "Update"]
     for entry in updaters:
         version = entry.get("apiVersion", "")
-        if excess > 0 and version in buckets:
-            first = buckets[version]
+        first = buckets.get(version)
+        if excess > 0 and first is not None:
             buckets[version] = {
                 **_entry(ANCIENT, "Update", version, ""), "time": entry.get("time", ""),
-                "fieldsV1": fields.canonical(fields.union(first["fieldsV1"], entry["fieldsV1"])),
+                "fieldsV1": fields.union(first["fieldsV1"], entry["fieldsV1"]),
             }
-            folded[folded.index(first)] = buckets[version]
             excess -= 1
+        elif excess > 0:
+            buckets[version] = entry
         else:
-            if excess > 0:
-                buckets[version] = entry
-            folded.append(entry)
-    return others + folded
+            kept.append(entry)
+    return [*kept, *buckets.values()]
 
 
-# --- what changed -----------------------------------------------------------------------------------------
+def is_same_but_times(one: list[Entry] | None, other: list[Entry] | None) -> bool:
+    """Two lists of managers that differ in nothing or only in when."""
+    if not one or not other or len(one) != len(other):
+        return False
+    return all({**a, "time": ""} == {**b, "time": ""} for a, b in zip(one, other, strict=True))
 
 
 def owned_part(obj: Object) -> Object:
@@ -150,79 +259,3 @@ def owned_part(obj: Object) -> Object:
         if not kept:  # nothing but a name: that is nobody's
             del out["metadata"]
     return out
-
-
-def compare(node: Node, old: Object, new: Object) -> tuple[FieldSet, FieldSet]:
-    """(added or modified, removed) of two owned parts. Equal subtrees cost one comparison."""
-    changed: FieldSet = {}
-    removed: FieldSet = {}
-    old = old if "metadata" in old else {**old, "metadata": {}}
-    new = new if "metadata" in new else {**new, "metadata": {}}
-    _compare_maps(node, old, new, changed, removed)
-    return changed, removed
-
-
-def _compare_maps(node: Node, old: Object, new: Object, changed: FieldSet, removed: FieldSet) -> None:
-    for name, value in new.items():
-        before = old.get(name, _ABSENT)
-        if before is value or before == value:
-            continue
-        below = fields.child(node, name)
-        if before is _ABSENT and _is_always_there(node, name, below):
-            before = type(value)() if isinstance(value, (dict, list)) else _ABSENT
-        _compare_values("f:" + name, below, before, value, changed, removed)
-    for name, before in old.items():
-        if name not in new:
-            below = fields.child(node, name)
-            if _is_always_there(node, name, below) and fields.is_granular(below, before):
-                _compare_values("f:" + name, below, before, {}, changed, removed)
-            else:
-                removed["f:" + name] = fields.whole_set(below, before)
-
-
-def _compare_values(
-    element: str, node: Node, old: Any, new: Any, changed: FieldSet, removed: FieldSet
-) -> None:
-    if old is _ABSENT:
-        changed[element] = fields.whole_set(node, new)
-        return
-    more: FieldSet = {}
-    less: FieldSet = {}
-    if fields.is_granular(node, old) and fields.is_granular(node, new):
-        _compare_maps(node, old, new, more, less)
-    elif fields.is_keyed(node, old) and fields.is_keyed(node, new):
-        _compare_lists(node, old, new, more, less)
-        if not more and not less:
-            return
-    else:
-        less = {e: below for e, below in fields.whole_set(node, old).items() if e != DOT}
-        changed[element] = fields.whole_set(node, new)
-    if more:
-        changed[element] = more
-    if less:
-        removed[element] = less
-
-
-def _compare_lists(node: Node, old: list[Any], new: list[Any], more: FieldSet, less: FieldSet) -> None:
-    before = fields.elements(node, old)
-    after = fields.elements(node, new)
-    if before is None or after is None:  # duplicates or missing keys: the list changes as one
-        more[DOT] = LEAF
-        return
-    below = fields.items_node(node)
-    for element, item in after.items():
-        if element not in before:
-            more[element] = fields.whole_set(below, item) if node.list_type == "map" else LEAF
-        elif item != before[element]:
-            _compare_values(element, below, before[element], item, more, less)
-    for element, item in before.items():
-        if element not in after:
-            less[element] = fields.whole_set(below, item) if node.list_type == "map" else LEAF
-
-
-def _is_always_there(parent: Node, name: str, below: Node) -> bool:
-    if name == "metadata":
-        return True
-    if not parent.definition:  # custom resources hold nothing by value
-        return False
-    return name in parent.required or below.type == "object" and (below.has_default or name in _BY_VALUE)

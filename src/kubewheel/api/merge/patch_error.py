@@ -4,9 +4,9 @@ from __future__ import annotations
 
 
 class PatchError(Exception):
-    """`malformed`: the patch itself is no patch (400 BadRequest). Otherwise it does not fit the document
-    (422: "the server rejected our request due to an error in our request")."""
+    """`code`: 400, the patch itself is no patch; 422, it does not fit the document ("the server rejected our request due
+    to an error in our request"); 500, what upstream answers with a plain error and its text."""
 
-    def __init__(self, message: str, *, malformed: bool = False) -> None:
+    def __init__(self, message: str, *, code: int = 422) -> None:
         super().__init__(message)
-        self.malformed = malformed
+        self.code = code

@@ -1,16 +1,17 @@
 """Strategic merge patch: a merge patch that knows which lists are keyed. Built-in kinds only.
 
 In: the node of the kind, a document, a patch. Out: a new document sharing untouched parts. PatchError.
-Called by: apiserver's patch verb, mutating policies. The rules are the API conventions' and those of the
-design "preserve order in strategic merge patch":
-`$patch: replace|merge|delete` in a map or a list element, `$retainKeys`, `$deleteFromPrimitiveList/<field>`,
-`$setElementOrder/<field>`; a null deletes.
+Called by: apiserver's patch verb. The rules are the API conventions' and those of the design "preserve order in strategic
+merge patch":
+`$patch: replace|delete` in a map or a list element, `$retainKeys`, `$deleteFromPrimitiveList/<field>`,
+`$setElementOrder/<field>`; a null deletes. Patched items of a list come in the patch's order.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
+from kubewheel.api.merge.conform import plain
 from kubewheel.api.merge.patch_error import PatchError
 from kubewheel.api.schema.node import Node
 
@@ -24,21 +25,21 @@ Doc = dict[str, Any]
 
 def apply(node: Node | None, doc: Doc, patch: Doc) -> Doc:
     if not isinstance(patch, dict):
-        raise PatchError("Invalid JSON document", malformed=True)
+        raise PatchError("invalid JSON document", code=400)
     return _merge_map(node, doc, patch)
 
 
 def _merge_map(node: Node | None, doc: Doc, patch: Doc) -> Doc:
-    directive = patch.get(DIRECTIVE)
-    if directive == "replace":
-        return {key: value for key, value in patch.items() if key != DIRECTIVE}
-    if directive == "delete":
-        return {}
-    if directive not in (None, "merge"):
-        raise PatchError(f"unknown patch type found: {directive}")
+    if DIRECTIVE in patch:
+        directive = patch[DIRECTIVE]
+        if directive == "replace":
+            return {key: value for key, value in patch.items() if key != DIRECTIVE}
+        if directive == "delete":
+            return {}
+        raise PatchError(f"unknown patch type: {plain(directive)} in map: {plain(patch)}", code=500)
     out = _retained(doc, patch)
     for key, value in patch.items():
-        if key in (DIRECTIVE, RETAIN_KEYS):
+        if key == RETAIN_KEYS:
             continue
         if key.startswith(DELETE_PREFIX):
             field = key[len(DELETE_PREFIX):]
@@ -56,14 +57,15 @@ def _merge_map(node: Node | None, doc: Doc, patch: Doc) -> Doc:
 
 
 def _retained(doc: Doc, patch: Doc) -> Doc:
-    keys = patch.get(RETAIN_KEYS)
-    if keys is None:
+    if RETAIN_KEYS not in patch:
         return dict(doc)
+    keys = patch[RETAIN_KEYS]
     if not isinstance(keys, list):
-        raise PatchError("invalid patch format of retainKeys")
+        raise PatchError("invalid patch format of retainKeys", code=400)
     for key, value in patch.items():
-        if key != RETAIN_KEYS and value is not None and not key.startswith("$") and key not in keys:
-            raise PatchError("invalid patch format of retainKeys")
+        special = key == RETAIN_KEYS or key.startswith((DELETE_PREFIX, ORDER_PREFIX))
+        if not special and value is not None and key not in keys:
+            raise PatchError("invalid patch format of retainKeys", code=400)
     return {key: value for key, value in doc.items() if key in keys}
 
 
@@ -71,46 +73,82 @@ def _merge_field(node: Node | None, key: str, current: Any, patch: Doc) -> Any:
     value = patch[key]
     child = _child(node, key)
     if isinstance(value, dict):
-        if child is not None and "replace" in child.patch_strategy:
+        if not isinstance(current, dict):
             return _plain(value)
-        return _merge_map(child, current if isinstance(current, dict) else {}, value)
+        return value if child is not None and "replace" in child.patch_strategy else _merge_map(child, current, value)
     if isinstance(value, list):
-        if child is None or "merge" not in child.patch_strategy:
-            return _plain(value)
-        live = _listed(current)
-        base = _without(live, patch.get(DELETE_PREFIX + key))
-        merged = _merge_list(child, base, value)
         order = patch.get(ORDER_PREFIX + key)
-        return merged if order is None else _ordered(child, merged, live, order)
+        if child is None or "merge" not in child.patch_strategy:
+            return [_plain(item) for item in value]
+        if order is not None:
+            _check_order(child, value, order)
+        else:  # as the patch has them, what is new before the server's own
+            order = [item for item in value if not (isinstance(item, dict) and DIRECTIVE in item)]
+        live = _listed(current)
+        merged = _merge_list(child, _without(live, patch.get(DELETE_PREFIX + key)), value)
+        return _ordered(child, merged, live, order)
     return value
 
 
 def _merge_list(node: Node, live: list[Any], patch: list[Any]) -> list[Any]:
-    if not node.patch_merge_key:  # a set of scalars
-        fresh = [item for i, item in enumerate(patch) if item not in live and item not in patch[:i]]
-        return live + fresh
+    if any(isinstance(item, list) for item in (*live, *patch)):
+        raise PatchError("lists of lists are not supported")
     merge_key = node.patch_merge_key
-    for item in patch:
-        if not isinstance(item, dict):
-            raise PatchError(f"expected maps in a list with merge key {merge_key}")
-    if any(item.get(DIRECTIVE) == "replace" and merge_key not in item for item in patch):
-        return [_plain(item) for item in patch if DIRECTIVE not in item]
+    if not merge_key:  # a set of scalars
+        return live + [item for i, item in enumerate(patch) if item not in live and item not in patch[:i]]
+    if not all(isinstance(item, dict) for item in (*live, *patch)):
+        raise PatchError(f"list element types are not identical: {plain([live, patch])}", code=500)
+    special = [item for item in patch if DIRECTIVE in item]
+    plain_items = [item for item in patch if DIRECTIVE not in item]
     out = list(live)
-    for item in patch:
-        directive = item.get(DIRECTIVE)
-        if merge_key not in item:
-            raise PatchError(f"map: {_shown(item)} does not contain declared merge key: {merge_key}")
-        wanted = item[merge_key]
-        at = [i for i, other in enumerate(out) if isinstance(other, dict) and other.get(merge_key) == wanted]
+    for item in special:
+        directive = item[DIRECTIVE]
         if directive == "delete":
-            out = [other for i, other in enumerate(out) if i not in at]
-        elif directive not in (None, "merge", "replace"):
-            raise PatchError(f"unknown patch type found: {directive}")
-        elif at:
-            out[at[0]] = _merge_map(node.items, out[at[0]], item)
+            wanted = _key_of(item, merge_key)
+            out = [other for other in out if other.get(merge_key) != wanted]
+        elif directive == "merge":
+            raise PatchError("merging lists cannot yet be specified in the patch", code=500)
+        elif directive != "replace":
+            raise PatchError(f"unknown patch type: {plain(directive)} in map: {plain(item)}", code=500)
+    if any(item[DIRECTIVE] == "replace" for item in special):
+        return [_plain(item) for item in plain_items]
+    for item in plain_items:
+        wanted = _key_of(item, merge_key)
+        at = next((i for i, other in enumerate(out) if other.get(merge_key) == wanted), None)
+        if at is None:
+            out.append(_plain(item))
         else:
-            out.append(_merge_map(node.items, {}, item))
+            out[at] = _merge_map(node.items, out[at], item)
     return out
+
+
+def _key_of(item: Doc, merge_key: str) -> Any:
+    if merge_key not in item:
+        raise PatchError(f"map: {plain(item)} does not contain declared merge key: {merge_key}", code=500)
+    return item[merge_key]
+
+
+def _check_order(node: Node, patch: list[Any], order: Any) -> None:
+    """The patch's items (but those it deletes) come in the order it asks for."""
+    if not isinstance(order, list):
+        raise PatchError("invalid patch format of setElementOrder list", code=400)
+    merge_key = node.patch_merge_key
+    wanted = [_identity(item, merge_key) for item in order]
+    at = 0
+    for item in patch:
+        if isinstance(item, dict) and DIRECTIVE in item:
+            continue
+        here = _identity(item, merge_key)
+        while at < len(wanted) and wanted[at] != here:
+            at += 1
+        if at == len(wanted):
+            raise PatchError(f"The order in patch list:\n{plain(patch)}\n doesn't match $setElementOrder list:\n"
+                             f"{plain(order)}\n", code=500)
+        at += 1
+
+
+def _identity(item: Any, merge_key: str) -> Any:
+    return item.get(merge_key) if merge_key and isinstance(item, dict) else item
 
 
 def _ordered(node: Node | None, merged: Any, live: list[Any], order: Any) -> list[Any]:
@@ -118,17 +156,17 @@ def _ordered(node: Node | None, merged: Any, live: list[Any], order: Any) -> lis
     among the live list's."""
     merged = _listed(merged)
     if not isinstance(order, list):
-        raise PatchError("invalid patch format of setElementOrder list")
+        raise PatchError("invalid patch format of setElementOrder list", code=400)
     merge_key = node.patch_merge_key if node is not None else ""
 
     def identity(item: Any) -> Any:
-        return item.get(merge_key) if merge_key and isinstance(item, dict) else item
+        return _identity(item, merge_key)
 
     wanted = [identity(item) for item in order]
     asked = [item for item in merged if identity(item) in wanted]
     asked.sort(key=lambda item: wanted.index(identity(item)))
-    own = [item for item in merged if identity(item) not in wanted]
     places = [identity(item) for item in live]
+    own = [item for item in merged if identity(item) not in wanted]
     out: list[Any] = []
     while own and asked:
         left, right = identity(own[0]), identity(asked[0])
@@ -141,23 +179,23 @@ def _without(live: Any, unwanted: Any) -> list[Any]:
     if unwanted is None:
         return _listed(live)
     if not isinstance(unwanted, list):
-        raise PatchError("invalid patch format of deleteFromPrimitiveList")
+        raise PatchError("invalid patch format of primitive list", code=400)
     return [item for item in _listed(live) if item not in unwanted]
 
 
 def _plain(value: Any) -> Any:
     """A patch value where nothing is there to merge with: directives and nulls of maps go."""
     if isinstance(value, dict):
-        return _merge_map(None, {}, value)
+        return {key: _plain(member) for key, member in value.items()
+                if member is not None and key not in (DIRECTIVE, RETAIN_KEYS)
+                and not key.startswith((DELETE_PREFIX, ORDER_PREFIX))}
+    if isinstance(value, list):
+        return [_plain(item) for item in value if not (isinstance(item, dict) and item.get(DIRECTIVE) == "delete")]
     return value
 
 
 def _listed(value: Any) -> list[Any]:
     return list(value) if isinstance(value, list) else []
-
-
-def _shown(item: Doc) -> str:
-    return "map[" + " ".join(f"{key}:{value}" for key, value in sorted(item.items())) + "]"
 
 
 def _child(node: Node | None, key: str) -> Node | None:

@@ -2,7 +2,7 @@
 
 In: a Node and a private JSON dict. Out: the dict, filled. Called by: apiserver verbs for custom resources.
 The rules are structural defaulting's: an absent field with a default gets it; null in a field that is not nullable
-and has a default counts as absent; defaults reach into what they themselves put there.
+counts as absent, and goes where there is no default; defaults reach into what they themselves put there.
 """
 
 from __future__ import annotations
@@ -18,10 +18,16 @@ def apply_defaults(node: Node, obj: Any) -> None:
         for name, field in node.fields.items():
             if field.has_default and (name not in obj or obj[name] is None and not field.nullable):
                 obj[name] = codec.copy(field.default)
+        gone = []
         for name, value in obj.items():
             inner = node.fields.get(name) or node.values
-            if inner is not None and isinstance(value, (dict, list)):
-                apply_defaults(inner, value)
+            if isinstance(value, (dict, list)):
+                if inner is not None and inner.raw is not None:
+                    apply_defaults(inner, value)
+            elif value is None and name in node.fields and inner is not None and not inner.nullable and not inner.has_default:
+                gone.append(name)
+        for name in gone:
+            del obj[name]
         values = node.values
         if values is not None and values.has_default and not values.nullable:
             for name, value in obj.items():

@@ -37,3 +37,4 @@ class Node:
     description: str = ""
     raw: dict[str, Any] | None = None  # CRDs: the schema as written (validations, formats, bounds)
     compiled: Any = None  # the fast checker of decode.py, made on first use
+    tracked: Any = None  # merge/typed.py's walkers, made on first use

@@ -1,7 +1,7 @@
 """Structural pruning: what a CRD's schema does not name goes.
 
 In: a structural Node (node.raw is set) and a private JSON dict. Out: `unknown field "spec.x"` texts; the dict pruned.
-Values and nulls are not judged here: that is structural validation (apiserver/extension/crd).
+Values and nulls are not judged here: that is structural validation (apiextensions/values.py).
 Called by: decode.check for custom resources.
 """
 
@@ -18,6 +18,13 @@ _TYPE_META = ("apiVersion", "kind")
 def prune(node: Node, obj: Any) -> list[str]:
     unknown: list[str] = []
     _resource(node, obj, "", unknown)
+    return unknown
+
+
+def value(node: Node, obj: Any) -> list[str]:
+    """Of a value below the root."""
+    unknown: list[str] = []
+    _value(node, obj, "", unknown)
     return unknown
 
 

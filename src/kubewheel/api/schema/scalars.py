@@ -9,78 +9,20 @@ import base64
 import binascii
 import datetime as dt
 import re
-from functools import lru_cache
+
+from kubewheel.api import quantity as quantities
 
 
 class ScalarError(ValueError):
     pass
 
 
-# -- quantities (apimachinery resource.Quantity) ------------------------------------------------------------------
-WRONG_QUANTITY = ("quantities must match the regular expression "
-                  "'^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'")
-_QUANTITY = re.compile(r"([+-]?)(\d*)(?:\.(\d*))?([eEinumkKMGTP]*[-+]?\d*)")
-_BINARY = {"Ki": 10, "Mi": 20, "Gi": 30, "Ti": 40, "Pi": 50, "Ei": 60}
-_DECIMAL = {"n": -9, "u": -6, "m": -3, "": 0, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18}
-_DECIMAL_NAMES = {exponent: name for name, exponent in _DECIMAL.items()}
-_NANO = 10**9
-_LIMIT = (2**63 - 1) * _NANO
-
-
-def _ceil_away(number: int, divisor: int) -> int:
-    """number / divisor rounded away from zero: who asks for a little gets the smallest unit, not nothing."""
-    quotient, rest = divmod(abs(number), divisor)
-    quotient += 1 if rest else 0
-    return -quotient if number < 0 else quotient
-
-
-def _nanos(sign: str, whole: str, fraction: str, suffix: str) -> tuple[int, str]:
-    """(value in nano units, format: BinarySI | DecimalSI | DecimalExponent)."""
-    digits = int((whole or "0") + fraction) * (-1 if sign == "-" else 1)
-    if suffix in _BINARY:
-        return _ceil_away(digits * _NANO << _BINARY[suffix], 10 ** len(fraction)), "BinarySI"
-    form = "DecimalSI"
-    if suffix in _DECIMAL:
-        exponent = _DECIMAL[suffix]
-    else:
-        head = re.fullmatch(r"[eE]([-+]?\d{1,9})", suffix)
-        if head is None:
-            raise ScalarError("unable to parse quantity's suffix")
-        exponent, form = int(head.group(1)), "DecimalExponent"
-    scale = exponent - len(fraction) + 9
-    if scale > 200:
-        return (_LIMIT if digits > 0 else -_LIMIT if digits else 0), form
-    if scale >= 0:
-        return digits * 10**scale, form
-    return (_ceil_away(digits, 10**-scale) if scale > -5000 else 0), form
-
-
-@lru_cache(maxsize=4096)
 def quantity(text: str) -> str:
     """The canonical text: `1000m` is `1`, `0.5` is `500m`, `1024Mi` is `1Gi`."""
-    match = _QUANTITY.fullmatch(text.strip())
-    if match is None or not text:
-        raise ScalarError(WRONG_QUANTITY)
-    sign, whole, fraction, suffix = match.groups()
-    if not whole and not fraction:
-        raise ScalarError(WRONG_QUANTITY if not text.strip(".+-") == "" else "unable to parse numeric part of quantity")
-    nanos, form = _nanos(sign, whole, fraction or "", suffix)
-    nanos = max(min(nanos, _LIMIT), -_LIMIT)
-    if nanos == 0:
-        return "0"
-    if form == "BinarySI" and abs(nanos) >= 1024 * _NANO:
-        value, power = _ceil_away(nanos, _NANO), 0
-        while value % 1024 == 0 and power < 6:
-            value //= 1024
-            power += 1
-        return f"{value}{['', 'Ki', 'Mi', 'Gi', 'Ti', 'Pi', 'Ei'][power]}"
-    exponent = -9
-    while nanos % 1000 == 0 and exponent < 18:
-        nanos //= 1000
-        exponent += 3
-    if form == "DecimalExponent":
-        return f"{nanos}e{exponent}" if exponent else str(nanos)
-    return f"{nanos}{_DECIMAL_NAMES[exponent]}"
+    try:
+        return quantities.canonical(text)
+    except ValueError as e:
+        raise ScalarError(str(e)) from e
 
 
 # -- times (metav1.Time, metav1.MicroTime) ------------------------------------------------------------------------

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from kubewheel.api import cel, codec
+from kubewheel.api import cel, codec, errors, schema
 from kubewheel.api.cel.values import Message
-from kubewheel.api.merge import apply, json_patch
+from kubewheel.api.merge import json_patch, merging
 from kubewheel.api.resource import Object
 from kubewheel.apiserver import results
 from kubewheel.apiserver.admission import policy_match
@@ -35,23 +35,24 @@ class MutatingAdmissionPolicy(AdmissionPlugin):
         namespace = await policy_match.namespace_of(self.context, attributes)
         again: list[Hit] = []
         for index, hit in enumerate(hits):
-            if self._one(hit, attributes, namespace):
+            if await self._one(hit, attributes, namespace):
                 again = [h for h in hits[:index] if h.policy["spec"].get("reinvocationPolicy") == "IfNeeded"]
         for hit in again:
-            self._one(hit, attributes, namespace)
+            await self._one(hit, attributes, namespace)
 
-    def _one(self, hit: Hit, attributes: Attributes, namespace: Object | None) -> bool:
+    async def _one(self, hit: Hit, attributes: Attributes, namespace: Object | None) -> bool:
         """Did it change the object?"""
         spec, changed = hit.policy["spec"], False
         try:
             if hit.error:
                 raise PolicyError(hit.error)
-            if not policy_match.conditions(self._scope(hit, attributes, namespace), spec.get("matchConditions") or (),
+            if not policy_match.conditions(await self._scope(hit, attributes, namespace), spec.get("matchConditions") or (),
                                            hit.policy["metadata"]["name"]):
                 return False
             for mutation in spec.get("mutations") or ():
                 # each sees what the one before it made
-                changed = _mutate(mutation, self._scope(hit, attributes, namespace), hit, attributes) or changed
+                scope = await self._scope(hit, attributes, namespace)
+                changed = await _mutate(mutation, scope, hit, attributes) or changed
         except PolicyError as e:
             if spec.get("failurePolicy", "Fail") == "Fail":
                 raise policy_match.denied(attributes, (
@@ -59,12 +60,12 @@ class MutatingAdmissionPolicy(AdmissionPlugin):
                     f"'{hit.binding['metadata']['name']}' denied request: {e}")) from e
         return changed
 
-    def _scope(self, hit: Hit, attributes: Attributes, namespace: Object | None) -> Scope:
-        return Scope(self.context, attributes, hit.resource, namespace=namespace, params=hit.params,
-                     variables=hit.policy["spec"].get("variables") or ())
+    async def _scope(self, hit: Hit, attributes: Attributes, namespace: Object | None) -> Scope:
+        return await policy_match.scope_of(self.context, attributes, hit.resource, namespace=namespace, params=hit.params,
+                                           variables=hit.policy["spec"].get("variables") or ())
 
 
-def _mutate(mutation: Object, scope: Scope, hit: Hit, attributes: Attributes) -> bool:
+async def _mutate(mutation: Object, scope: Scope, hit: Hit, attributes: Attributes) -> bool:
     patch = mutation.get("patchType") == "JSONPatch"
     expression = (mutation.get("jsonPatch" if patch else "applyConfiguration") or {}).get("expression", "")
     try:
@@ -73,7 +74,7 @@ def _mutate(mutation: Object, scope: Scope, hit: Hit, attributes: Attributes) ->
         after = _patched(before, value) if patch else _applied(hit, before, value)
     except (cel.CelError, cel.CostExceeded, json_patch.PatchError) as e:
         raise PolicyError(f"expression '{expression.strip()}' resulted in error: {e}") from e
-    return _take(attributes, hit, before, after)
+    return await _take(attributes, hit, before, after)
 
 
 def _patched(before: Object, value: Any) -> Object:
@@ -92,16 +93,21 @@ def _applied(hit: Hit, before: Object, value: Any) -> Object:
     for field in ("apiVersion", "kind"):
         if field in configuration and configuration[field] != before.get(field):
             raise PolicyError(f"invalid ApplyConfiguration: may not change {field}")
-    return apply.merge(hit.resource.node(), codec.copy(before), configuration)
+    node = hit.resource.node()
+    return codec.copy(merging.without_nulls(node, merging.merge(node, before, configuration)))
 
 
-def _take(attributes: Attributes, hit: Hit, before: Object, after: Object) -> bool:
+async def _take(attributes: Attributes, hit: Hit, before: Object, after: Object) -> bool:
     """The private object is changed in place: whoever holds it sees the change."""
     if after == before:
         return False
     hub, held = attributes.resource, attributes.obj
     assert held is not None
-    made = after if hit.resource is hub else results.to_hub(hit.resource, hub, after)
+    try:
+        schema.check(hit.resource.node(), after)  # what the kind does not know goes
+        made = await results.stored_form(hit.resource, hub, after)
+    except (errors.StatusError, schema.DecodeError) as e:
+        raise PolicyError(str(e)) from e
     order = [k for k in held if k in made]
     held.clear()
     held.update({k: made[k] for k in order} | made)

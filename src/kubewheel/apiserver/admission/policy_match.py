@@ -60,7 +60,7 @@ class Matcher:
             return []
         bindings = await self._objects(self._plural.removesuffix("policies") + "policybindings")
         labels = webhook_match.namespace_labels(attributes, await namespace_of(self._context, attributes))
-        versions = served_versions(self._context, attributes.resource)
+        versions = served_versions(self._context, attributes)
         out: list[Hit] = []
         for policy in policies:
             resource = matched((policy["spec"] or {}).get("matchConstraints"), attributes, versions, labels)
@@ -113,10 +113,11 @@ class Matcher:
                 if selector.matches(o["metadata"].get("labels") or {})]
 
 
-def served_versions(context: AdmissionContext, hub: Resource) -> list[Resource]:
-    """The hub first, then the other served versions of the same resource."""
+def served_versions(context: AdmissionContext, attributes: Attributes) -> list[Resource]:
+    """The request's own first, then those that are the same objects in another version."""
+    first = attributes.requested or attributes.resource
     registry = context.options["server"].registry
-    return [hub, *(r for r in registry.all() if (r.group, r.plural) == (hub.group, hub.plural) and r.gvr != hub.gvr)]
+    return [first, *(r for r in registry.all() if r.registry == first.registry and r.gvr != first.gvr and r.verbs)]
 
 
 async def namespace_of(context: AdmissionContext, attributes: Attributes) -> Object | None:
@@ -162,18 +163,14 @@ def _operations(rule: Object) -> list[str]:
 class Scope:
     """One request as expressions see it: values in the order of VARIABLES, and the budget they share."""
 
-    def __init__(self, context: AdmissionContext, attributes: Attributes, resource: Resource, *,
+    def __init__(self, context: AdmissionContext, attributes: Attributes, review: Object, *,
                  namespace: Object | None, params: Object | None = None, variables: Iterable[Object] = (),
-                 review: Object | None = None) -> None:
-        obj, old = shown(resource, attributes, attributes.obj), shown(resource, attributes, attributes.old)
-        if attributes.operation == "DELETE":
-            obj = None
-        self._review = review or webhook_match.review(
-            webhook_match.Invocation({}, resource), attributes, uid="", obj=obj, old=old,
-            request_resource=attributes.resource)["request"]
-        request = {k: v for k, v in self._review.items() if k not in ("uid", "object", "oldObject") and v is not None}
+                 budget: int = cel.BUDGET) -> None:
+        """`review`: the request of an AdmissionReview, with the objects in the version the policy asked for."""
+        obj, old = review["object"], review["oldObject"]
+        request = {k: v for k, v in review.items() if k not in ("uid", "object", "oldObject") and v is not None}
         authorizer = Authorizer(_decider(context, attributes), request=_query(attributes))
-        self.budget = cel.BUDGET
+        self.budget = budget
         self.values: list[Any] = [obj, old, request, params, namespace, authorizer, _Variables(self, variables)]
 
     def run(self, expression: str) -> Any:
@@ -208,10 +205,30 @@ class _Variables(cel.Fields):
         return value
 
 
-def shown(resource: Resource, attributes: Attributes, obj: Object | None) -> Object | None:
+async def scope_of(context: AdmissionContext, attributes: Attributes, resource: Resource, *, namespace: Object | None,
+                   params: Object | None = None, variables: Iterable[Object] = ()) -> Scope:
+    """With the objects in the version of `resource`; PolicyError if they cannot be converted."""
+    review = (await review_of(attributes, webhook_match.Invocation({}, resource), uid=""))["request"]
+    return Scope(context, attributes, review, namespace=namespace, params=params, variables=variables)
+
+
+async def review_of(attributes: Attributes, invocation: webhook_match.Invocation, *, uid: str) -> Object:
+    """The AdmissionReview for an invocation, its objects in the version it asked for."""
+    resource = invocation.resource
+    try:
+        obj, old = await shown(resource, attributes, attributes.obj), await shown(resource, attributes, attributes.old)
+    except errors.StatusError as e:
+        raise PolicyError(str(e)) from e
+    if attributes.operation == "DELETE":
+        obj = None
+    return webhook_match.review(invocation, attributes, uid=uid, obj=obj, old=old,
+                                request_resource=attributes.requested or attributes.resource)
+
+
+async def shown(resource: Resource, attributes: Attributes, obj: Object | None) -> Object | None:
     if obj is None or attributes.operation == "CONNECT" or attributes.subresource in ("binding", "eviction", "token", "scale"):
         return obj
-    return {"apiVersion": resource.api_version, "kind": resource.kind} | results.view(resource, obj)
+    return {"apiVersion": resource.api_version, "kind": resource.kind} | await results.seen(resource, obj)
 
 
 def _query(attributes: Attributes) -> Query:

@@ -37,8 +37,12 @@ class ValidatingAdmissionPolicy(AdmissionPlugin):
             if hit.error:
                 run.failed(hit, hit.error)
                 continue
-            scope = Scope(self.context, attributes, hit.resource, namespace=namespace, params=hit.params,
-                          variables=hit.policy["spec"].get("variables") or ())
+            try:
+                scope = await policy_match.scope_of(self.context, attributes, hit.resource, namespace=namespace,
+                                                    params=hit.params, variables=hit.policy["spec"].get("variables") or ())
+            except PolicyError as e:
+                run.failed(hit, str(e))
+                continue
             run.one(hit, scope)
         run.end()
 

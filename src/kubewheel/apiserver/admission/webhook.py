@@ -13,10 +13,11 @@ import logging
 import uuid
 from typing import Any
 
-from kubewheel.api import codec, errors
-from kubewheel.api.resource import Object, Resource
+from kubewheel.api import codec, errors, schema
+from kubewheel.api.resource import Object
 from kubewheel.apiserver import results
 from kubewheel.apiserver.admission import policy_match, webhook_match
+from kubewheel.apiserver.admission.policy_match import PolicyError
 from kubewheel.apiserver.admission.webhook_client import CallFailed, WebhookClient
 from kubewheel.apiserver.admission.webhook_match import Invocation
 from kubewheel.apiserver.attributes import AdmissionContext, AdmissionPlugin, Attributes
@@ -24,6 +25,7 @@ from kubewheel.apiserver.attributes import AdmissionContext, AdmissionPlugin, At
 log = logging.getLogger(__name__)
 
 DEFAULT_SECONDS = 10
+MATCH_BUDGET = 2_500_000  # cost units of one webhook's matchConditions
 
 
 class _Webhooks(AdmissionPlugin):
@@ -49,7 +51,7 @@ class _Webhooks(AdmissionPlugin):
             namespace = self.context.caches.get("namespaces").get(None, attributes.namespace) \
                 or await self.context.client.find("namespaces", attributes.namespace)
         labels = webhook_match.namespace_labels(attributes, namespace)
-        versions = self._versions(attributes.resource)
+        versions = policy_match.served_versions(self.context, attributes)
         out = []
         for configuration in configurations:
             for hook in configuration.get("webhooks") or ():
@@ -58,49 +60,34 @@ class _Webhooks(AdmissionPlugin):
                     out.append((configuration["metadata"]["name"], found))
         return out
 
-    def _versions(self, hub: Resource) -> list[Resource]:
-        """The hub first, then the other served versions of the same resource."""
-        registry = self.context.options["server"].registry
-        return [hub, *(r for r in registry.all() if (r.group, r.plural) == (hub.group, hub.plural) and r.gvr != hub.gvr)]
-
     async def _ask(self, invocation: Invocation, attributes: Attributes) -> Object | None:
         """The webhook's response; None where it could not be asked and failurePolicy says Ignore."""
         hook = invocation.hook
         if attributes.dry_run and hook.get("sideEffects") not in ("None", "NoneOnDryRun"):
             raise errors.bad_request(f'admission webhook "{hook["name"]}" does not support dry run')
         try:
-            if hook.get("matchConditions") and not self._wanted(invocation, attributes):
+            review = await policy_match.review_of(attributes, invocation, uid=self._uid())
+            if hook.get("matchConditions") and not self._wanted(hook, review["request"], attributes):
                 return None
-            return await self._http.call(hook["clientConfig"], self._review(invocation, attributes),
+            return await self._http.call(hook["clientConfig"], review,
                                          seconds=int(hook.get("timeoutSeconds") or DEFAULT_SECONDS))
-        except CallFailed as e:
+        except (CallFailed, PolicyError) as e:
             if hook.get("failurePolicy", "Fail") == "Ignore":
                 log.warning("Failed calling webhook, failing open %s: %s", hook["name"], e)
                 return None
             raise errors.internal(f'failed calling webhook "{hook["name"]}": {e}') from e
 
-    def _wanted(self, invocation: Invocation, attributes: Attributes) -> bool:
+    def _wanted(self, hook: Object, request: Object, attributes: Attributes) -> bool:
         """Do its matchConditions hold?"""
-        scope = policy_match.Scope(self.context, attributes, invocation.resource, namespace=None,
-                                   review=self._review(invocation, attributes)["request"])
+        scope = policy_match.Scope(self.context, attributes, request, namespace=None, budget=MATCH_BUDGET)
         try:
-            return policy_match.conditions(scope, invocation.hook["matchConditions"], invocation.hook["name"])
-        except policy_match.PolicyError as e:
+            return policy_match.conditions(scope, hook["matchConditions"], hook["name"])
+        except PolicyError as e:
             raise CallFailed(f"failed evaluating matchConditions: {e}") from e
 
-    def _review(self, invocation: Invocation, attributes: Attributes) -> Object:
+    def _uid(self) -> str:
         # an id of the review alone: it is matched with the answer and kept nowhere
-        uid = str(uuid.UUID(int=self.context.random.getrandbits(128), version=4))
-        resource = invocation.resource
-        connect = attributes.operation == "CONNECT"
-
-        def shown(obj: Object | None) -> Object | None:
-            if obj is None or connect or attributes.subresource in ("binding", "eviction", "token", "scale"):
-                return obj
-            return {"apiVersion": resource.api_version, "kind": resource.kind} | results.view(resource, obj)
-
-        return webhook_match.review(invocation, attributes, uid=uid, obj=shown(attributes.obj), old=shown(attributes.old),
-                                    request_resource=attributes.resource)
+        return str(uuid.UUID(int=self.context.random.getrandbits(128), version=4))
 
     def _heed(self, hook: Object, response: Object, attributes: Attributes) -> None:
         """Warnings and annotations; a refusal is raised."""
@@ -140,14 +127,14 @@ class MutatingAdmissionWebhook(_Webhooks):
         try:
             if response.get("patchType") != "JSONPatch":
                 raise CallFailed(f'received invalid webhook response: unsupported patch type "{response.get("patchType", "")}"')
-            return self._patch(invocation, attributes, codec.loads(base64.b64decode(patch)))
+            return await self._patch(invocation, attributes, codec.loads(base64.b64decode(patch)))
         except (CallFailed, ValueError) as e:
             if hook.get("failurePolicy", "Fail") == "Ignore":
                 log.warning("Failed calling webhook, failing open %s: %s", hook["name"], e)
                 return False
             raise errors.internal(f'failed calling webhook "{hook["name"]}": {e}') from e
 
-    def _patch(self, invocation: Invocation, attributes: Attributes, patch: Any) -> bool:
+    async def _patch(self, invocation: Invocation, attributes: Attributes, patch: Any) -> bool:
         from kubewheel.api.merge import json_patch
 
         if attributes.obj is None:
@@ -155,12 +142,16 @@ class MutatingAdmissionWebhook(_Webhooks):
                              "supported for this operation")
         resource, hub = invocation.resource, attributes.resource
         before = attributes.obj
-        shown = {"apiVersion": resource.api_version, "kind": resource.kind} | codec.copy(results.view(resource, before))
+        shown = {"apiVersion": resource.api_version, "kind": resource.kind} | codec.copy(await results.seen(resource, before))
         try:
             patched = json_patch.apply(shown, patch)
         except json_patch.PatchError as e:
             raise CallFailed(f"failed to apply the patch: {e}") from e
-        after = patched if resource is hub else results.to_hub(resource, hub, patched)
+        try:
+            schema.check(resource.node(), patched)  # what the kind does not know goes
+        except schema.DecodeError as e:
+            raise errors.internal(str(e)) from e
+        after = await results.stored_form(resource, hub, patched)
         if after == before:
             return False
         # the private object is changed in place: whoever holds it sees the change

@@ -1,47 +1,66 @@
 """Discovery: which groups, versions and resources are served. Pure.
 
-In: Resource values in the catalog's order. Out: upstream's documents as bytes, legacy and aggregated (v2).
-Called by: apiserver/endpoints.py (which keeps the bytes until the registry changes).
+In: Resource values, and what extension API servers serve. Out: upstream's documents as bytes, legacy and aggregated
+(v2), in the order of the APIServices' priorities. Called by: apiserver/endpoints.py (which keeps the bytes until
+what is served changes).
 """
 
 from __future__ import annotations
 
 import base64
 import hashlib
-import platform
-import re
-import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 
-from kubewheel import KUBERNETES_VERSION
 from kubewheel.api import codec
 from kubewheel.api.resource import Object, Resource, Subresource
+from kubewheel.apiserver.extension.aggregation import priorities
+from kubewheel.apiserver.extension.aggregation.priorities import Priority
+from kubewheel.apiserver.extension.aggregation.remote import CURRENT, RemoteVersion
 
 JSON = "application/json"
 AGGREGATED = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
-_STABILITY = {"alpha": 0, "beta": 1, "": 2}
-_KUBE_VERSION = re.compile(r"v(\d+)(?:(alpha|beta)(\d+))?")
 
 
-def document(resources: Sequence[Resource], path: str, *, aggregated: bool = False,
+class Served:
+    """What there is to discover. `remote` take the place of local group versions of the same name; `overrides` are the
+    priorities of APIServices, where they differ from what is built in."""
+
+    def __init__(self, resources: Sequence[Resource], remote: Sequence[RemoteVersion] = (),
+                 overrides: Mapping[tuple[str, str], Priority] | None = None) -> None:
+        self.remote = {(r.group, r.version): r for r in remote}
+        self.local: dict[tuple[str, str], list[Resource]] = {}
+        for r in resources:
+            # A custom storage version may be stored and not served.
+            if r.verbs and (r.group, r.version) not in self.remote:
+                self.local.setdefault((r.group, r.version), []).append(r)
+        ranks = {key: priorities.of(*key, custom=all(r.custom is not None for r in found))
+                 for key, found in self.local.items()}
+        ranks |= {key: value for key, value in (overrides or {}).items() if key in ranks}
+        ranks |= {key: r.priority for key, r in self.remote.items()}
+        self.groups = priorities.ordered(ranks)  # group -> versions, preferred first
+
+    def has_local(self, group: str) -> bool:
+        return any(g == group for g, _ in self.local)
+
+
+def document(served: Served, path: str, *, aggregated: bool = False,
              server_address: str = "") -> tuple[bytes, str, str] | None:
     """(body, ETag, content type) of `/api`, `/api/v1`, `/apis`, `/apis/<g>`, `/apis/<g>/<v>`; None for others."""
     parts = path.strip("/").split("/")
-    resources = [r for r in resources if r.verbs]  # a custom storage version may be stored and not served
     if aggregated and path in ("/api", "/apis"):
-        return _done(_aggregated([r for r in resources if bool(r.group) == (path == "/apis")]), AGGREGATED)
+        return _done(_aggregated(served, [g for g in served.groups if bool(g) == (path == "/apis")]), AGGREGATED)
     made: Object | None = None
     if parts == ["api"]:
-        made = {"kind": "APIVersions", "versions": versions(resources, ""), "serverAddressByClientCIDRs": [
+        made = {"kind": "APIVersions", "versions": served.groups.get("", []), "serverAddressByClientCIDRs": [
             {"clientCIDR": "0.0.0.0/0", "serverAddress": server_address}]}
     elif parts == ["apis"]:
-        made = {"kind": "APIGroupList", "apiVersion": "v1", "groups": [_group(resources, g) for g in groups(resources)]}
+        made = {"kind": "APIGroupList", "apiVersion": "v1", "groups": [_group(served, g) for g in served.groups if g]}
     elif parts[0] == "api" and len(parts) == 2:
-        made = _resource_list(resources, "", parts[1])
-    elif parts[0] == "apis" and len(parts) == 2 and versions(resources, parts[1]):
-        made = {"kind": "APIGroup", "apiVersion": "v1", **_group(resources, parts[1])}
+        made = _resource_list(served, "", parts[1])
+    elif parts[0] == "apis" and len(parts) == 2 and parts[1] in served.groups:
+        made = {"kind": "APIGroup", "apiVersion": "v1", **_group(served, parts[1])}
     elif parts[0] == "apis" and len(parts) == 3:
-        made = _resource_list(resources, parts[1], parts[2])
+        made = _resource_list(served, parts[1], parts[2])
     return _done(made, JSON) if made is not None else None
 
 
@@ -50,49 +69,8 @@ def _done(made: Object, content_type: str) -> tuple[bytes, str, str]:
     return body, f'"{hashlib.sha512(body).hexdigest().upper()}"', content_type
 
 
-def version() -> Object:
-    """`/version`."""
-    major, minor = KUBERNETES_VERSION.removeprefix("v").split(".")[:2]
-    machine = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
-    return {"major": major, "minor": minor, "emulationMajor": major, "emulationMinor": minor,
-            "minCompatibilityMajor": major, "minCompatibilityMinor": str(int(minor) - 1),
-            "gitVersion": KUBERNETES_VERSION, "gitCommit": "", "gitTreeState": "clean", "buildDate": "",
-            "goVersion": "python" + platform.python_version(), "compiler": sys.implementation.name,
-            "platform": f"{sys.platform}/{machine}"}
-
-
-# -- order --------------------------------------------------------------------------------------------------------
-def version_priority(name: str) -> tuple[int, int, int, str]:
-    """Sorts descending as upstream: v2, v1, v1beta1, v1alpha2, then other names backwards … of reverse sorting."""
-    match = _KUBE_VERSION.fullmatch(name)
-    if match is None:
-        return (-1, 0, 0, name)
-    return (_STABILITY[match.group(2) or ""], int(match.group(1)), int(match.group(3) or 0), "")
-
-
-def sort_versions(names: Iterable[str]) -> list[str]:
-    """By stability, then newest first; names that are no Kubernetes versions last, in alphabetical order."""
-    names = set(names)
-    proper = sorted((n for n in names if _KUBE_VERSION.fullmatch(n)), key=version_priority, reverse=True)
-    return proper + sorted(n for n in names if not _KUBE_VERSION.fullmatch(n))
-
-
-def groups(resources: Sequence[Resource]) -> list[str]:
-    """Groups with built-ins in the catalog's order, then the custom ones by name."""
-    built_in = dict.fromkeys(r.group for r in resources if r.group and r.custom is None)
-    custom = sorted({r.group for r in resources if r.custom is not None} - built_in.keys())
-    return [*built_in, *custom]
-
-
-def versions(resources: Sequence[Resource], group: str) -> list[str]:
-    """The first is preferred. Built-ins in the catalog's order, custom ones by Kubernetes' version order."""
-    here = [r for r in resources if r.group == group]
-    built_in = dict.fromkeys(r.version for r in here if r.custom is None)
-    return [*built_in, *sort_versions({r.version for r in here} - built_in.keys())]
-
-
-def _group(resources: Sequence[Resource], group: str) -> Object:
-    listed = [{"groupVersion": f"{group}/{v}", "version": v} for v in versions(resources, group)]
+def _group(served: Served, group: str) -> Object:
+    listed = [{"groupVersion": f"{group}/{v}", "version": v} for v in served.groups[group]]
     return {"name": group, "versions": listed, "preferredVersion": listed[0]}
 
 
@@ -127,8 +105,8 @@ def _sub_entry(resource: Resource, sub: Subresource) -> Object:
     return out | {"kind": sub.kind, "verbs": sorted(sub.verbs)}
 
 
-def _resource_list(resources: Sequence[Resource], group: str, version_: str) -> Object | None:
-    here = [r for r in resources if r.group == group and r.version == version_]
+def _resource_list(served: Served, group: str, version_: str) -> Object | None:
+    here = served.local.get((group, version_))
     if not here:
         return None
     entries = [e for r in here for e in (_entry(r), *(_sub_entry(r, s) for s in r.subresources))]
@@ -136,16 +114,18 @@ def _resource_list(resources: Sequence[Resource], group: str, version_: str) -> 
             "resources": sorted(entries, key=lambda e: e["name"])}
 
 
-def _aggregated(resources: Sequence[Resource]) -> Object:
-    items = []
-    for group in groups(resources) or [""]:
-        listed: list[Object] = []
-        for version_ in versions(resources, group):
-            here = sorted((r for r in resources if r.group == group and r.version == version_), key=lambda r: r.plural)
-            listed.append({"version": version_, "resources": [_aggregated_entry(r) for r in here],
-                           "freshness": "Current"})
-        items.append({"metadata": {"name": group} if group else {}, "versions": listed})
+def _aggregated(served: Served, groups: Sequence[str]) -> Object:
+    items = [{"metadata": {"name": group} if group else {},
+              "versions": [_aggregated_version(served, group, v) for v in served.groups[group]]} for group in groups]
     return {"kind": "APIGroupDiscoveryList", "apiVersion": "apidiscovery.k8s.io/v2", "metadata": {}, "items": items}
+
+
+def _aggregated_version(served: Served, group: str, version_: str) -> Object:
+    if (remote := served.remote.get((group, version_))) is not None:
+        found: Object = {"resources": list(remote.resources)} if remote.resources else {}
+        return {"version": version_, **found, "freshness": remote.freshness}
+    here = sorted(served.local[group, version_], key=lambda r: r.plural)
+    return {"version": version_, "resources": [_aggregated_entry(r) for r in here], "freshness": CURRENT}
 
 
 def _kind(group: str, version_: str, kind: str) -> Object:

@@ -8,9 +8,11 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 from kubewheel.apiserver.call import Call
+from kubewheel.apiserver.subresources import exec as commands
 from kubewheel.apiserver.subresources import (
-    node_streams,
+    log,
     pods,
+    portforward,
     proxy,
     scale,
     self_subject_review,
@@ -26,10 +28,10 @@ HANDLERS: dict[tuple[str, str], Callable[[Call], Awaitable[Response]]] = {
     ("bindings", ""): pods.binding,
     ("pods", "binding"): pods.binding,
     ("pods", "eviction"): pods.eviction,
-    ("pods", "log"): node_streams.log,
-    ("pods", "exec"): node_streams.stream,
-    ("pods", "attach"): node_streams.stream,
-    ("pods", "portforward"): node_streams.port_forward,
+    ("pods", "log"): log.handle,
+    ("pods", "exec"): commands.handle,
+    ("pods", "attach"): commands.handle,
+    ("pods", "portforward"): portforward.handle,
     ("pods", "proxy"): proxy.handle,
     ("services", "proxy"): proxy.handle,
     ("nodes", "proxy"): proxy.handle,

@@ -11,7 +11,8 @@ from kubewheel.api.merge import apply, json_patch, merge_patch
 from kubewheel.api.resource import Object, Resource, ScalePaths
 from kubewheel.apiserver import bodies, results
 from kubewheel.apiserver.call import Call
-from kubewheel.apiserver.verbs import get, write
+from kubewheel.apiserver.verbs import apply as applying
+from kubewheel.apiserver.verbs import get, write, write_fields
 from kubewheel.apiserver.verbs import patch as patching
 from kubewheel.client.transport import Response
 
@@ -44,7 +45,11 @@ async def handle(call: Call) -> Response:
     if call.request.method not in ("GET", "PUT", "PATCH"):
         raise errors.not_allowed()
     if call.request.method == "GET":
-        return call.answer(of(call.resource, await results.seen(call.resource, (await get.entry(call)).obj)))
+        obj = await results.seen(call.resource, (await get.entry(call)).obj)
+        paths = call.resource.scale
+        if call.resource.custom is not None and paths is not None and _at(obj, paths.spec_replicas) is None:
+            raise errors.internal(f'the spec replicas field ".{".".join(paths.spec_replicas)}" does not exist')
+        return call.answer(of(call.resource, obj))
     write.check_options(call)
     make_scale = _replacement(call) if call.request.method == "PUT" else _patched(call)
     paths = call.resource.scale or ScalePaths()
@@ -74,7 +79,7 @@ async def handle(call: Call) -> Response:
 
     call.request.attributes["subresource"] = "scale"
     if bodies.media_type(call.request) == patching.APPLY:
-        stored, _ = await write.update(main, _applying(call, make, paths), tracked=True)
+        stored, _ = await write.update(main, _applying(main, make, paths), tracked=True)
     else:
         stored, _ = await write.update(main, make)
     return call.answer(of(call.resource, await results.seen(call.resource, stored)))
@@ -83,8 +88,9 @@ async def handle(call: Call) -> Response:
 def _applying(call: Call, make: write.Make, paths: ScalePaths) -> write.Make:
     """Server-side apply of a Scale: what it says of replicas is applied to the resource behind it."""
     manager, now = call.request.first("fieldManager"), call.server.clock.now()
+    end = write_fields.endpoint(call, "scale")
 
-    def applying(live: Object | None) -> Object:
+    def merging(live: Object | None) -> Object:
         assert live is not None
         wanted = make(live)
         replicas: Any = _at(wanted, paths.spec_replicas)
@@ -93,12 +99,11 @@ def _applying(call: Call, make: write.Make, paths: ScalePaths) -> write.Make:
         applied = {"apiVersion": call.resource.api_version, "kind": call.resource.kind,
                    "metadata": {"name": call.name}, **replicas}
         merged = codec.copy(apply.apply(
-            call.resource.node(), live, applied, manager=manager, force=call.request.flag("force"),
-            subresource="scale", api_version=call.resource.api_version, now=now))
+            end, live, applied, manager=manager, force=call.request.flag("force"), now=now))
         merged["metadata"]["resourceVersion"] = wanted["metadata"]["resourceVersion"]
         return merged
 
-    return applying
+    return merging
 
 
 def _replacement(call: Call) -> Callable[[Object], Object]:
@@ -112,18 +117,14 @@ def _patched(call: Call) -> Callable[[Object], Object]:
     if kind not in accepted:
         raise errors.status_error(415, "UnsupportedMediaType", (
             "the body of the request was in an unknown format - accepted media types include: " + ", ".join(accepted)))
-    raw = call.request.body
     if kind == patching.APPLY:
-        change: Any = _checked(call, patching.applied_body(call))
-        return lambda current: merge_patch.apply(current, change)
-    try:
-        change = codec.loads(raw or b"") if isinstance(raw, bytes) or raw is None else raw
-    except ValueError as e:
-        raise errors.bad_request(f"error decoding patch: {bodies.json_error(raw if isinstance(raw, bytes) else b'')}") from e
-    if kind == patching.JSON and isinstance(change, list):
+        body = applying.applied_body(call)
+        applying.check_applied(body, "Scale", SCALE)
+        wanted = _checked(call, codec.copy(body))
+        return lambda current: merge_patch.apply(current, wanted)
+    change = patching.patch_of(call, kind)
+    if kind == patching.JSON:
         return lambda current: _checked(call, patching.guarded(lambda: json_patch.apply(current, change)))
-    if kind == patching.JSON or not isinstance(change, dict):
-        raise errors.bad_request(f"json: cannot unmarshal into Go value of a patch: {type(change).__name__}")
     return lambda current: _checked(call, merge_patch.apply(current, change))
 
 

@@ -17,6 +17,7 @@ from kubewheel.client.transport import Response
 from kubewheel.lib import clock as clocks
 from kubewheel.storage import store as stores
 
+MAX_ATTEMPTS = 8  # of a deletion that others write against
 FOREGROUND, ORPHAN = "foregroundDeletion", "orphan"
 # Kinds that answer with the object even when it is gone at once (upstream's ReturnDeletedObject).
 RETURNED = {"pods", "services", "serviceaccounts", "persistentvolumes", "persistentvolumeclaims", "podtemplates",
@@ -30,7 +31,7 @@ def options_of(call: Call) -> Object:
     if isinstance(request.body, dict):
         body = dict(request.body)
     elif request.body:
-        body = bodies.decode(request)
+        body = bodies.decode(request, "DeleteOptions", "v1")
     if body.get("kind") == call.resource.kind and body.get("kind") != "DeleteOptions":
         body = {}  # old clients sent the object itself
     try:
@@ -87,6 +88,8 @@ async def collection(call: Call) -> Response:
     await call.server.watch_cache.fresh()
     hub = call.server.registry.hub_of(call.resource)
     entries = call.server.watch_cache.resource(hub.registry).under(want.prefix)
+    if want.late:
+        entries = await results.converted(call.resource, entries)
     entries = [e for e in entries if want.matches is None or want.matches(e)]
     for entry in entries:
         meta = entry.obj["metadata"]
@@ -104,16 +107,16 @@ async def remove(call: Call, name: str, options: Object, *, admit: bool = True) 
     """Deletes, or marks for deletion. (the object as it was left, gone?)"""
     server = call.server
     hub = server.registry.hub_of(call.resource)
-    for _ in range(write.MAX_ATTEMPTS):
+    for _ in range(MAX_ATTEMPTS):
         current = await get.entry(call, name)
         _preconditions(call, name, current.obj, options)
         if admit:
             attributes = Attributes(user=call.user, operation="DELETE", resource=hub, subresource=call.info.subresource,
                                     namespace=call.namespace, name=name, obj=None, old=current.obj,
-                                    options=options, dry_run=call.dry_run)
+                                    options=options, dry_run=call.dry_run, requested=call.resource, warnings=call.warnings,
+                                    annotations=call.request.attributes.setdefault("annotations", {}))
             await server.admission.mutate(attributes)
             await server.admission.validate(attributes)
-            call.warnings.extend(attributes.warnings)
         try:
             return await _remove_once(call, hub, current, options)
         except stores.Conflict:

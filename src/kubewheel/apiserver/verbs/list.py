@@ -29,6 +29,7 @@ class Wanted(NamedTuple):
     prefix: str
     matches: Filter | None
     exact: str  # the one name a field selector allows, or ""
+    late: bool = False  # `matches` asks about what a conversion webhook makes
 
 
 def wanted(call: Call) -> Wanted:
@@ -41,8 +42,11 @@ def wanted(call: Call) -> Wanted:
         if term.path == "metadata.name" and term.op == "=":
             exact = term.value
     accessors = field_accessors(call.resource, fields, call.info.namespace)
+    # Fields of a version that a webhook makes are there once it has been asked.
+    late = getattr(call.resource.custom, "convert", None) is not None and any(
+        t.path in call.resource.selectable for t in fields.terms)
     return Wanted(keys.prefix(hub, call.namespace),
-                  selector_filter(label.matches if label.requirements else None, accessors), exact)
+                  selector_filter(label.matches if label.requirements else None, accessors), exact, late)
 
 
 def field_accessors(resource: Resource, fields: selectors.FieldSelector, namespace: str):
@@ -95,6 +99,8 @@ async def handle(call: Call) -> Response:
     entries = cache.under(want.prefix)
     if want.exact:
         entries = [e for e in entries if e.key.endswith("/" + want.exact)]
+    if want.late:
+        entries = await results.converted(call.resource, entries)
     if want.matches is not None:
         entries = [e for e in entries if want.matches(e)]
     listing = Listing(call.resource, entries, call.server.watch_cache.revision)
@@ -182,6 +188,8 @@ async def _page(call: Call, want: Wanted, limit: int, *, revision: int, start: s
             raise too_large(revision, e.current) from e
         revision = revision or page.revision
         entries = [Entry(i.key, i.revision, codec.splice(i.value, i.revision)) for i in page.items]
+        if want.late:
+            entries = await results.converted(call.resource, entries)
         if want.matches is not None:
             entries = [e for e in entries if want.matches(e)]
         for entry in entries:

@@ -12,13 +12,11 @@ from kubewheel.apiserver.verbs import list as listing
 from kubewheel.client.transport import Response
 from kubewheel.storage import store as stores
 
-MIN_TIMEOUT = 1800.0  # --min-request-timeout: 30 to 60 minutes where the client names none
-
 
 async def handle(call: Call) -> Response:
     request = call.request
     want = listing.wanted(call)
-    matches = want.matches
+    matches = want.matches if not want.late else None
     if call.name and matches is None:  # watch of one object by name
         suffix = "/" + call.name
         matches = lambda entry: entry.key.endswith(suffix)  # noqa: E731
@@ -27,6 +25,7 @@ async def handle(call: Call) -> Response:
     _check(request.first("resourceVersionMatch"), initial, request.first("allowWatchBookmarks"))
     after = listing.number(version) if version not in ("", "0") else 0
     stream = Stream(call.resource, None, None, deadline=_deadline(call))  # type: ignore[arg-type]
+    stream.late = want.matches if want.late else None
     stream.bookmarks = request.flag("allowWatchBookmarks")
     wants_initial = request.flag("sendInitialEvents") or (not initial and not after)
     try:
@@ -35,7 +34,7 @@ async def handle(call: Call) -> Response:
     except errors.StatusError as e:
         return _failed(stream, e)
     if wants_initial:
-        # No await from here on: the snapshot and the subscription are one moment.
+        # Nothing suspends from here on: the snapshot and the subscription are one moment.
         stream.initial_revision = after = call.server.watch_cache.revision
         entries = cache.under(want.prefix)
         stream.initial = [e for e in entries if matches(e)] if matches is not None else entries
@@ -43,7 +42,7 @@ async def handle(call: Call) -> Response:
     elif not after:
         after = call.server.watch_cache.revision
     try:
-        stream.watcher = cache.watch(want.prefix, after=after, matches=matches)
+        stream.watcher = await cache.watch(call.server.store, want.prefix, after=after, matches=matches)
     except stores.Compacted as e:
         return _failed(stream, errors.gone(f"too old resource version: {after} ({e.oldest})"))
     return Response(obj=stream)
@@ -71,4 +70,4 @@ def _deadline(call: Call) -> float:
     seconds = call.request.integer("timeoutSeconds")
     if seconds > 0:
         return float(seconds)
-    return MIN_TIMEOUT * (1 + call.server.random.random())
+    return call.server.options.min_request_timeout * (1 + call.server.random.random())

@@ -204,7 +204,7 @@ def _class_key(old: Object | None, new: Object | None, context: Context) -> Iter
 
 
 CONTROLLER = Controller(
-    name="persistentvolume-binder-controller", reconcile=reconcile,
+    name="persistentvolume-binder-controller", events_as="persistentvolume-controller", reconcile=reconcile,
     workers=1,  # one pair of hands: two claims never take one volume
     watches=(Watch(CLAIMS, _claim_key), Watch(VOLUMES, _volume_key), Watch(CLASSES, _class_key)),
     rules=(rule("", "persistentvolumes", READ + " create update delete"), rule("", "persistentvolumes/status", "update"),

@@ -33,6 +33,7 @@ async def reconcile(context: Context, key: str) -> None:
 
 
 CONTROLLER = Controller(
-    name="persistentvolume-expander-controller", reconcile=reconcile, watches=(Watch(CLAIMS, own_key),), reads=(VOLUMES,),
+    name="persistentvolume-expander-controller", events_as="volume_expand",
+    reconcile=reconcile, watches=(Watch(CLAIMS, own_key),), reads=(VOLUMES,),
     rules=(rule("", "persistentvolumes", READ + " patch update"), rule("", "persistentvolumeclaims", READ),
            rule("", "persistentvolumeclaims/status", "patch update"), events()))

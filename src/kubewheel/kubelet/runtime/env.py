@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from kubewheel.kubelet import quantities
+from kubewheel.api import quantity
 
 Object = dict[str, Any]
 
@@ -105,12 +105,18 @@ def resource_value(pod: Object, container_name: str, ref: Object, allocatable: O
         raise ConfigError(f"container {name} not found")
     kind, _, resource = ref["resource"].partition(".")
     resources = container.get("resources") or {}
-    quantity = (resources.get(kind) or {}).get(resource)
-    if quantity is None and kind == "limits":
-        quantity = allocatable.get(resource)
-    if quantity is None:
-        quantity = "0"
-    return str(quantities.divided(quantity, ref.get("divisor"), cpu=resource == "cpu"))
+    amount = (resources.get(kind) or {}).get(resource)
+    if amount is None and kind == "limits":
+        amount = allocatable.get(resource)
+    return str(in_units(amount or "0", ref.get("divisor"), cpu=resource == "cpu"))
+
+
+def in_units(amount: str, divisor: Any, *, cpu: bool) -> int:
+    """The quantity in units of the divisor ("0" or absent means 1), rounded up."""
+    if divisor is None or quantity.nano(divisor) == 0:
+        divisor = "1"
+    read = quantity.milli if cpu else quantity.value
+    return -(-read(amount) // read(divisor))
 
 
 def build(pod: Object, container: Object, *, services: Mapping[str, str], allocatable: Object,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from kubewheel.kubelet import quantities
+from kubewheel.api import quantity
 from kubewheel.kubelet.plan import is_sidecar
 
 Object = dict[str, Any]
@@ -35,16 +35,16 @@ def linux(container: Object, *, oom: int, unified: dict[str, str] | None = None)
     """LinuxContainerResources of a container."""
     resources = container.get("resources") or {}
     limits, requests = resources.get("limits") or {}, resources.get("requests") or {}
-    cpu_limit = quantities.milli(limits.get("cpu", 0))
-    cpu_request = quantities.milli(requests["cpu"]) if "cpu" in requests else cpu_limit
+    cpu_limit = quantity.milli(limits.get("cpu", 0))
+    cpu_request = quantity.milli(requests["cpu"]) if "cpu" in requests else cpu_limit
     out: Object = {"cpu_shares": shares(cpu_request), "cpu_period": PERIOD, "cpu_quota": quota(cpu_limit),
-                   "memory_limit_in_bytes": quantities.value(limits.get("memory", 0)), "oom_score_adj": oom}
+                   "memory_limit_in_bytes": quantity.value(limits.get("memory", 0)), "oom_score_adj": oom}
     if unified:
         out["unified"] = unified
     pages = [(k, v) for k, v in limits.items() if k.startswith("hugepages-")]
     if pages:
         out["hugepage_limits"] = [
-            {"page_size": k.removeprefix("hugepages-").replace("i", "") + "B", "limit": quantities.value(v)}
+            {"page_size": k.removeprefix("hugepages-").replace("i", "") + "B", "limit": quantity.value(v)}
             for k, v in pages]
     return out
 
@@ -55,7 +55,7 @@ def oom_score_adj(pod: Object, container: Object, qos: str, memory_capacity: int
         return -997
     if qos == "BestEffort":
         return 1000
-    request = quantities.value(((container.get("resources") or {}).get("requests") or {}).get("memory", 0))
+    request = quantity.value(((container.get("resources") or {}).get("requests") or {}).get("memory", 0))
     score = 1000 - 1000 * request // max(memory_capacity, 1)
     if score < 3:
         return 3
@@ -70,9 +70,9 @@ def pod_totals(pod: Object) -> Object:
         own = spec["resources"]
         limits, requests = own.get("limits") or {}, own.get("requests") or {}
         totals = _sum_containers(spec)
-        return {"cpu_request": quantities.milli(requests["cpu"]) if "cpu" in requests else totals["cpu_request"],
-                "cpu_limit": quantities.milli(limits.get("cpu", 0)) or totals["cpu_limit"],
-                "memory_limit": quantities.value(limits.get("memory", 0)) or totals["memory_limit"]}
+        return {"cpu_request": quantity.milli(requests["cpu"]) if "cpu" in requests else totals["cpu_request"],
+                "cpu_limit": quantity.milli(limits.get("cpu", 0)) or totals["cpu_limit"],
+                "memory_limit": quantity.value(limits.get("memory", 0)) or totals["memory_limit"]}
     return _sum_containers(spec)
 
 
@@ -80,8 +80,8 @@ def _sum_containers(spec: Object) -> Object:
     steady = [*(spec.get("containers") or ()), *(c for c in spec.get("initContainers") or () if is_sidecar(c))]
     passing = [c for c in spec.get("initContainers") or () if not is_sidecar(c)]
     overhead = spec.get("overhead") or {}
-    out = {"cpu_request": sum(_cpu_request(c) for c in steady) + quantities.milli(overhead.get("cpu", 0))}
-    for key, resource, read in (("cpu_limit", "cpu", quantities.milli), ("memory_limit", "memory", quantities.value)):
+    out = {"cpu_request": sum(_cpu_request(c) for c in steady) + quantity.milli(overhead.get("cpu", 0))}
+    for key, resource, read in (("cpu_limit", "cpu", quantity.milli), ("memory_limit", "memory", quantity.value)):
         amounts = [read(_limits(c).get(resource, 0)) for c in steady]
         once = [read(_limits(c).get(resource, 0)) for c in passing]
         complete = all(amounts) and all(once) and bool(amounts)
@@ -97,4 +97,4 @@ def _limits(container: Object) -> Object:
 def _cpu_request(container: Object) -> int:
     resources = container.get("resources") or {}
     requests = resources.get("requests") or {}
-    return quantities.milli(requests.get("cpu", _limits(container).get("cpu", 0)))
+    return quantity.milli(requests.get("cpu", _limits(container).get("cpu", 0)))

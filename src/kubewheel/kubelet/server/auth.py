@@ -1,12 +1,14 @@
 """Who may ask this kubelet: client certificates of the cluster CA, bearer tokens by TokenReview; then the API server
 decides by SubjectAccessReview on nodes/proxy, nodes/log, nodes/stats, nodes/metrics … as upstream maps paths.
 
-In: aiohttp requests. Out: the user; web.HTTPUnauthorized/HTTPForbidden. Called by: server.py (middleware).
+In: aiohttp requests. Out: the user; Refused 401, 403 or 500 in upstream's words. Called by: server.py (middleware).
 """
 
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import logging
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,10 +16,15 @@ from aiohttp import web
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
+from kubewheel.api import errors
 from kubewheel.client.client import Client
 from kubewheel.kubelet.options import Options
+from kubewheel.lib.streams.upgrade import Refused
+
+log = logging.getLogger(__name__)
 
 TTL_ALLOWED, TTL_DENIED, TTL_TOKEN = 300.0, 30.0, 120.0
+REMEMBERED = 4096  # answers of either kind; tokens that nobody knows must not fill the memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,45 +55,56 @@ class Auth:
     def __init__(self, client: Client, options: Options) -> None:
         self._client = client
         self._options = options
-        self._tokens: dict[str, tuple[User | None, float]] = {}
+        self._tokens: dict[bytes, tuple[User | None, float]] = {}
         self._decisions: dict[tuple[str, tuple[str, ...], str, str], tuple[bool, float]] = {}
 
     async def check(self, request: web.Request) -> User:
-        user = await self._authenticate(request)
+        try:
+            user = await self._authenticate(request)
+        except (errors.StatusError, OSError) as e:
+            log.warning("unable to authenticate the request: %s", e)
+            raise Refused(401, "Unauthorized") from e
         if user is None:
-            if not self._options.anonymous_auth:
-                raise web.HTTPUnauthorized(text="Unauthorized")
+            if not self._options.anonymous_auth or "Authorization" in request.headers:
+                raise Refused(401, "Unauthorized")
             user = User("system:anonymous", groups=("system:unauthenticated",))
         if self._options.authorization_mode == "AlwaysAllow":
             return user
-        verb = VERBS.get(request.method, "get")
+        verb = VERBS.get(request.method, "")
         names = subresources(request.path)
         for name in names:
-            if await self._is_allowed(user, verb, name):
-                return user
-        raise web.HTTPForbidden(text=f"Forbidden (user={user.name}, verb={verb}, resource=nodes, "
-                                     f"subresource(s)=[{' '.join(names)}])\n")
+            try:
+                if await self._is_allowed(user, verb, name):
+                    return user
+            except (errors.StatusError, OSError) as e:
+                log.warning("authorization error: %s", e)
+                raise Refused(500, f"Authorization error (user={user.name}, verb={verb}, resource=nodes, "
+                                   f"subresource={name})") from e
+        raise Refused(403, f"Forbidden (user={user.name}, verb={verb}, resource=nodes, "
+                           f"subresource(s)=[{' '.join(names)}])\n")
 
     async def _authenticate(self, request: web.Request) -> User | None:
         user = _certificate_user(request)
         if user is not None:
             return user
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-        if scheme.lower() != "bearer" or not token or not self._options.authentication_token_webhook:
+        if scheme.lower() != "bearer" or not token.strip() or not self._options.authentication_token_webhook:
             return None
         now = asyncio.get_running_loop().time()
-        known = self._tokens.get(token)
+        key = hashlib.sha256(token.encode(errors="surrogateescape")).digest()
+        known = self._tokens.get(key)
         if known is not None and known[1] > now:
             return known[0]
         review = await self._client.create("tokenreviews.authentication.k8s.io", {
-            "apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview", "metadata": {}, "spec": {"token": token}})
+            "apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview", "metadata": {},
+            "spec": {"token": token.strip().encode(errors="replace").decode(errors="replace")}})
         status = review.get("status") or {}
         found = None
         if status.get("authenticated"):
             info = status.get("user") or {}
             found = User(info.get("username", ""), info.get("uid", ""), tuple(info.get("groups") or ()),
                          info.get("extra") or {})
-        self._tokens[token] = (found, now + TTL_TOKEN)
+        _remember(self._tokens, key, (found, now + TTL_TOKEN))
         return found
 
     async def _is_allowed(self, user: User, verb: str, subresource: str) -> bool:
@@ -102,8 +120,14 @@ class Auth:
         review = await self._client.create("subjectaccessreviews.authorization.k8s.io", {
             "apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview", "metadata": {}, "spec": spec})
         allowed = bool((review.get("status") or {}).get("allowed"))
-        self._decisions[key] = (allowed, now + (TTL_ALLOWED if allowed else TTL_DENIED))
+        _remember(self._decisions, key, (allowed, now + (TTL_ALLOWED if allowed else TTL_DENIED)))
         return allowed
+
+
+def _remember(memory: dict[Any, Any], key: Any, value: Any) -> None:
+    while len(memory) >= REMEMBERED:
+        memory.pop(next(iter(memory)))  # the oldest
+    memory[key] = value
 
 
 def _certificate_user(request: web.Request) -> User | None:

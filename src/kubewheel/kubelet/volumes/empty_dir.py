@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 
-from kubewheel.kubelet import quantities
+from kubewheel.api import quantity
 from kubewheel.kubelet.volumes import atomic, mounts
 from kubewheel.kubelet.volumes.volume import MountError, Request
 
@@ -38,12 +38,12 @@ def _make(request: Request, medium: str) -> None:
 
 def _size(request: Request) -> int:
     """The smaller of sizeLimit and what the node or the pod's memory limits allow; 0 leaves it to the kernel."""
-    sizes = [quantities.value(request.source["sizeLimit"])] if request.source.get("sizeLimit") else []
+    sizes = [quantity.value(request.source["sizeLimit"])] if request.source.get("sizeLimit") else []
     limits = [((c.get("resources") or {}).get("limits") or {}).get("memory")
               for c in request.pod["spec"].get("containers") or ()]
     if limits and all(limits):
-        sizes.append(sum(quantities.value(text) for text in limits))
+        sizes.append(sum(quantity.value(text) for text in limits))
     elif request.allocatable.get("memory"):
-        sizes.append(quantities.value(request.allocatable["memory"]))
+        sizes.append(quantity.value(request.allocatable["memory"]))
     positive = [s for s in sizes if s > 0]
     return min(positive) if positive else 0

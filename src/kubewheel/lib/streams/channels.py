@@ -1,7 +1,8 @@
 """The channel protocols of remote commands over WebSocket: one byte names the channel, the rest is data.
 
 v5.channel.k8s.io adds 255 (close of a channel: stdin's half close); base64.* sends text, the channel as a digit.
-In: messages. Out: (channel, data). Pure. Called by: kubelet/server, apiserver/streams, tests.
+In: messages. Out: (channel, data). Pure. Called by: remote_command.py, port_forward.py,
+node/, tests.
 """
 
 from __future__ import annotations
@@ -46,6 +47,8 @@ def decode(message: bytes | str, protocol: str) -> tuple[int, bytes]:
         raise ValueError("empty message")
     if isinstance(message, str):
         if is_base64(protocol):
+            if not ("0" <= message[0] <= "9"):
+                raise ValueError(f"no channel: {message[:1]!r}")
             return int(message[0]), base64.b64decode(message[1:])
         message = message.encode()
     return message[0], bytes(message[1:])

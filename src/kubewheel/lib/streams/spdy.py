@@ -2,12 +2,14 @@
 
 `Framer` is pure: `feed(bytes)` gives frames, `syn_stream(...)` and the like give bytes.
 `Connection` runs it over an asyncio reader and writer, for either side.
-Called by: kubelet/server (server side towards clients, client side towards the runtime), tests.
+Called by: remote_command.py and port_forward.py (server side), spdy_command.py (client side), tests.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
+import ssl
 import struct
 import zlib
 from collections.abc import Awaitable, Callable
@@ -15,12 +17,18 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from kubewheel.lib.streams.dictionary import DICTIONARY
+from kubewheel.lib.streams.inbox import Inbox
+
+log = logging.getLogger(__name__)
 
 VERSION = 3
 SYN_STREAM, SYN_REPLY, RST_STREAM, SETTINGS, PING, GOAWAY, HEADERS, WINDOW_UPDATE = 1, 2, 3, 4, 6, 7, 8, 9
 FIN = 1
-MAX_FRAME = 1 << 24
+REFUSED_STREAM = 3
 CHUNK = 32 * 1024
+MAX_CONTROL = 256 * 1024  # bytes of a control frame; no header block of ours comes near
+MAX_HEADERS = 1024 * 1024  # of a header block, once it is inflated
+MAX_STREAMS = 4096  # open at once on one connection
 
 
 class SpdyError(Exception):
@@ -53,20 +61,22 @@ class Framer:
         while len(self._buffer) >= 8:
             head, tail = struct.unpack_from(">II", self._buffer)
             flags, length = tail >> 24, tail & 0xFFFFFF
+            if head & 0x80000000 and (length > MAX_CONTROL or (head >> 16) & 0x7FFF != VERSION):
+                raise SpdyError(f"no control frame of SPDY/3.1: {head:08x}, {length} bytes")
             if len(self._buffer) < 8 + length:
                 break
             body = bytes(self._buffer[8:8 + length])
             del self._buffer[:8 + length]
             if head & 0x80000000:
-                frames.append(self._control(head, flags, body))
+                try:
+                    frames.append(self._control(head & 0xFFFF, flags, body))
+                except struct.error as e:
+                    raise SpdyError(f"a short frame of kind {head & 0xFFFF}") from e
             else:
                 frames.append(Frame(0, head, flags, data=body))
         return frames
 
-    def _control(self, head: int, flags: int, body: bytes) -> Frame:
-        version, kind = (head >> 16) & 0x7FFF, head & 0xFFFF
-        if version != VERSION:
-            raise SpdyError(f"SPDY version {version}")
+    def _control(self, kind: int, flags: int, body: bytes) -> Frame:
         if kind == SYN_STREAM:
             stream_id = struct.unpack_from(">I", body)[0] & 0x7FFFFFFF
             return Frame(kind, stream_id, flags, self._headers(body[10:]))
@@ -79,11 +89,13 @@ class Framer:
 
     def _headers(self, block: bytes) -> dict[str, str]:
         try:
-            raw = self._inflate.decompress(block)
+            raw = self._inflate.decompress(block, MAX_HEADERS)
         except zlib.error as e:
             raise SpdyError(f"header block: {e}") from e
         out: dict[str, str] = {}
         number, position = struct.unpack_from(">I", raw)[0], 4
+        if self._inflate.unconsumed_tail or number > MAX_HEADERS // 8:
+            raise SpdyError("header block: too large")
         for _ in range(number):
             texts = []
             for _ in range(2):
@@ -163,23 +175,18 @@ class Stream:
     def __init__(self, connection: Connection, stream_id: int, headers: dict[str, str]) -> None:
         self.id = stream_id
         self.headers = headers
-        self._connection = connection
-        self._incoming: asyncio.Queue[bytes] = asyncio.Queue()
-        self._ended = False
-        self._finished = False
+        self.inbox = Inbox()
+        self.is_whole = False  # the other side has ended it (rather than the connection having broken)
         self.replied = asyncio.Event()
+        self.is_refused = False
+        self._connection = connection
+        self._finished = False
 
     async def read(self) -> bytes:
-        if self._ended and self._incoming.empty():
-            return b""
-        data = await self._incoming.get()
-        return data
+        return await self.inbox.read()
 
     async def read_all(self) -> bytes:
-        parts = []
-        while part := await self.read():
-            parts.append(part)
-        return b"".join(parts)
+        return await self.inbox.read_all()
 
     async def write(self, data: bytes) -> None:
         for start in range(0, len(data), CHUNK):
@@ -189,18 +196,17 @@ class Stream:
         if not self._finished:
             self._finished = True
             await self._connection.send(self._connection.framer.data(self.id, b"", fin=True))
+            self._connection.forget_if_over(self)
 
     async def reset(self, status: int = 5) -> None:
         self._finished = True
         await self._connection.send(self._connection.framer.rst_stream(self.id, status))
+        self.inbox.end()
         self._connection.forget(self.id)
 
-    def take(self, data: bytes, *, fin: bool) -> None:
-        if data:
-            self._incoming.put_nowait(data)
-        if fin and not self._ended:
-            self._ended = True
-            self._incoming.put_nowait(b"")
+    @property
+    def is_over(self) -> bool:
+        return self._finished and self.is_whole
 
 
 class Connection:
@@ -211,10 +217,12 @@ class Connection:
         self.framer = Framer()
         self._pipe = pipe
         self._next_id = 2 if is_server else 1
+        self._last_accepted = 0
         self._on_stream = on_stream
         self._streams: dict[int, Stream] = {}
         self._sending = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
+        self.is_ended = False
 
     async def run(self) -> None:
         """Reads until the connection ends; then every stream ends. SpdyError for what is not SPDY."""
@@ -223,21 +231,26 @@ class Connection:
                 for frame in self.framer.feed(data):
                     await self._handle(frame)
         finally:
+            self.is_ended = True
             for stream in list(self._streams.values()):
-                stream.take(b"", fin=True)
+                stream.inbox.end()
                 stream.replied.set()
             for task in self._tasks:
                 task.cancel()
             await self._pipe.aclose()
 
     async def open(self, headers: dict[str, str], *, fin: bool = False) -> Stream:
-        """A new stream; waits until the other side has accepted it."""
+        """A new stream; waits until the other side has accepted it. SpdyError where it does not."""
+        if self.is_ended:
+            raise SpdyError("the connection has ended")
         async with self._sending:
             stream = Stream(self, self._next_id, headers)
             self._next_id += 2
             self._streams[stream.id] = stream
             await self._pipe.write(self.framer.syn_stream(stream.id, headers, fin=fin))
         await stream.replied.wait()
+        if stream.is_refused or self.is_ended:
+            raise SpdyError(f"the stream {headers} was not accepted")
         return stream
 
     async def send(self, data: bytes) -> None:
@@ -247,54 +260,100 @@ class Connection:
     def forget(self, stream_id: int) -> None:
         self._streams.pop(stream_id, None)
 
+    def forget_if_over(self, stream: Stream) -> None:
+        if stream.is_over:
+            self.forget(stream.id)
+
     async def aclose(self) -> None:
         await self._pipe.aclose()
 
     async def _handle(self, frame: Frame) -> None:
         stream = self._streams.get(frame.stream_id)
-        if frame.kind == 0:
-            if stream is not None:
-                stream.take(frame.data, fin=frame.is_fin)
-        elif frame.kind == SYN_STREAM:
+        if frame.kind == SYN_STREAM:
             await self._accept(frame)
+        elif frame.kind == 0 and stream is not None:
+            await stream.inbox.put(frame.data)
+            if frame.is_fin:
+                self._end(stream)
         elif frame.kind == SYN_REPLY and stream is not None:
             stream.replied.set()
+            if frame.is_fin:
+                self._end(stream)
         elif frame.kind == RST_STREAM and stream is not None:
-            stream.take(b"", fin=True)
+            stream.is_refused = not stream.replied.is_set()
+            stream.inbox.end()
             stream.replied.set()
             self.forget(frame.stream_id)
+        elif frame.kind == GOAWAY:
+            log.debug("the other side opens no more streams")
         elif frame.kind == PING and frame.stream_id % 2 != self._next_id % 2:
             await self.send(self.framer.ping(frame.stream_id))
 
+    def _end(self, stream: Stream) -> None:
+        stream.is_whole = True
+        stream.inbox.end()
+        self.forget_if_over(stream)
+
     async def _accept(self, frame: Frame) -> None:
+        """A new stream of the other side's; its numbers are odd where the other side is the client, and grow."""
+        if frame.stream_id % 2 == self._next_id % 2 or frame.stream_id <= self._last_accepted:
+            raise SpdyError(f"a stream cannot be {frame.stream_id}")
+        self._last_accepted = frame.stream_id
+        if len(self._streams) >= MAX_STREAMS or self._on_stream is None:
+            await self.send(self.framer.rst_stream(frame.stream_id, REFUSED_STREAM))
+            return
         stream = self._streams[frame.stream_id] = Stream(self, frame.stream_id, frame.headers)
-        async with self._sending:
-            await self._pipe.write(self.framer.syn_reply(frame.stream_id, {}))
+        stream.replied.set()
+        await self.send(self.framer.syn_reply(frame.stream_id, {}))
         if frame.is_fin:
-            stream.take(b"", fin=True)
-        if self._on_stream is not None:
-            work = self._on_stream(stream)
-            if work is not None:
-                task = asyncio.ensure_future(_finish(work))
-                self._tasks.add(task)
-                task.add_done_callback(self._tasks.discard)
+            self._end(stream)
+        work = self._on_stream(stream)
+        if work is not None:
+            task = asyncio.ensure_future(_finish(work))
+            task.set_name(f"spdy:stream-{frame.stream_id}")
+            self._tasks.add(task)
+            task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("a stream of %s failed", self._pipe, exc_info=error)
 
 
 async def _finish(work: Awaitable[None]) -> None:
     await work
 
 
-async def connect(host: str, port: int, path: str, *, headers: dict[str, str]) -> Connection:
-    """A client connection upgraded to SPDY/3.1. SpdyError with the answer's text when the server refuses. The caller
-    runs `run()`."""
-    reader, writer = await asyncio.open_connection(host, port)
-    lines = [f"POST {path} HTTP/1.1", f"Host: {host}:{port}", "Connection: Upgrade", "Upgrade: SPDY/3.1",
-             "Content-Length: 0", *(f"{k}: {v}" for k, v in headers.items())]
-    writer.write(("\r\n".join(lines) + "\r\n\r\n").encode("latin-1"))
-    head = await reader.readuntil(b"\r\n\r\n")
-    status = int(head.split(b" ", 2)[1])
-    if status != 101:
-        body = await reader.read(4096)
-        writer.close()
-        raise SpdyError(body.decode(errors="replace").strip() or f"the server answered {status}")
+async def connect(host: str, port: int, path: str, *, headers: dict[str, str], context: ssl.SSLContext | None = None,
+                  timeout: float = 30.0) -> Connection:
+    """A client connection upgraded to SPDY/3.1. SpdyError with the answer's text when the server refuses, OSError where
+    it cannot be reached. The caller runs `run()`."""
+    async with asyncio.timeout(timeout):
+        reader, writer = await asyncio.open_connection(host, port, ssl=context)
+        try:
+            lines = [f"POST {path} HTTP/1.1", f"Host: {host}:{port}", "Connection: Upgrade", "Upgrade: SPDY/3.1",
+                     "Content-Length: 0", *(f"{k}: {v}" for k, v in headers.items())]
+            writer.write(("\r\n".join(lines) + "\r\n\r\n").encode("latin-1"))
+            try:
+                head = await reader.readuntil(b"\r\n\r\n")
+                status = int(head.split(b" ", 2)[1])
+            except (asyncio.IncompleteReadError, asyncio.LimitOverrunError, ValueError, IndexError) as e:
+                raise SpdyError(f"the server did not answer in HTTP: {e}") from e
+            if status != 101:
+                raise SpdyError((await _refusal(head, reader)) or f"the server answered {status}")
+        except BaseException:
+            writer.close()
+            raise
     return Connection(StreamPipe(reader, writer), is_server=False)
+
+
+async def _refusal(head: bytes, reader: asyncio.StreamReader) -> str:
+    """The text of an answer that is no 101."""
+    length = next((int(v) for n, _, v in (line.partition(b":") for line in head.split(b"\r\n"))
+                   if n.lower() == b"content-length" and v.strip().isdigit()), -1)
+    body = await (reader.read(65536) if length < 0 else reader.read(min(length, 65536)) if length else _nothing())
+    return body.decode(errors="replace").strip()
+
+
+async def _nothing() -> bytes:
+    return b""

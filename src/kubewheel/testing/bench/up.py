@@ -38,6 +38,7 @@ def run() -> list[Figure]:
         raise RuntimeError("a cluster is up on this host: take it down first")
     with tempfile.TemporaryDirectory(prefix="kubewheel-bench-") as folder:
         environment = {**os.environ, "KUBECONFIG": str(Path(folder) / "config")}
+        environment.pop("PYTHONDONTWRITEBYTECODE", None)  # an installed wheel is compiled
 
         def kw(*arguments: str) -> None:
             done = subprocess.run([sys.executable, "-m", "kubewheel.cli.main", *arguments], env=environment,

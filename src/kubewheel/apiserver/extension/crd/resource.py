@@ -5,12 +5,13 @@ In: the CRD object. Out: Resource values. Called by: controller.py.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from kubewheel.api import codec, columns, schema, subresources
-from kubewheel.api.apiextensions import rules as validations
+from kubewheel.api import codec, columns, errors, schema, subresources
+from kubewheel.api.apiextensions import evaluation, fits, nodes, rules, values
 from kubewheel.api.errors import FieldError
 from kubewheel.api.resource import (
     ALL_VERBS,
@@ -22,10 +23,14 @@ from kubewheel.api.resource import (
     ScalePaths,
     Subresource,
 )
-from kubewheel.apiserver.extension.crd import jsonpath, rules, structural, validate
+from kubewheel.api.schema.node import Node
+from kubewheel.apiserver.extension.aggregation import priorities
+from kubewheel.apiserver.extension.crd import jsonpath
 from kubewheel.apiserver.extension.crd.conversion import Convert
 
 JsonPath = Callable[[Any], list[Any]]
+log = logging.getLogger(__name__)
+_INT32 = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,35 +43,62 @@ class Custom:
     conversion: Object = field(default_factory=lambda: {"strategy": "None"})
     convert: Convert | None = None  # strategy Webhook: objects of any version into the one named
     list_kind: str = ""
-    defaulting: bool = False  # the schema has defaults, which objects stored earlier lack
+    schemas: Mapping[str, Node] = field(default_factory=dict)  # by API version: what stored objects are read with
+    deprecation: str = ""  # the warning every request in this version gets
+    since: int = 0  # the revision from which on objects were written under these schemas
+
+    def read(self, obj: Object) -> Object:
+        """A stored object as its version's schema has it: pruned, with defaults. Itself where nothing is to be done."""
+        node = self.schemas.get(obj.get("apiVersion", ""))
+        revision = obj["metadata"].get("resourceVersion")
+        if node is None or not revision or int(revision) > self.since:
+            return obj
+        out: Object = codec.copy(obj)
+        _fit(node, out)
+        schema.apply_defaults(node, out)
+        return obj if out == obj else out
+
+    def prune(self, obj: Object) -> None:
+        """What came out of a conversion, in place."""
+        node = self.schemas.get(obj.get("apiVersion", ""))
+        if node is not None:
+            _fit(node, obj)
 
 
-def resources(crd: Object, convert: Convert | None = None) -> list[Resource]:
+def _fit(node: Node, obj: Object) -> None:
+    try:
+        schema.check(node, obj)
+    except schema.DecodeError:
+        log.debug("metadata of a stored object does not decode", exc_info=True)  # shown as it is
+
+
+def resources(crd: Object, convert: Convert | None = None, since: int = 0) -> list[Resource]:
     """One per served version, and the storage version even where it is not served (verbs are empty then)."""
-    return [_resource(crd, v, convert) for v in crd["spec"]["versions"] if v.get("served") or v.get("storage")]
+    group = crd["spec"]["group"]
+    known = {f"{group}/{v['name']}": nodes.root(codec.copy(_declared(v))) for v in crd["spec"]["versions"]}
+    return [_resource(crd, v, convert, known, since) for v in crd["spec"]["versions"]
+            if v.get("served") or v.get("storage")]
 
 
-def _resource(crd: Object, version: Object, convert: Convert | None) -> Resource:
+def _declared(version: Object) -> Object:
+    return (version.get("schema") or {}).get("openAPIV3Schema") or {"type": "object", **nodes.ANY}
+
+
+def _resource(crd: Object, version: Object, convert: Convert | None, known: Mapping[str, Node], since: int) -> Resource:
     spec, names = crd["spec"], (crd.get("status") or {}).get("acceptedNames") or {}
     if not names.get("plural"):
         names = spec["names"]
     group, plural, kind = spec["group"], names["plural"], names["kind"]
     storage = next(v["name"] for v in spec["versions"] if v.get("storage"))
-    declared = (version.get("schema") or {}).get("openAPIV3Schema") or {"type": "object", **structural.ANY}
-    node = structural.root(codec.copy(declared))
+    node = known[f"{group}/{version['name']}"]
+    declared = node.raw or {}
     subs = version.get("subresources") or {}
     has_status = "status" in subs
 
     def defaults(obj: Object) -> None:
         schema.apply_defaults(node, obj)
 
-    tree = validations.tree(declared, root=True)
-
-    def check(obj: Object) -> list[FieldError]:
-        return _with_rules(tree, validate.findings(node, obj), obj, None)
-
-    def check_update(obj: Object, old: Object) -> list[FieldError]:
-        return _with_rules(tree, validate.findings(node, obj, old=old), obj, old)
+    check, check_update = _checks(node, declared, _scale(subs.get("scale")))
 
     def prepare_create(obj: Object, context: PrepareContext) -> None:
         if has_status:
@@ -84,16 +116,71 @@ def _resource(crd: Object, version: Object, convert: Convert | None) -> Resource
         custom=Custom(crd=crd["metadata"]["name"], storage=storage, served=bool(version.get("served")),
                       conversion=spec.get("conversion") or {"strategy": "None"},
                       convert=convert, list_kind=names.get("listKind") or kind + "List",
-                      defaulting=b'"default":' in codec.dumps(declared)))
+                      schemas=known, since=since, deprecation=deprecation(spec, version)))
 
 
-def _with_rules(tree: validations.Rules | None, found: list[FieldError], obj: Object, old: Object | None
-                ) -> list[FieldError]:
-    if tree is None:
-        return found
-    if rules.is_blocked(found):
-        return [*found, rules.not_checked()]
-    return found + rules.findings(tree, obj, old=old)
+def deprecation(spec: Object, version: Object) -> str:
+    if not version.get("deprecated"):
+        return ""
+    if version.get("deprecationWarning") is not None:
+        return str(version["deprecationWarning"])
+    group, kind = spec["group"], spec["names"]["kind"]
+    newer = [v["name"] for v in spec["versions"] if v.get("served") and not v.get("deprecated")]
+    best = priorities.sort_versions([*newer, version["name"]])[0]
+    text = f"{group}/{version['name']} {kind} is deprecated"
+    return text if best == version["name"] else f"{text}; use {group}/{best} {kind}"
+
+
+Check = Callable[[Object], list[FieldError]]
+CheckUpdate = Callable[[Object, Object], list[FieldError]]
+
+
+def _checks(node: Node, declared: Object, scale: ScalePaths | None) -> tuple[Check, CheckUpdate]:
+    """What is asked of a new object, and of a changed one. The schema first; its rules only see values that fit it."""
+    tree, is_right = rules.tree(declared, root=True), fits.compile(declared)
+    has_lists, has_embedded = (marked(declared, mark) for mark in ("x-kubernetes-list-type", "x-kubernetes-embedded-resource"))
+
+    def beside(obj: Object) -> list[FieldError]:
+        return scaled(scale, obj) + (values.embedded(declared, obj, root=True) if has_embedded else [])
+
+    def with_rules(found: list[FieldError], obj: Object, old: Object | None) -> list[FieldError]:
+        if tree is None:
+            return found
+        if evaluation.is_blocked(found):
+            return [*found, evaluation.not_checked()]
+        return found + evaluation.findings(tree, obj, old=old)
+
+    def check(obj: Object) -> list[FieldError]:
+        found = ([] if is_right(obj) else values.findings(node, obj)) + beside(obj)
+        return with_rules(found + (values.lists(declared, obj) if has_lists else []), obj, None)
+
+    def check_update(obj: Object, old: Object) -> list[FieldError]:
+        found = ([] if is_right(obj) else values.findings(node, obj, old=old)) + beside(obj)
+        twice = values.lists(declared, obj) if has_lists else []
+        if twice and not values.lists(declared, old):  # an object that had doubles before may keep having them
+            found += twice
+        return with_rules(found, obj, old)
+
+    return check, check_update
+
+
+def marked(schema: Any, extension: str) -> bool:
+    """Is the extension used anywhere in the schema?"""
+    return isinstance(schema, dict) and (bool(schema.get(extension)) or any(
+        marked(inner, extension) for inner in (*(schema.get("properties") or {}).values(), schema.get("items"),
+                                               schema.get("additionalProperties"))))
+
+
+def scaled(paths: ScalePaths | None, obj: Object) -> list[FieldError]:
+    """What the scale subresource reads has to be a scale."""
+    out: list[FieldError] = []
+    for path in (paths.spec_replicas, paths.status_replicas) if paths is not None else ():
+        value, where = columns.dig(obj, *path), "." + ".".join(path)
+        if isinstance(value, int) and value < 0:
+            out.append(errors.field_invalid(where, value, "should be a non-negative integer"))
+        elif isinstance(value, int) and value > _INT32:
+            out.append(errors.field_invalid(where, value, f"should be less than or equal to {_INT32}"))
+    return out
 
 
 def _subresources(kind: str, subs: Object, check: Callable[[Object, Object], list[FieldError]]

@@ -11,6 +11,7 @@ from typing import Any
 
 from kubewheel.api import codec
 from kubewheel.api.apiextensions import customresourcedefinition as definitions
+from kubewheel.api.apiextensions import definition
 from kubewheel.api.resource import Object
 
 
@@ -22,7 +23,7 @@ def wanted(crd: Object, others: Iterable[Object], *, now: str) -> Object:
     status["acceptedNames"] = names
     stored = status.setdefault("storedVersions", [])
     stored += [v["name"] for v in spec["versions"] if v.get("storage") and v["name"] not in stored]
-    status.setdefault("conditions", [])
+    conditions = status.setdefault("conditions", [])
     if conflict:
         _set(status, "NamesAccepted", "False", *conflict, now)
         if not is_established(status):
@@ -31,12 +32,21 @@ def wanted(crd: Object, others: Iterable[Object], *, now: str) -> Object:
         _set(status, "NamesAccepted", "True", "NoConflicts", "no conflicts found", now)
         if not is_established(status):
             _set(status, "Established", "True", "InitialNamesAccepted", "the initial names have been accepted", now)
-    if definitions.APPROVAL in (crd["metadata"].get("annotations") or {}):
-        url = crd["metadata"]["annotations"][definitions.APPROVAL]
-        if url.startswith("https://"):
-            _set(status, "KubernetesAPIApprovalPolicyConformant", "True", "ApprovedAnnotation",
-                 f"approved in {url}", now)
+    # Schemas that are not structural are refused on the way in, so nothing stored has this condition any more.
+    conditions[:] = [c for c in conditions if c["type"] != "NonStructuralSchema"]
+    _approval(crd, status, now)
     return status
+
+
+_APPROVALS = {"approved": ("True", "ApprovedAnnotation"), "bypassed": ("False", "UnapprovedAnnotation"),
+              "missing": ("False", "MissingAnnotation"), "invalid": ("False", "InvalidAnnotation")}
+
+
+def _approval(crd: Object, status: Object, now: str) -> None:
+    """Of groups that belong to the community: has their API been reviewed?"""
+    if definition.is_protected(crd["spec"]["group"]):
+        state, words = definition.approval(crd)
+        _set(status, "KubernetesAPIApprovalPolicyConformant", *_APPROVALS[state], words, now)
 
 
 def is_established(status: Object) -> bool:

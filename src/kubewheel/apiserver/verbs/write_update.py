@@ -1,0 +1,199 @@
+"""Updating: read, change, admit, validate, store; again with the newer object when another writer came between.
+
+In: a Call and a function from the live object to the wanted one. Out: what is stored now. StatusError.
+Called by: update.py, patch.py, apply.py, subresources/scale.py. See write.py for the order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import orjson
+
+from kubewheel.api import codec, errors, validation
+from kubewheel.api.merge import managed
+from kubewheel.api.resource import Object, Resource
+from kubewheel.apiserver import results
+from kubewheel.apiserver.call import Call
+from kubewheel.apiserver.verbs import get, keys, write_admit, write_create, write_fields, write_meta
+from kubewheel.apiserver.watch_cache import Entry
+from kubewheel.storage import store as stores
+
+MAX_ATTEMPTS = 8  # of an update nobody gave a resourceVersion for
+
+Make = Callable[[Object | None], Object]  # the live object in the request's version (shared) -> the new one (private)
+
+
+async def update(call: Call, make: Make, *, tracked: bool = False, may_create: bool = False,
+                 uid: str = "", retry: bool = True) -> tuple[Object, bool]:
+    """Reads, makes, checks and stores until no other writer came between. (object in the hub version, created?)
+
+    `make` is called again with the newer object after a lost race, unless it names a resourceVersion of its own."""
+    for attempt in range(MAX_ATTEMPTS):
+        current = await get.find(call)
+        if current is None:
+            if not may_create:
+                raise errors.not_found(call.resource.plural, call.name, group=call.resource.group)
+            obj = make(None)
+            if obj["metadata"].get("uid"):
+                raise errors.conflict(call.resource.plural, call.name, group=call.resource.group, message=(
+                    f"uid mismatch: the provided object specified uid {obj['metadata']['uid']}, "
+                    "and no existing object was found"))
+            return await write_create.create(call, obj, tracked=tracked), True
+        try:
+            return await _update_once(call, current, make, tracked=tracked), False
+        except stores.Conflict as e:
+            if not retry or call.request.attributes.get("pinned") or attempt == MAX_ATTEMPTS - 1:
+                if e.current is None:
+                    raise errors.not_found(call.resource.plural, call.name, group=call.resource.group) from e
+                raise errors.conflict(call.resource.plural, call.name, group=call.resource.group) from e
+    raise AssertionError("unreachable")
+
+
+async def _update_once(call: Call, current: Entry, make: Make, *, tracked: bool) -> Object:
+    server, resource = call.server, call.resource
+    hub = server.registry.hub_of(resource)
+    old = await results.seen(hub, current.obj)
+    old_view = await results.seen(resource, old)
+    new = make(old_view)
+    _check_identity(call, old, new)
+    given = dict(new["metadata"])
+    write_meta.keep_server_fields(new["metadata"], old["metadata"])
+    subresource = call.request.attributes.get("subresource") or (call.sub.name if call.sub is not None else "")
+    write_meta.restrict(call, new, old_view)
+    if not tracked:
+        write_fields.track(call, old_view, new, subresource=subresource)
+    new = await results.stored_form(resource, hub, new)
+    context = write_admit.context(call)
+    if call.sub is not None:
+        if call.sub.prepare is not None:
+            call.sub.prepare(new, old, context)
+    else:
+        hub.prepare_update(new, old, context)
+    try:
+        await server.hooks.before_update(call, new, old)
+        write_meta.bump_generation(hub, call, new, old)
+        attributes = write_admit.attributes(call, "UPDATE", hub, new, old)
+        await server.admission.mutate(attributes)
+        new = attributes.obj or new
+        if call.sub is None:
+            hub.defaults(new)
+        _validate_update(call, hub, new, old, given)
+        call.warnings.extend(_warnings(call, hub, new, old))
+        await server.admission.validate(attributes)
+        stored = await _replace(call, hub, current, new, old)
+    except BaseException:
+        await server.hooks.release(call, new)
+        raise
+    if call.dry_run or stored is old:
+        await server.hooks.release(call, new)
+    else:
+        call.request.attributes.pop("allocated", None)
+    return stored
+
+
+async def _replace(call: Call, hub: Resource, current: Entry, new: Object, old: Object) -> Object:
+    server = call.server
+    new["metadata"].pop("resourceVersion", None)
+    if _is_same(new, old, custom=hub.custom is not None):
+        return old  # nothing changed: no write, no new revision
+    value = codec.to_stored(new)
+    if codec.splice(value, current.revision) == current.data:
+        return old  # written again as it would be today, an older version's bytes
+    if call.dry_run:
+        new["metadata"]["resourceVersion"] = str(current.revision)
+        return new
+    if is_finished(hub, new):
+        revision = await server.store.delete(current.key, expected=current.revision)
+        await server.hooks.after_delete(call, new)
+    else:
+        revision = await server.store.update(current.key, value, expected=current.revision)
+        await server.hooks.after_update(call, new, old)
+    new["metadata"]["resourceVersion"] = str(revision)
+    return new
+
+
+def _is_same(new: Object, old: Object, *, custom: bool) -> bool:
+    """Nothing but the times of managedFields differs (upstream's IgnoreManagedFieldsTimestampsTransformer)."""
+    if len(new) != len(old) or any(new[key] != old.get(key) for key in new if key != "metadata"):
+        return False
+    mine, theirs = new["metadata"], old["metadata"]
+    if len(mine) != len(theirs) - ("resourceVersion" in theirs):
+        return False
+    if any(mine[key] != theirs.get(key) for key in mine if key != "managedFields"):
+        return False
+    entries, before = mine.get("managedFields"), theirs.get("managedFields")
+    if entries != before and not managed.is_same_but_times(entries, before):
+        return False
+    return not custom or _sorted_bytes(new) == _sorted_bytes(old)  # Python takes true for 1; built-ins have types
+
+
+_OF_NO_CONTENT = frozenset(("managedFields", "resourceVersion"))
+
+
+def _is_same_content(new: Object, old: Object) -> bool:
+    return (len(new) == len(old) and all(new[key] == old.get(key) for key in new if key != "metadata")
+            and all(new["metadata"].get(key) == old["metadata"].get(key)
+                    for key in new["metadata"].keys() | old["metadata"].keys() if key not in _OF_NO_CONTENT))
+
+
+def _sorted_bytes(obj: Object) -> bytes:
+    return orjson.dumps({key: value for key, value in obj.items() if key != "metadata"}, option=orjson.OPT_SORT_KEYS)
+
+
+def is_finished(hub: Resource, obj: Object) -> bool:
+    """Being deleted, with nothing left to wait for: no finalizers, no grace, no namespace finalizers."""
+    meta = obj["metadata"]
+    if not meta.get("deletionTimestamp") or meta.get("finalizers"):
+        return False
+    if hub.plural == "namespaces" and hub.group == "":
+        return not (obj.get("spec") or {}).get("finalizers")
+    return not meta.get("deletionGracePeriodSeconds")
+
+
+def _check_identity(call: Call, old: Object, new: Object) -> None:
+    resource, meta = call.resource, new["metadata"]
+    wanted = meta.get("resourceVersion")
+    pinned = bool(wanted and wanted != "0")
+    # A patched object names the version it was made from; it is made again from a newer one.
+    call.request.attributes["pinned"] = (
+        pinned and call.info.verb != "patch" and not call.request.attributes.get("floating"))
+    if not pinned and not resource.unconditional_update and call.info.verb == "update":
+        raise errors.invalid(resource.kind, call.name, [errors.FieldError(
+            "FieldValueInvalid", "metadata.resourceVersion", "Invalid value: 0x0: must be specified for an update")],
+            group=resource.group)
+    if meta.get("uid") and meta["uid"] != old["metadata"].get("uid"):
+        hub = call.server.registry.hub_of(resource)
+        raise errors.conflict(resource.plural, call.name, group=resource.group, message=(
+            f"StorageError: invalid object, Code: 4, Key: {keys.key(hub, call.namespace, call.name)}, "
+            f"ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in precondition: {meta['uid']}, "
+            f"UID in object meta: {old['metadata'].get('uid')}"))
+    if pinned and wanted != old["metadata"]["resourceVersion"]:
+        raise errors.conflict(resource.plural, call.name, group=resource.group)
+
+
+# Nobody but the server sets these; a client may repeat them or leave them out.
+FIXED = ("creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds")
+
+
+def _warnings(call: Call, hub: Resource, new: Object, old: Object) -> list[str]:
+    if call.sub is not None:
+        return []
+    if hub.warnings_update is not None:
+        return hub.warnings_update(new, old)
+    if hub.has_generation and new["metadata"].get("generation") == old["metadata"].get("generation"):
+        return []
+    return hub.warnings(new)
+
+
+def _validate_update(call: Call, hub: Resource, new: Object, old: Object, given: Object) -> None:
+    findings = [errors.field_invalid(f"metadata.{field}", given[field], "field is immutable") for field in FIXED
+                if given.get(field) is not None and given[field] != old["metadata"].get(field)]
+    findings += validation.validate_meta_update(new["metadata"], old["metadata"])
+    if call.sub is None:
+        if hub.custom is not None or not _is_same_content(new, old):  # what is stored was found valid
+            findings += hub.validate_update(new, old)
+    elif call.sub.validate is not None:
+        findings += call.sub.validate(new, old)
+    if findings:
+        raise errors.invalid(hub.kind, new["metadata"].get("name", ""), findings, group=hub.group)
