@@ -52,5 +52,5 @@ RESOURCE = Resource(
     unconditional_update=False,
     validate=validate,
     validate_update=validate_update,
-    columns=(columns.NAME, Column("Handler", columns.at("handler"), description=".handler"), columns.AGE),
+    columns=(columns.NAME, Column("Handler", columns.at("handler")), columns.AGE),
 )
