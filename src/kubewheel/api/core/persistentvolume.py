@@ -38,7 +38,7 @@ def prepare_status(new: Object, old: Object, context: PrepareContext) -> None:
     """When the phase changed is noted, unless the writer says."""
     status, before = new.setdefault("status", {}), old.get("status") or {}
     if status.get("phase") != before.get("phase") and (
-            status.get("lastPhaseTransitionTime") == before.get("lastPhaseTransitionTime")):
+            status.get("lastPhaseTransitionTime") in (None, before.get("lastPhaseTransitionTime"))):
         status["lastPhaseTransitionTime"] = clock.rfc3339(context.now)
 
 
