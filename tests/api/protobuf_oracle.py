@@ -6,6 +6,7 @@ from functools import cache
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
+from kubewheel.api import catalog
 from kubewheel.api.protobuf import table
 from kubewheel.api.protobuf.special import EXTENSIONS, META, SPECIAL
 from kubewheel.api.protobuf.table import (
@@ -80,6 +81,19 @@ def _add(message, number, name, kind, repeated, of):
 @cache
 def message_class(definition):
     return message_factory.GetMessageClass(_pool().FindMessageTypeByName("k." + flat(definition)))
+
+
+def served():
+    """The definitions of all that is served and of what is in it."""
+    reached, waiting = set(), [r.definition for r in catalog.RESOURCES] + [
+        "io.k8s.api.autoscaling.v1.Scale", "io.k8s.api.policy.v1.Eviction", "io.k8s.api.authentication.v1.TokenRequest",
+        *(META + k for k in ("Status", "DeleteOptions", "APIGroup", "APIGroupList", "APIResourceList", "APIVersions"))]
+    while waiting:
+        definition = waiting.pop()
+        if definition not in reached and definition not in SPECIAL:
+            reached.add(definition)
+            waiting += [row.of for row in table.rows(definition) if row.of]
+    return sorted(reached)
 
 
 # -- protobuf's own encoder, fed by the table ---------------------------------------------------------------------------

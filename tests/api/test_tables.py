@@ -14,8 +14,8 @@ GOLDEN = {
     "Endpoints": ["a", "10.0.0.1:80,10.0.0.2:80,10.0.0.3:80 + 1 more...", "10m"],
     "Node": ["n1", "Ready,SchedulingDisabled", "control-plane", "10m", "v1.37.0", "192.0.2.1", "<none>", "<unknown>",
              "<unknown>", "<unknown>"],
-    "ConfigMap": ["a", "1", "10m"],
-    "Secret": ["a", "Opaque", "1", "10m"],
+    "ConfigMap": ["a", 1, "10m"],
+    "Secret": ["a", "Opaque", 1, "10m"],
     "CronJob": ["a", "*/5 * * * *", "<none>", "False", 0, "<none>", "10m", "c", "nginx", "<none>"],
     "PodDisruptionBudget": ["a", "50%", "N/A", 0, "10m"],
 }

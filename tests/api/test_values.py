@@ -119,11 +119,11 @@ def test_pod_messages():
                                       "ports": [{"containerPort": 70000}],
                                       "resources": {"requests": {"cpu": "2"}, "limits": {"cpu": "1"}}})
     assert texts("pods", pod) == [
-        'spec.containers[1].name: Duplicate value: "c"',
         "spec.containers[1].image: Required value",
         "spec.containers[1].ports[0].containerPort: Invalid value: 70000: must be between 1 and 65535, inclusive",
         'spec.containers[1].volumeMounts[0].name: Not found: "v"',
         'spec.containers[1].resources.requests: Invalid value: "2": must be less than or equal to cpu limit of 1',
+        'spec.containers[1].name: Duplicate value: "c"',
     ]
 
 

@@ -29,7 +29,9 @@ TYPES = ("application/json", "application/yaml", "application/merge-patch+json",
          "application/strategic-merge-patch+json", "application/apply-patch+yaml", "application/vnd.kubernetes.protobuf",
          "text/plain", "", ";;;", "application/json; charset=utf-8")
 ACCEPTS = ("application/json", "*/*", "", ",,;", "application/json;as=Table;v=v1;g=meta.k8s.io", "application/yaml;q=x",
-           "application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io", "application/json;as=Nope", "text/html")
+           "application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io", "application/json;as=Nope", "text/html",
+           "application/vnd.kubernetes.protobuf", "application/vnd.kubernetes.protobuf,application/json",
+           "application/vnd.kubernetes.protobuf;as=PartialObjectMetadata;v=v1;g=meta.k8s.io")
 LEAVES = (None, True, 0, -1, 1.5, 10 ** 19, "", "x", "é" * 3, [], {}, [None], {"": None}, [[]], {"a": {"a": {}}}, "\u0000")
 
 

@@ -5,12 +5,10 @@ import json
 import os
 import shutil
 import signal
+import sys
 
 import aiohttp
 import pytest
-from kubernetes import client as official
-from kubernetes import config as official_config
-from kubernetes import stream as official_stream
 from tests.apiserver import streams_support as support
 
 from kubewheel.api import errors
@@ -95,9 +93,13 @@ async def test_kubectl_attach_and_follow(cluster):
         await asyncio.gather(following.communicate(), attached.communicate())  # both end with the container
 
 
-@pytest.mark.parametrize("protocol", ["", *channels.PROTOCOLS])
-async def test_websocket_protocols(cluster, protocol):
+async def test_websocket_protocols(cluster):
     await served(cluster)
+    for protocol in ("", *channels.PROTOCOLS):
+        await _websocket_protocol(cluster, protocol)
+
+
+async def _websocket_protocol(cluster, protocol):
     got = await support.websocket_exec(cluster, support.exec_path("web", ["fail", "3"]), protocol)
     assert (got[channels.STDOUT], got[channels.STDERR]) == (b"out\n", b"oops\n")
     if channels.has_status(protocol):
@@ -118,9 +120,13 @@ async def test_v5_closes_stdin(cluster):
     assert (got[channels.STDOUT], channels.exit_code(got[channels.ERROR])) == (b"3000000\n", 0)
 
 
-@pytest.mark.parametrize("protocol", ["v4.channel.k8s.io", "v3.channel.k8s.io", "v2.channel.k8s.io", "channel.k8s.io"])
-async def test_spdy_protocols(cluster, protocol):
+async def test_spdy_protocols(cluster):
     await served(cluster)
+    for protocol in ("v4.channel.k8s.io", "v3.channel.k8s.io", "v2.channel.k8s.io", "channel.k8s.io"):
+        await _spdy_protocol(cluster, protocol)
+
+
+async def _spdy_protocol(cluster, protocol):
     got = await support.spdy_exec(cluster, support.exec_path("web", ["fail", "4"]), protocol, ("error", "stdout", "stderr"))
     assert (got["stdout"], got["stderr"]) == (b"out\n", b"oops\n")
     if channels.has_status(protocol):
@@ -132,41 +138,44 @@ async def test_spdy_protocols(cluster, protocol):
     assert got["stdout"] == b"2000000\n"
 
 
-@pytest.mark.parametrize("protocol", ["v5.channel.k8s.io", "v4.channel.k8s.io"])
-async def test_a_terminal_changes_its_size(cluster, protocol):
+async def test_a_terminal_changes_its_size(cluster):
     await served(cluster)
     path = support.exec_path("web", ["sizes"], stdin="true", tty="true")
-    async with support.websocket(cluster, path, protocol) as socket:
-        for size in (b'{"Width":80,"Height":24}', b'{"Width":7,"Height":5}'):
-            await socket.send_bytes(bytes([channels.RESIZE]) + size)
-        out = b"".join([m.data[1:] async for m in socket if m.data[0] == channels.STDOUT])
-    assert out == b"80x24\n7x5\n"
+    for protocol in ("v5.channel.k8s.io", "v4.channel.k8s.io"):
+        async with support.websocket(cluster, path, protocol) as socket:
+            for size in (b'{"Width":80,"Height":24}', b'{"Width":7,"Height":5}'):
+                await socket.send_bytes(bytes([channels.RESIZE]) + size)
+            out = b"".join([m.data[1:] async for m in socket if m.data[0] == channels.STDOUT])
+        assert out == b"80x24\n7x5\n"
+
+
+OFFICIAL = """
+import json, sys
+from kubernetes import client, config, stream
+with config.new_client_from_config(sys.argv[1]) as api:
+    core = client.CoreV1Api(api)
+    out = stream.stream(core.connect_get_namespaced_pod_exec, "web", "default", command=["fail", "5"], stderr=True,
+                        stdin=False, stdout=True, tty=False, _preload_content=False)
+    out.run_forever(timeout=20)
+    sock = stream.portforward(core.connect_get_namespaced_pod_portforward, "web", "default", ports="8080").socket(8080)
+    sock.setblocking(True)
+    sock.sendall(b"hi\\n")
+    answer = b""
+    while not answer.endswith(b"\\n"):
+        answer += sock.recv(1024)
+    print(json.dumps([out.read_stdout(), out.read_stderr(), out.returncode, answer.decode(),
+                      core.read_namespaced_pod_log("web", "default")]))
+"""
 
 
 async def test_the_official_python_client(cluster):
     await served(cluster, ports={8080: hello})
-    config = str(await cluster.kubeconfig())
-
-    def work():
-        with official_config.new_client_from_config(config) as api:
-            core = official.CoreV1Api(api)
-            out = official_stream.stream(core.connect_get_namespaced_pod_exec, "web", "default", command=["fail", "5"],
-                                         stderr=True, stdin=False, stdout=True, tty=False, _preload_content=False)
-            out.run_forever(timeout=20)
-            forward = official_stream.portforward(core.connect_get_namespaced_pod_portforward, "web", "default", ports="8080")
-            sock = forward.socket(8080)
-            sock.setblocking(True)
-            sock.sendall(b"hi\n")
-            answer = b""
-            while not answer.endswith(b"\n"):
-                answer += sock.recv(1024)
-            sock.close()
-            forward.websocket.close()
-            out.close()
-            return out.read_stdout(), out.read_stderr(), out.returncode, answer, core.read_namespaced_pod_log("web", "default")
-
     cluster.log("web", "a line")
-    assert await asyncio.to_thread(work) == ("out\n", "oops\n", 5, b"hello from the pod\n", "a line\n")
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", OFFICIAL, str(await cluster.kubeconfig()),
+                                                   stdout=asyncio.subprocess.PIPE)
+    async with asyncio.timeout(60):
+        out, _ = await process.communicate()
+    assert json.loads(out) == ["out\n", "oops\n", 5, "hello from the pod\n", "a line\n"]
 
 
 async def test_what_is_refused(cluster):

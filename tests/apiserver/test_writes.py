@@ -278,7 +278,9 @@ async def test_scale(cluster):
     assert (entry["operation"], entry["subresource"], entry["fieldsV1"]) == (
         "Apply", "scale", {"f:spec": {"f:replicas": {}}})
     assert live["metadata"]["generation"] == 4
-    assert (await send(cluster, "GET", url, accept="application/json;as=Table;v=v1;g=meta.k8s.io")).status == 406
+    table = (await send(cluster, "GET", url, accept="application/json;as=Table;v=v1;g=meta.k8s.io")).json
+    assert [c["name"] for c in table["columnDefinitions"]] == ["Name", "Desired", "Available", "Age"]
+    assert table["rows"][0]["cells"][:3] == ["s", 6, 0]
 
 
 @bare

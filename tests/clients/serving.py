@@ -166,12 +166,12 @@ class Program:
 
     @contextlib.contextmanager
     def running(self, words):
-        """The process, ended after."""
-        process = subprocess.Popen(self.argv(words), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                                   env=self.environment(), cwd=self.home)
+        """Runs beside the test, to the end of the block; a function that gives the lines it has printed."""
+        path = self.home / "running.out"
+        with path.open("wb") as out:
+            process = subprocess.Popen(self.argv(words), stdout=out, stderr=out, env=self.environment(), cwd=self.home)
         try:
-            yield process
+            yield lambda: path.read_text().splitlines()
         finally:
             process.terminate()
             process.wait(PATIENCE)
-            process.stdout.close()

@@ -45,11 +45,23 @@ def test_typed_objects_and_every_kind_of_patch(served, namespace, api):
         "applied", namespace, {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "applied"}, "data": {"a": "1"}},
         field_manager="official", force=True, _content_type="application/apply-patch+yaml")
     assert applied.metadata.managed_fields[0].operation == "Apply"
+    served.wait_for("deployments.apps", "web", lambda d: d["status"].get("observedGeneration") == d["metadata"]["generation"]
+                    and d["status"].get("replicas") == d["status"].get("readyReplicas") == 1, namespace=namespace)
     pods = core.list_namespaced_pod(namespace, label_selector="app=web", field_selector="status.phase=Running")
-    assert all(p.status.container_statuses[0].state.running.started_at for p in pods.items) and pods.items
-    evicted = core.create_namespaced_pod_eviction(pods.items[0].metadata.name, namespace, client.V1Eviction(
-        metadata=client.V1ObjectMeta(name=pods.items[0].metadata.name)))
-    assert evicted is not None
+    assert all(p.status.container_statuses[0].state.running.started_at for p in pods.items)
+    (pod,) = [p.metadata.name for p in pods.items if p.metadata.deletion_timestamp is None]
+    eviction, policy = client.V1Eviction(metadata=client.V1ObjectMeta(name=pod)), client.PolicyV1Api(api)
+    policy.create_namespaced_pod_disruption_budget(namespace, {
+        "metadata": {"name": "all"}, "spec": {"minAvailable": "100%", "selector": {"matchLabels": {"app": "web"}}}})
+    served.wait_for("poddisruptionbudgets.policy", "all", lambda b: b.get("status", {}).get("observedGeneration"),
+                    namespace=namespace)
+    with pytest.raises(exceptions.ApiException) as refused:
+        core.create_namespaced_pod_eviction(pod, namespace, eviction)
+    assert refused.value.status == 429
+    assert "Cannot evict pod as it would violate the pod's disruption budget." in refused.value.body
+    policy.delete_namespaced_pod_disruption_budget("all", namespace)
+    assert core.create_namespaced_pod_eviction(pod, namespace, eviction) is not None
+    served.wait_gone("pods", pod, namespace=namespace)
     token = core.create_namespaced_service_account_token("default", namespace, client.AuthenticationV1TokenRequest(
         spec=client.V1TokenRequestSpec(audiences=["me"], expiration_seconds=600)))
     review = client.AuthenticationV1Api(api).create_token_review(client.V1TokenReview(

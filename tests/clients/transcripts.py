@@ -76,7 +76,7 @@ def read(path: Path) -> list[Step]:
         elif line.startswith(("$ ", "$~ ")):
             steps.append(Step(line.split(" ", 1)[1], line.startswith("$~"), files, before))
             files, before = {}, []
-        elif line.startswith("# ") or not steps or (before and not line):
+        elif not steps or (before and not line):
             before.append(line)
         else:
             steps[-1].answer.append(line)

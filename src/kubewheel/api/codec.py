@@ -45,10 +45,22 @@ def splice(stored: bytes, revision: int) -> bytes:
     return dumps(obj)
 
 
+_AS_IT_IS = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME
+
+
 def copy(value: Any) -> Any:
-    """A private deep copy of a JSON value."""
+    """A private deep copy of a JSON value. Through its text: several times as fast as walking it."""
+    if not isinstance(value, (dict, list)):
+        return value
+    try:
+        return orjson.loads(orjson.dumps(value, option=_AS_IT_IS))
+    except TypeError:  # integers past 64 bits, keys that are no text, lone surrogates
+        return _walked(value)
+
+
+def _walked(value: Any) -> Any:
     if isinstance(value, dict):
-        return {k: copy(v) if isinstance(v, (dict, list)) else v for k, v in value.items()}
+        return {k: _walked(v) if isinstance(v, (dict, list)) else v for k, v in value.items()}
     if isinstance(value, list):
-        return [copy(v) if isinstance(v, (dict, list)) else v for v in value]
+        return [_walked(v) if isinstance(v, (dict, list)) else v for v in value]
     return value

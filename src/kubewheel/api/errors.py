@@ -21,6 +21,7 @@ class StatusError(Exception):
         super().__init__(status.get("message", ""))
         self.status = status
         self.headers = headers or {}
+        self.warnings: list[str] = []  # what was said on the way to the refusal
 
     @property
     def code(self) -> int:
@@ -151,10 +152,27 @@ class FieldError:
 
 
 def render_value(value: Any) -> str:
-    """How upstream prints a bad value: strings quoted, objects and lists as JSON, null as null."""
+    """How upstream prints a bad value: strings quoted, objects and lists as Go's JSON (the keys of maps sorted)."""
     import orjson
 
-    return orjson.dumps(value).decode()
+    return orjson.dumps(_as_go(value)).decode()
+
+
+# Of a LabelSelector, the one struct with two fields that is printed often, the labels come first.
+_STRUCT_ORDER = {"matchLabels": 0, "matchExpressions": 1}
+
+
+def _as_go(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_as_go(v) for v in value]
+    if not isinstance(value, dict):
+        return value
+    keys = list(value)
+    if all(isinstance(v, str) for v in value.values()) and not set(keys) & {"operator", "Key", "Name", "Type"}:
+        keys.sort()  # a map; structs keep the order of their fields
+    elif set(keys) <= _STRUCT_ORDER.keys():
+        keys.sort(key=_STRUCT_ORDER.__getitem__)
+    return {k: _as_go(value[k]) for k in keys}
 
 
 def field_invalid(path: str, value: Any, detail: str) -> FieldError:
@@ -165,8 +183,9 @@ def field_required(path: str, detail: str = "") -> FieldError:
     return FieldError("FieldValueRequired", path, "Required value" + (f": {detail}" if detail else ""))
 
 
-def field_not_supported(path: str, value: Any, allowed: Iterable[str]) -> FieldError:
-    names = ", ".join(f'"{a}"' for a in sorted(allowed))
+def field_not_supported(path: str, value: Any, allowed: Iterable[str], *, ordered: bool = False) -> FieldError:
+    """Upstream lists some sets of values sorted, and others in the order of a list: `ordered` keeps that."""
+    names = ", ".join(f'"{a}"' for a in (allowed if ordered else sorted(allowed)))
     return FieldError("FieldValueNotSupported", path, f"Unsupported value: {render_value(value)}: supported values: {names}")
 
 
@@ -174,8 +193,9 @@ def field_forbidden(path: str, detail: str) -> FieldError:
     return FieldError("FieldValueForbidden", path, f"Forbidden: {detail}")
 
 
-def field_duplicate(path: str, value: Any) -> FieldError:
-    return FieldError("FieldValueDuplicate", path, f"Duplicate value: {render_value(value)}")
+def field_duplicate(path: str, value: Any, detail: str = "") -> FieldError:
+    return FieldError("FieldValueDuplicate", path,
+                      f"Duplicate value: {render_value(value)}" + (f": {detail}" if detail else ""))
 
 
 def field_too_long(path: str, limit: int) -> FieldError:
@@ -186,8 +206,14 @@ def field_too_many(path: str, actual: int, limit: int) -> FieldError:
     return FieldError("FieldValueTooMany", path, f"Too many: {actual}: must have at most {limit} items")
 
 
-def field_not_found(path: str, value: Any) -> FieldError:
-    return FieldError("FieldValueNotFound", path, f"Not found: {render_value(value)}")
+def field_not_found(path: str, value: Any, detail: str = "") -> FieldError:
+    return FieldError("FieldValueNotFound", path,
+                      f"Not found: {render_value(value)}" + (f": {detail}" if detail else ""))
+
+
+def field_invalid_unnamed(path: str, detail: str) -> FieldError:
+    """Invalid, without the value (field.OmitValueType)."""
+    return FieldError("FieldValueInvalid", path, f"Invalid value: {detail}")
 
 
 def field_type_invalid(path: str, value: Any, detail: str) -> FieldError:
@@ -196,7 +222,7 @@ def field_type_invalid(path: str, value: Any, detail: str) -> FieldError:
 
 def invalid(kind: str, name: str, findings: list[FieldError], *, group: str = "") -> StatusError:
     """422: `Deployment.apps "x" is invalid: spec.y: Required value` or `[a, b]` for several."""
-    texts = [f"{f.field}: {f.body}" for f in findings]
+    texts = list(dict.fromkeys(f"{f.field}: {f.body}" for f in findings))  # told once, however often found
     joined = texts[0] if len(texts) == 1 else "[" + ", ".join(texts) + "]"
     causes = [{"reason": f.type, "message": f.body, "field": f.field} for f in findings]
     what = f"{kind}.{group}" if group else kind

@@ -9,14 +9,16 @@ import ipaddress
 import re
 from functools import lru_cache
 
+from kubewheel.api import addresses
+
 _LABEL = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
-_SUBDOMAIN = _LABEL + r"(\." + _LABEL + ")*"
+SUBDOMAIN = _LABEL + r"(\." + _LABEL + ")*"
 _LABEL_1035 = "[a-z]([-a-z0-9]*[a-z0-9])?"
 _QUALIFIED = "([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]"
 _VALUE = "(" + _QUALIFIED + ")?"
 _KEY = "[-._a-zA-Z0-9]+"
 _is_label = re.compile(_LABEL, re.ASCII).fullmatch
-_is_subdomain = re.compile(_SUBDOMAIN, re.ASCII).fullmatch
+_is_subdomain = re.compile(SUBDOMAIN, re.ASCII).fullmatch
 _is_1035 = re.compile(_LABEL_1035, re.ASCII).fullmatch
 _is_qualified = re.compile(_QUALIFIED, re.ASCII).fullmatch
 _is_value = re.compile(_VALUE, re.ASCII).fullmatch
@@ -27,7 +29,7 @@ LABEL_TEXT = ("a lowercase RFC 1123 label must consist of lower case alphanumeri
               f"'{_LABEL}')")
 SUBDOMAIN_TEXT = ("a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and "
                   "must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation "
-                  f"is '{_SUBDOMAIN}')")
+                  f"is '{SUBDOMAIN}')")
 LABEL_1035_TEXT = ("a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an "
                    "alphabetic character, and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', "
                    f"regex used for validation is '{_LABEL_1035}')")
@@ -62,6 +64,18 @@ def _checked(text: str, rule: str) -> tuple[str, ...]:
 
 def subdomain(text: str) -> list[str]:
     return list(_checked(text, "subdomain"))
+
+
+_is_underscored = re.compile(r"[a-z0-9]([-_a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-_a-z0-9]*[a-z0-9])?)*", re.ASCII).fullmatch
+UNDERSCORED_TEXT = ("a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '_', '-' or '.', "
+                    "and must start and end with an alphanumeric character (e.g. 'example.com', regex used for "
+                    "validation is '[a-z0-9]([-_a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-_a-z0-9]*[a-z0-9])?)*')")
+
+
+def subdomain_with_underscore(text: str) -> list[str]:
+    """A search path of a resolver."""
+    out = [max_len(253)] if len(text) > 253 else []
+    return out if _is_underscored(text) else [*out, UNDERSCORED_TEXT]
 
 
 def label(text: str) -> list[str]:
@@ -178,14 +192,5 @@ def cidr(text: str) -> list[str]:
     return []
 
 
-def _canonical_ip(text: str) -> list[str]:
-    try:
-        if str(ipaddress.ip_address(text)) == text:
-            return []
-    except ValueError:
-        pass
-    return ["must be a valid IP address in canonical form"]
-
-
 RULES = {"": subdomain, "subdomain": subdomain, "label": label, "label-1035": label_1035,
-         "path-segment": path_segment, "ip": _canonical_ip, "any": lambda text: []}
+         "path-segment": path_segment, "ip": addresses.ip, "any": lambda text: []}

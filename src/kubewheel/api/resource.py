@@ -118,6 +118,8 @@ class Resource:
     scale: ScalePaths | None = None
     # metadata.generation: set to 1 on create, raised when anything but metadata and `owns` of status changes.
     has_generation: bool = True
+    # (new, old): whether an update raises it, where that is not the general rule; in place of it.
+    raises_generation: Callable[[Object, Object], bool] | None = None
     # Fills absent fields with upstream's defaults (SetDefaults_*). In place, idempotent.
     defaults: Callable[[Object], None] = _nothing
     # Strategy PrepareForCreate/PrepareForUpdate: drop status on create, keep server-owned fields. In place.
@@ -126,12 +128,20 @@ class Resource:
     # Rules beyond the schema, and for updates the immutable fields. metadata is validated generically.
     validate: Callable[[Object], list[errors.FieldError]] = _no_findings
     validate_update: Callable[[Object, Object], list[errors.FieldError]] = _no_findings  # (new, old)
+    # Of a version that is not the hub: its own rules for new objects (in the hub's form), in place of the hub's.
+    validate_create_here: Callable[[Object], list[errors.FieldError]] | None = None
     warnings: Callable[[Object], list[str]] = lambda obj: []
+    # On updates of the main resource; None: the same as on create, where anything but metadata and status changed.
+    warnings_update: Callable[[Object, Object], list[str]] | None = None  # (new, old)
+    deprecated: str = ""  # told with every answer: the API itself is on its way out
+    create_warnings: Callable[[Object], list[str]] = lambda obj: []  # said of a new object only, after `warnings`
     # How a name is checked: "" is DNS-1123 subdomain; see names.py for the others ("label", "path-segment", …).
     name_rule: str = ""
     columns: tuple[Column, ...] = ()  # () means NAME and AGE
     # fieldSelector: path -> value of it in an object. metadata.name and metadata.namespace come for all.
     selectable: Mapping[str, Callable[[Object], str]] = field(default_factory=dict)
+    # What is said of other labels; "" is "field label not supported: …". "{label}" stands for the label.
+    selector_refusal: str = ""
     # Graceful deletion: seconds to wait given (object, DeleteOptions); 0 deletes at once. Pods only, upstream.
     grace_seconds: Callable[[Object, Object], int] | None = None
     # PUT to an absent name creates it (AllowCreateOnUpdate).
@@ -149,6 +159,16 @@ class Resource:
     @property
     def api_version(self) -> str:
         return f"{self.group}/{self.version}" if self.group else self.version
+
+    @property
+    def knows_meta_labels_only(self) -> bool:
+        """No field label conversion of its own: name and namespace are known, also of what has no namespace."""
+        return not self.selectable and not self.selector_refusal and self.custom is None
+
+    def unselectable(self, label: str) -> str:
+        if self.knows_meta_labels_only:
+            return f'"{label}" is not a known field selector: only "metadata.name", "metadata.namespace"'
+        return (self.selector_refusal or "field label not supported: {label}").format(label=label)
 
     @property
     def list_kind(self) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from kubewheel.api import columns
+from kubewheel.api import catalog, columns
 from kubewheel.api.resource import Column, Object, Resource
 from kubewheel.api.schema import data, node
 
@@ -22,10 +22,12 @@ _definitions: dict[tuple[str, str, str], list[Object]] = {}
 def column_definitions(resource: Resource) -> list[Object]:
     """columnDefinitions of a resource; descriptions that are paths come out of its schema."""
     key = resource.gvr
+    # Another version shows what the hub's columns show, and describes it with the hub's words.
+    described = (catalog.lookup(resource.hub) if resource.hub is not None else None) or resource
     found = _definitions.get(key) if resource.custom is None else None
     if found is None:
         found = [{"name": c.name, "type": c.type, "format": c.format, "priority": c.priority,
-                  "description": _description(resource, c.description)} for c in resource.columns or _GENERIC]
+                  "description": _description(described, c.description)} for c in resource.columns or _GENERIC]
         if resource.custom is None:
             _definitions[key] = found
     return found

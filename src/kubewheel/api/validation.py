@@ -175,10 +175,12 @@ def at_most_100_percent(value: Any, path: str) -> list[FieldError]:
     return [errors.field_invalid(path, value, "must not be greater than 100%")] if part and part > 100 else []
 
 
-def one_of(value: Any, allowed: Iterable[str], path: str, *, required: bool = True) -> list[FieldError]:
+def one_of(value: Any, allowed: Iterable[str], path: str, *, required: bool = True,
+           ordered: bool = False) -> list[FieldError]:
+    """`ordered`: the message lists the values as they stand, not sorted."""
     if not value:
         return [errors.field_required(path)] if required else []
-    return [] if value in allowed else [errors.field_not_supported(path, value, allowed)]
+    return [] if value in allowed else [errors.field_not_supported(path, value, allowed, ordered=ordered)]
 
 
 def validate_quantity(value: Any, path: str) -> list[FieldError]:

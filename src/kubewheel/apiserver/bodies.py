@@ -63,7 +63,7 @@ def _json(raw: bytes, kind: str) -> Object:
         raise _unrecognized(kind, f"couldn't get version/kind; json parse error: json: cannot unmarshal {_go(value)} into Go "
                             "value of type struct { APIVersion string \"json:\\\"apiVersion,omitempty\\\"\"; "
                             "Kind string \"json:\\\"kind,omitempty\\\"\" }", raw)
-    check_depth(value)
+    check_depth(value, raw)
     return value
 
 
@@ -131,7 +131,10 @@ def _in_object(text: str) -> bool:
 MAX_DEPTH = 200  # of nested containers; no kind needs more, and recursion ends before the interpreter's does
 
 
-def check_depth(value: Any) -> None:
+def check_depth(value: Any, raw: object = b"") -> None:
+    """`raw`: the text of the value, where there is one; few brackets cannot nest deep."""
+    if raw and isinstance(raw, bytes) and raw[:1] in b"{[" and raw.count(b"{") + raw.count(b"[") <= MAX_DEPTH:
+        return
     level = [value]
     for _ in range(MAX_DEPTH):
         level = [m for v in level for m in (v.values() if isinstance(v, dict) else v) if isinstance(m, (dict, list))]

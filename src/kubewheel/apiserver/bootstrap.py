@@ -100,6 +100,8 @@ class Bootstrap:
                 "spec": {"clusterIP": address, "type": "ClusterIP", "sessionAffinity": "None", "ports": [
                     {"name": "https", "port": options.kubernetes_service_port, "protocol": "TCP",
                      "targetPort": options.secure_port}]}})
+        if ipaddress.ip_address(options.advertise_address).is_loopback:
+            return  # no endpoint may be a loopback address: where that is all there is, the Service has none
         await self._publish("endpoints", {
             "apiVersion": "v1", "kind": "Endpoints",
             "metadata": {"name": "kubernetes", "namespace": "default",

@@ -130,7 +130,7 @@ class Chain:
 
 
 def failure(request: Request, error: errors.StatusError) -> Response:
-    response = Response(status=error.code, headers=dict(error.headers))
+    response = Response(status=error.code, headers=dict(error.headers), warnings=list(error.warnings))
     if error.code == 401:
         response.headers["WWW-Authenticate"] = "Bearer"
     if request.wants_objects:

@@ -195,6 +195,8 @@ class Front:
             query=parse_qs(query, keep_blank_values=True) if query else {},
             peer=self._server.peers.get(raw.protocol) or Peer())
         request.hijack = lambda: raw
+        if query and not query.isascii():
+            request.query = parse_qs(_text(query), keep_blank_values=True)
         expected = request.headers.get("expect", "")
         if expected and expected.lower() != "100-continue":
             raise _Edge(417, "417 Expectation Failed")
@@ -273,12 +275,19 @@ async def _read(raw: web.BaseRequest) -> bytes:
     return b"".join(parts)
 
 
+def _text(value: str) -> str:
+    """What came as bytes that are no UTF-8 is no text: it must not get as far as an answer in JSON."""
+    return value.encode("utf-8", "surrogateescape").decode(errors="replace")
+
+
 def _headers(raw: web.BaseRequest) -> dict[str, str]:
     """Names in lower case, repeated ones joined: by a comma as HTTP has it, but those that name users and groups by a
     newline, which no value can hold (a group may hold a comma)."""
     out: dict[str, str] = {}
     for name, value in raw.headers.items():
         name = name.lower()
+        if not value.isascii():
+            value = _text(value)
         if name in out:
             value = f"{out[name]}{chr(10) if name.startswith(('impersonate-', 'x-remote-')) else ', '}{value}"
         out[name] = value

@@ -97,9 +97,17 @@ class Server:
                 info.namespace and not resource.namespaced and info.plural != "namespaces"):
             return await self.endpoints.unknown(request, info, user)
         call = Call(self, request, info, user, resource)
+        if resource.deprecated:
+            call.warnings.append(resource.deprecated)
+        if resource.custom is not None and resource.custom.deprecation:
+            call.warnings.append(resource.custom.deprecation)
         if not request.wants_objects and (not info.subresource or info.subresource in ANSWERED):
             render.check(request, resource, watch=info.verb == "watch")
-        response = await self._run(call)
+        try:
+            response = await self._run(call)
+        except errors.StatusError as e:
+            e.warnings = call.warnings
+            raise
         response.warnings.extend(call.warnings)
         return response
 

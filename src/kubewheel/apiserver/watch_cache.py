@@ -54,8 +54,8 @@ class Entry:
         return self._obj if self._obj is not None else frozen.loads(self.data)
 
     def forget(self) -> None:
-        """A newer entry took its place: of the history only the bytes are kept, a fifth of the dicts."""
-        self._obj = None
+        """A newer entry took its place: of the history only the JSON is kept, a fifth of the dicts."""
+        self._obj = self.item = self.partial_item = None
 
 
 class CacheEvent:

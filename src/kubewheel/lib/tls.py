@@ -26,6 +26,8 @@ YEAR = 365 * 86400
 BACKDATE = 300  # clocks of nodes differ a little; a certificate must be good the moment it is made
 SERVER = ExtendedKeyUsageOID.SERVER_AUTH
 CLIENT = ExtendedKeyUsageOID.CLIENT_AUTH
+NO_USAGE = x509.KeyUsage(digital_signature=False, content_commitment=False, key_encipherment=False, data_encipherment=False,
+                         key_agreement=False, key_cert_sign=False, crl_sign=False, encipher_only=False, decipher_only=False)
 
 
 class BadCertificate(ValueError):
@@ -124,11 +126,13 @@ def sign(
         .serial_number(x509.random_serial_number())
         .not_valid_before(max(moment(now - BACKDATE), issuer.not_valid_before_utc)).not_valid_after(end)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(key_usage or _usage(ca=False, encipher=True), critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(public_key), critical=False)  # type: ignore[arg-type]
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer.public_key()),  # type: ignore[arg-type]
                        critical=False)
     )
+    allowed = key_usage or _usage(ca=False, encipher=True)
+    if allowed != NO_USAGE:  # an extension without a bit is invalid (RFC 5280 4.2.1.3), and OpenSSL refuses it
+        builder = builder.add_extension(allowed, critical=True)
     wanted = list(usages)
     if wanted:
         builder = builder.add_extension(x509.ExtendedKeyUsage(wanted), critical=False)

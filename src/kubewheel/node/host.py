@@ -7,6 +7,7 @@ Called by: testing.cluster, which puts the kubelet's own server in front of it.
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from kubewheel.node.simulated import SimulatedNode
 
 
+log = logging.getLogger(__name__)
+
+
 class RunningProcess:
     """A remote_command.Command that is a Python function."""
 
@@ -32,7 +36,13 @@ class RunningProcess:
         self._command, self._wanted = command, wanted
 
     async def run(self, stdio: Stdio) -> bytes:
-        code = await self._run(Process(self._pod, self._container, self._command, stdio, tty=self._wanted.tty))
+        try:
+            code = await self._run(Process(self._pod, self._container, self._command, stdio, tty=self._wanted.tty))
+        except (Refused, OSError):
+            raise
+        except Exception as e:  # noqa: BLE001 - a test's function: its fault is told to the client, and logged
+            log.exception("the program of %s failed", self._pod["metadata"]["name"])
+            return channels.failure_status(f"the program failed: {e!r}")
         return channels.exit_status(code) if code else channels.success_status()
 
     async def aclose(self) -> None:

@@ -193,3 +193,11 @@ def test_set_algebra(one, two):
     assert set(fields.paths(fields.difference(a, b))) == pa - pb
     assert set(fields.paths(fields.intersection(a, b))) == pa & pb
     assert fields.canonical(a) == a
+
+
+@given(CONFIGS)
+def test_a_new_object_is_one_that_was_empty(config):
+    owned = managed.owned_part(config)
+    changed, removed = typed.compare(NODE, {"metadata": {}}, owned)  # walks as an update does
+    assert typed.compare(NODE, {}, owned) == (changed, removed)
+    assert fields.canonical(changed) == changed and list(fields.paths(changed))

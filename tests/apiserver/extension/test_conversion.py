@@ -108,3 +108,24 @@ async def test_all_verbs_in_the_other_version(cluster, tmp_path):
         await client.create(V1, thing("bad", hostPort="x:1"))
         with pytest.raises(errors.StatusError, match="failed: not this one"):
             await client.get(V2, "bad", namespace="default")
+
+
+@pytest.mark.parametrize(("change", "words"), [
+    (lambda o: {**o, "apiVersion": "c.example.com/v7"}, "returned invalid converted object at index 0: invalid groupVersion "
+     "(expected c.example.com/v2, received c.example.com/v7)"),
+    (lambda o: {**o, "metadata": {**o["metadata"], "name": "b"}},
+     "returned invalid converted object at index 0: must have the same name: a != b"),
+    (lambda o: {**o, "kind": "X"}, "returned invalid converted object at index 0: invalid kind (expected Thing, received X)"),
+    (lambda o: {**o, "metadata": {**o["metadata"], "labels": 3}},
+     "returned invalid converted object at index 0: metadata.labels is no map of strings")])
+@testing.with_cluster(nodes=0, controllers="", scheduler=False)
+async def test_what_a_conversion_may_not_change(cluster, tmp_path, change, words):
+    async with webhook(tmp_path, lambda o, wanted: change(swap(o, wanted))) as config:
+        await cluster.client.create(CRDS, crd(config))
+        await cluster.wait_for(CRDS, "things.c.example.com", lambda c: any(
+            x["type"] == "Established" and x["status"] == "True" for x in (c.get("status") or {}).get("conditions") or ()),
+            namespace=None)
+        await cluster.client.create(V1, thing("a", hostPort="h:1"))
+        with pytest.raises(errors.StatusError) as e:
+            await cluster.client.get(V2, "a", namespace="default")
+        assert (e.value.code, e.value.message) == (500, f"conversion webhook for c.example.com/v1, Kind=Thing {words}")

@@ -60,7 +60,7 @@ def _check(schema: Schema, value: Any, path: str, old: Any, out: list[FieldError
     if isinstance(value, str):
         _string(schema, value, path, out)
     elif isinstance(value, (int, float)) and not isinstance(value, bool):
-        _number(schema, value, path, out)
+        out += number(schema, value, path)
     elif isinstance(value, list):
         _array(schema, value, path, old, out)
     elif isinstance(value, dict):
@@ -100,7 +100,8 @@ def _string(schema: Schema, value: str, path: str, out: list[FieldError]) -> Non
         out.append(errors.field_type_invalid(path, value, f'{path} in body must be of type {form}: "{value}"'))
 
 
-def _number(schema: Schema, value: int | float, path: str, out: list[FieldError]) -> None:
+def number(schema: Schema, value: int | float, path: str) -> list[FieldError]:
+    out: list[FieldError] = []
     for field, exclusive, word in (("minimum", "exclusiveMinimum", "greater"), ("maximum", "exclusiveMaximum", "less")):
         if field not in schema:
             continue
@@ -113,6 +114,7 @@ def _number(schema: Schema, value: int | float, path: str, out: list[FieldError]
         ratio = value / step
         if not math.isclose(ratio, round(ratio), rel_tol=1e-12, abs_tol=1e-12):
             out.append(errors.field_invalid(path, value, f"{path} in body should be a multiple of {step:g}"))
+    return out
 
 
 def _go_number(rule: str, limit: int | float) -> str:
@@ -129,7 +131,7 @@ def _array(schema: Schema, value: list[Any], path: str, old: Any, out: list[Fiel
     if "minItems" in schema and len(value) < schema["minItems"]:
         out.append(errors.field_invalid(path, len(value), f"{path} in body should have at least "
                                         f"{schema['minItems']} items"))
-    if schema.get("uniqueItems") and _repeated(value, None):
+    if schema.get("uniqueItems") and repeated(value, None):
         out.append(errors.field_invalid(path, value, f"{path} in body shouldn't contain duplicates"))
     keys = schema.get("x-kubernetes-list-map-keys") if schema.get("x-kubernetes-list-type") == "map" else None
     items = schema.get("items")
@@ -145,7 +147,7 @@ def _key(item: Any, keys: list[str] | None) -> str:
     return errors.render_value(item)
 
 
-def _repeated(value: list[Any], keys: list[str] | None) -> list[tuple[int, Any]]:
+def repeated(value: list[Any], keys: list[str] | None) -> list[tuple[int, Any]]:
     seen, out = set(), []
     for i, item in enumerate(value):
         if keys and not isinstance(item, dict):
@@ -183,7 +185,7 @@ def lists(schema: Schema, value: Any, path: str = "") -> list[FieldError]:
     if isinstance(value, list):
         keys = schema.get("x-kubernetes-list-map-keys") if schema.get("x-kubernetes-list-type") == "map" else None
         if keys or schema.get("x-kubernetes-list-type") == "set":
-            for i, item in _repeated(value, keys):
+            for i, item in repeated(value, keys):
                 shown = {k: item.get(k) for k in keys if k in item} if keys else item
                 out.append(errors.field_duplicate(f"{path}[{i}]", shown))
         if isinstance(schema.get("items"), dict):

@@ -5,19 +5,26 @@ In: objects. Out: RESOURCE. Called by: catalog.py.
 
 from __future__ import annotations
 
-from kubewheel.api import columns, errors, validation
+from kubewheel.api import columns, errors, fill, validation
 from kubewheel.api.resource import Column, Object, Resource
 
 
+def defaults(obj: Object) -> None:
+    fill.absent(obj, revision=0)
+
+
 def validate(obj: Object) -> list[errors.FieldError]:
-    out = []
+    out = validation.non_negative(obj.get("revision"), "revision")
     if obj.get("data") is None:
         out.append(errors.field_required("data", "data is mandatory"))
-    return out + validation.non_negative(obj.get("revision"), "revision")
+    elif not isinstance(obj["data"], dict):
+        out.append(errors.field_required("data", "data must be a valid JSON object"))
+    return out
 
 
 def validate_update(new: Object, old: Object) -> list[errors.FieldError]:
-    return validate(new) + validation.immutable(new.get("data"), old.get("data"), "data")
+    out = validation.non_negative(new.get("revision"), "revision")
+    return out + validation.immutable(new.get("data"), old.get("data"), "data")
 
 
 def _controller(obj: Object, now: float) -> str:
@@ -35,6 +42,7 @@ RESOURCE = Resource(
     definition="io.k8s.api.apps.v1.ControllerRevision",
     registry="controllerrevisions",
     has_generation=False,
+    defaults=defaults,
     validate=validate,
     validate_update=validate_update,
     columns=(

@@ -5,11 +5,10 @@ In: objects. Out: RESOURCE. Called by: catalog.py.
 
 from __future__ import annotations
 
-from kubewheel.api import columns, subresources, validation
-from kubewheel.api.apps import workload
-from kubewheel.api.columns import dig
-from kubewheel.api.errors import FieldError, field_forbidden
-from kubewheel.api.resource import Column, Object, PrepareContext, Resource, ScalePaths
+from kubewheel.api import columns, fill, subresources, validation
+from kubewheel.api.core import pod_spec_validation, volume_warnings, workload
+from kubewheel.api.errors import FieldError, field_forbidden, field_invalid, field_not_supported, field_required
+from kubewheel.api.resource import Object, PrepareContext, Resource, ScalePaths
 
 _MUTABLE = ("minReadySeconds", "ordinals", "persistentVolumeClaimRetentionPolicy", "replicas", "revisionHistoryLimit",
             "template", "updateStrategy")
@@ -19,24 +18,14 @@ UPDATE_TEXT = ("updates to statefulset spec for fields other than 'replicas', 'o
 
 
 def defaults(obj: Object) -> None:
-    spec = workload.spec_of(obj)
-    workload.default(spec, podManagementPolicy="OrderedReady", replicas=1, revisionHistoryLimit=10)
-    strategy = spec.get("updateStrategy")
-    if strategy is None:
-        strategy = spec["updateStrategy"] = {}
-    if not strategy.get("type"):
-        strategy["type"] = "RollingUpdate"
-    if strategy["type"] == "RollingUpdate":
-        if strategy.get("rollingUpdate") is None:
-            strategy["rollingUpdate"] = {}
-        workload.default(strategy["rollingUpdate"], partition=0)
-    policy = spec.get("persistentVolumeClaimRetentionPolicy")
-    if policy is None:
-        policy = spec["persistentVolumeClaimRetentionPolicy"] = {}
-    workload.default(policy, whenDeleted="Retain", whenScaled="Retain")
+    spec = fill.spec_of(obj)
+    fill.absent(spec, podManagementPolicy="OrderedReady", replicas=1, revisionHistoryLimit=10)
+    workload.rolling_update(spec, "updateStrategy", partition=0)
+    fill.absent(spec, persistentVolumeClaimRetentionPolicy={})
+    fill.absent(spec["persistentVolumeClaimRetentionPolicy"], whenDeleted="Retain", whenScaled="Retain")
     for claim in spec.get("volumeClaimTemplates") or ():
-        workload.default(claim, apiVersion="v1", kind="PersistentVolumeClaim")
-        workload.default(workload.spec_of(claim), volumeMode="Filesystem")
+        fill.absent(claim, apiVersion="v1", kind="PersistentVolumeClaim", metadata={})
+        fill.absent(fill.spec_of(claim), volumeMode="Filesystem", resources={})
         claim["status"] = {"phase": "Pending"}
     workload.template_defaults(spec)
 
@@ -47,24 +36,56 @@ def prepare_create(obj: Object, context: PrepareContext) -> None:
 
 def validate(obj: Object) -> list[FieldError]:
     spec = obj.get("spec") or {}
-    out = validation.one_of(spec.get("podManagementPolicy"), ("OrderedReady", "Parallel"), "spec.podManagementPolicy")
-    strategy = spec.get("updateStrategy") or {}
-    out += validation.one_of(strategy.get("type"), ("OnDelete", "RollingUpdate"), "spec.updateStrategy.type")
-    if rolling := strategy.get("rollingUpdate"):
-        if strategy.get("type") == "OnDelete":
-            out.append(field_forbidden("spec.updateStrategy.rollingUpdate",
-                                       "only allowed for updateStrategy 'RollingUpdate'"))
-        out += validation.non_negative(rolling.get("partition"), "spec.updateStrategy.rollingUpdate.partition")
-        if rolling.get("maxUnavailable") is not None:
-            out += workload.int_or_percent(rolling["maxUnavailable"],
-                                           "spec.updateStrategy.rollingUpdate.maxUnavailable")
-    policy = spec.get("persistentVolumeClaimRetentionPolicy") or {}
+    out: list[FieldError] = []
+    policy = spec.get("podManagementPolicy") or ""
+    if not policy:
+        out.append(field_required("spec.podManagementPolicy"))
+    elif policy not in ("OrderedReady", "Parallel"):
+        out.append(field_invalid("spec.podManagementPolicy", policy, "must be 'OrderedReady' or 'Parallel'"))
+    out += _strategy(spec.get("updateStrategy") or {})
+    retention = spec.get("persistentVolumeClaimRetentionPolicy") or {}
     for when in ("whenDeleted", "whenScaled"):
-        out += validation.one_of(policy.get(when), ("Delete", "Retain"),
-                                 f"spec.persistentVolumeClaimRetentionPolicy.{when}", required=False)
-    out += workload.numbers(spec, "replicas", "minReadySeconds", "revisionHistoryLimit")
+        if (value := retention.get(when) or "") not in ("Retain", "Delete"):
+            out.append(field_not_supported(f"spec.persistentVolumeClaimRetentionPolicy.{when}", value,
+                                           ("Retain", "Delete"), ordered=True))
+    out += workload.numbers(spec, "replicas", "minReadySeconds")
     out += validation.non_negative((spec.get("ordinals") or {}).get("start"), "spec.ordinals.start")
-    return out + workload.selector_and_template(spec, what="StatefulSet")
+    return out + _template(spec)
+
+
+def _strategy(strategy: Object) -> list[FieldError]:
+    path, kind, rolling = "spec.updateStrategy", strategy.get("type") or "", strategy.get("rollingUpdate")
+    shown = None if rolling is None else {"Partition": rolling.get("partition") or 0,
+                                          "MaxUnavailable": rolling.get("maxUnavailable")}
+    if not kind:
+        return [field_required(path)]
+    if kind == "OnDelete":
+        if rolling is None:
+            return []
+        return [field_invalid(f"{path}.rollingUpdate", shown, "only allowed for updateStrategy 'RollingUpdate'")]
+    if kind != "RollingUpdate":
+        return [field_invalid(path, {"Type": kind, "RollingUpdate": shown}, "must be 'RollingUpdate' or 'OnDelete'")]
+    if rolling is None:
+        return []
+    where = f"{path}.rollingUpdate.maxUnavailable"
+    out = validation.non_negative(rolling.get("partition"), f"{path}.rollingUpdate.partition")
+    if (unavailable := rolling.get("maxUnavailable")) is not None:
+        out += validation.non_negative_or_percent(unavailable, where)
+        if workload.is_zero(unavailable):
+            out.append(field_invalid(where, unavailable, "cannot be 0"))
+        out += validation.at_most_100_percent(unavailable, where)
+    return out
+
+
+def _template(spec: Object) -> list[FieldError]:
+    """Upstream looks at the template's metadata only: what is mounted may be a claim template's."""
+    template = spec.get("template") or {}
+    out = workload.selector(spec, "statefulset")
+    matched = workload.selects_template(spec, unreadable="")
+    out += matched
+    if not any(f.field == "spec.selector" for f in matched):
+        out += pod_spec_validation.template_metadata(template, "spec.template")
+    return out + workload.always_restarted(template, "StatefulSet")
 
 
 def validate_update(new: Object, old: Object) -> list[FieldError]:
@@ -76,8 +97,15 @@ def validate_update(new: Object, old: Object) -> list[FieldError]:
     return out
 
 
-def _ready(obj: Object, now: float) -> str:
-    return f"{dig(obj, 'status', 'readyReplicas') or 0}/{dig(obj, 'spec', 'replicas') or 0}"
+def warnings(obj: Object) -> list[str]:
+    spec = obj.get("spec") or {}
+    out = workload.template_warnings(obj)
+    for i, claim in enumerate(spec.get("volumeClaimTemplates") or ()):
+        out += volume_warnings.claim_spec(claim.get("spec") or {}, f"spec.volumeClaimTemplates[{i}].spec")
+    if (spec.get("revisionHistoryLimit") or 0) < 0:
+        out.append("spec.revisionHistoryLimit: a negative value retains all historical revisions; a value >= 0 is "
+                   "recommended")
+    return out
 
 
 RESOURCE = Resource(
@@ -89,20 +117,23 @@ RESOURCE = Resource(
     definition="io.k8s.api.apps.v1.StatefulSet",
     registry="statefulsets",
     subresources=(
-        subresources.status("StatefulSet", validate=workload.status_numbers(
+        subresources.status("StatefulSet", validate=workload.status_rules(
             "replicas", "readyReplicas", "currentReplicas", "updatedReplicas", "availableReplicas",
-            "observedGeneration", "collisionCount")),
+            "observedGeneration", "collisionCount",
+            order=("readyReplicas", "currentReplicas", "updatedReplicas", "availableReplicas"),
+            available_text="cannot be greater than status.readyReplicas")),
         subresources.SCALE,
     ),
     scale=ScalePaths(),
+    name_rule="label",
     defaults=defaults,
     prepare_create=prepare_create,
     validate=validate,
     validate_update=validate_update,
-    warnings=workload.template_warnings,
+    warnings=warnings,
     columns=(
         columns.NAME,
-        Column("Ready", _ready, description="Number of the pod with ready state"),
+        workload.READY,
         columns.AGE,
         *columns.template("spec", "template", "spec"),
     ),

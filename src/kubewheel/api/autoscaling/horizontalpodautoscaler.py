@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from kubewheel.api import codec, columns, errors, subresources
+from kubewheel.api import codec, columns, subresources
+from kubewheel.api.autoscaling import rules
 from kubewheel.api.columns import dig
-from kubewheel.api.resource import Column, Object, Resource
+from kubewheel.api.resource import Column, Object, PrepareContext, Resource
 
 _METRICS = "autoscaling.alpha.kubernetes.io/metrics"
 _CURRENT = "autoscaling.alpha.kubernetes.io/current-metrics"
@@ -39,8 +40,9 @@ def to_v1(obj: Object) -> Object:
         notes[_METRICS] = codec.dumps(others).decode()
     if behavior := spec.pop("behavior", None):
         notes[_BEHAVIOR] = codec.dumps(behavior).decode()
-    if status:
+    if status is not None:
         current = status.pop("currentMetrics", None)
+        status.setdefault("currentReplicas", 0)
         for metric in current or ():
             if _is_cpu(metric):
                 status["currentCPUUtilizationPercentage"] = metric["resource"]["current"]["averageUtilization"]
@@ -81,6 +83,7 @@ def from_v1(obj: Object) -> Object:
     current, conditions = noted(_CURRENT), noted(_CONDITIONS)
     if status is not None:
         status.pop("currentCPUUtilizationPercentage", None)
+        status["currentMetrics"] = None
         if current:
             status["currentMetrics"] = current
         if conditions:
@@ -88,6 +91,10 @@ def from_v1(obj: Object) -> Object:
     if "annotations" in (out.get("metadata") or {}) and not annotations:
         del out["metadata"]["annotations"]
     return out
+
+
+def prepare_create(obj: Object, context: PrepareContext) -> None:
+    obj["status"] = {"currentMetrics": None, "desiredReplicas": 0}
 
 
 _SCALE_UP = {"stabilizationWindowSeconds": 0, "selectPolicy": "Max",
@@ -121,57 +128,6 @@ def defaults_v1(obj: Object) -> None:
         spec["minReplicas"] = 1
 
 
-def validate(obj: Object) -> list[errors.FieldError]:
-    out: list[errors.FieldError] = []
-    spec = obj.get("spec") or {}
-    low, high = spec.get("minReplicas"), spec.get("maxReplicas") or 0
-    if low is not None and low < 1:
-        out.append(errors.field_invalid("spec.minReplicas", low, "must be greater than or equal to 1"))
-    if high < 1:
-        out.append(errors.field_invalid("spec.maxReplicas", high, "must be greater than 0"))
-    if low is not None and high < low:
-        out.append(errors.field_invalid("spec.maxReplicas", high,
-                                        "must be greater than or equal to `minReplicas`"))
-    target = spec.get("scaleTargetRef") or {}
-    for key in ("kind", "name"):
-        if not target.get(key):
-            out.append(errors.field_required(f"spec.scaleTargetRef.{key}"))
-    for i, metric in enumerate(spec.get("metrics") or ()):
-        out += _metric(metric, f"spec.metrics[{i}]")
-    return out
-
-
-_SOURCES = {"Object": "object", "Pods": "pods", "Resource": "resource", "External": "external",
-            "ContainerResource": "containerResource"}
-
-
-def _metric(metric: Object, path: str) -> list[errors.FieldError]:
-    kind = metric.get("type") or ""
-    if not kind:
-        return [errors.field_required(f"{path}.type", "must specify a metric source type")]
-    if kind not in _SOURCES:
-        return [errors.field_not_supported(f"{path}.type", kind, _SOURCES)]
-    source = metric.get(_SOURCES[kind])
-    if source is None:
-        return [errors.field_required(f"{path}.{_SOURCES[kind]}",
-                                      "must populate information for the given metric source")]
-    out = []
-    where = f"{path}.{_SOURCES[kind]}"
-    target = source.get("target") or {}
-    if not target.get("type"):
-        out.append(errors.field_required(f"{where}.target.type", "must specify a metric target type"))
-    utilization = target.get("averageUtilization")
-    if utilization is not None and utilization < 1:
-        out.append(errors.field_invalid(f"{where}.target.averageUtilization", utilization, "must be greater than 0"))
-    if kind in ("Resource", "ContainerResource"):
-        if not source.get("name"):
-            out.append(errors.field_required(f"{where}.name", "must specify a resource name"))
-        if utilization is None and target.get("averageValue") is None:
-            out.append(errors.field_required(f"{where}.target.averageUtilization",
-                                             "must set either a target raw value or a target utilization"))
-    return out
-
-
 def _reference(obj: Object, now: float) -> str:
     target = dig(obj, "spec", "scaleTargetRef") or {}
     return f"{target.get('kind', '')}/{target.get('name', '')}"
@@ -179,9 +135,9 @@ def _reference(obj: Object, now: float) -> str:
 
 def _one_target(metric: Object, current: Object | None) -> str:
     kind = metric.get("type", "")
-    source = metric.get(_SOURCES.get(kind, ""), {}) or {}
+    source = metric.get(rules.SOURCES.get(kind, ""), {}) or {}
     target = source.get("target") or {}
-    now = ((current or {}).get(_SOURCES.get(kind, "")) or {}).get("current") or {}
+    now = ((current or {}).get(rules.SOURCES.get(kind, "")) or {}).get("current") or {}
     prefix = f"{source.get('name')}: " if kind in ("Resource", "ContainerResource") else ""
     if target.get("averageUtilization") is not None:
         have = now.get("averageUtilization")
@@ -204,11 +160,16 @@ def _targets(obj: Object, now: float) -> str:
     return f"{shown} + {more} more..." if more > 0 else shown
 
 
+def _least(obj: Object, now: float) -> str:
+    least = dig(obj, "spec", "minReplicas")
+    return columns.UNSET if least is None else str(least)
+
+
 COLUMNS = (
     columns.NAME,
     Column("Reference", _reference, description=".spec.scaleTargetRef"),
     Column("Targets", _targets, description=".spec.metrics"),
-    Column("MinPods", columns.at("spec", "minReplicas", default="<unset>"), description=".spec.minReplicas"),
+    Column("MinPods", _least, description=".spec.minReplicas"),
     Column("MaxPods", columns.number("spec", "maxReplicas"), description=".spec.maxReplicas"),
     Column("Replicas", columns.number("status", "currentReplicas"), description=".status.currentReplicas"),
     columns.AGE,
@@ -219,14 +180,20 @@ RESOURCE = Resource(
     short_names=("hpa",), categories=("all",),
     definition="io.k8s.api.autoscaling.v2.HorizontalPodAutoscaler",
     registry="horizontalpodautoscalers",
-    subresources=(subresources.status("HorizontalPodAutoscaler"),),
+    subresources=(subresources.status("HorizontalPodAutoscaler", validate=rules.validate_status),),
     has_generation=False,
     defaults=defaults,
-    prepare_create=subresources.drop_status,
-    validate=validate,
-    validate_update=lambda new, old: validate(new),
+    prepare_create=prepare_create,
+    validate=rules.validate,
+    validate_update=lambda new, old: rules.validate(new),
     columns=COLUMNS,
 )
+
+def _on_hub(column: Column) -> Column:
+    """Cells are written for v2."""
+    return Column(column.name, lambda obj, now: column.cell(from_v1(obj), now), format=column.format,
+                  description=column.description)
+
 
 RESOURCE_V1 = Resource(
     group="autoscaling", version="v1", kind="HorizontalPodAutoscaler", plural="horizontalpodautoscalers",
@@ -234,11 +201,11 @@ RESOURCE_V1 = Resource(
     definition="io.k8s.api.autoscaling.v1.HorizontalPodAutoscaler",
     registry="horizontalpodautoscalers",
     hub=RESOURCE.gvr, to_hub=from_v1, from_hub=to_v1,
-    subresources=(subresources.status("HorizontalPodAutoscaler"),),
+    subresources=(subresources.status("HorizontalPodAutoscaler", validate=rules.validate_status),),
     has_generation=False,
     defaults=defaults_v1,
-    prepare_create=subresources.drop_status,
-    validate=validate,
-    validate_update=lambda new, old: validate(new),
-    columns=COLUMNS,
+    prepare_create=prepare_create,
+    validate=rules.validate,
+    validate_update=lambda new, old: rules.validate(new),
+    columns=tuple(_on_hub(c) for c in COLUMNS),
 )

@@ -5,22 +5,25 @@ In: objects. Out: RESOURCE. Called by: catalog.py.
 
 from __future__ import annotations
 
-from kubewheel.api import columns, conditions, durations, subresources, validation
-from kubewheel.api.apps import workload
-from kubewheel.api.batch import job_spec
+from kubewheel.api import columns, conditions, durations, fill, names, selectors, subresources, validation
+from kubewheel.api.batch import job_spec, job_status
 from kubewheel.api.columns import dig
-from kubewheel.api.errors import FieldError
+from kubewheel.api.core import workload
+from kubewheel.api.errors import FieldError, field_invalid, field_required
 from kubewheel.api.resource import Column, Object, PrepareContext, Resource
 from kubewheel.lib import clock
 
 
 def defaults(obj: Object) -> None:
-    spec = workload.spec_of(obj)
+    spec = fill.spec_of(obj)
     job_spec.defaults(spec)
     meta, labels = obj.setdefault("metadata", {}), dig(spec, "template", "metadata", "labels")
     if labels and not meta.get("labels"):
         meta["labels"] = dict(labels)
     workload.template_defaults(spec)
+
+
+_PREFIX = "batch.kubernetes.io/"
 
 
 def prepare_create(obj: Object, context: PrepareContext) -> None:
@@ -32,16 +35,54 @@ def prepare_create(obj: Object, context: PrepareContext) -> None:
     template = spec.setdefault("template", {})
     labels = template.setdefault("metadata", {}).setdefault("labels", {})
     uid, name = meta.get("uid", ""), meta.get("name", "")
-    labels.update({"controller-uid": uid, "job-name": name, "batch.kubernetes.io/controller-uid": uid,
-                   "batch.kubernetes.io/job-name": name})
+    labels.update({"controller-uid": uid, "job-name": name, f"{_PREFIX}controller-uid": uid,
+                   f"{_PREFIX}job-name": name})
     selector = spec.get("selector") or {}
-    selector.setdefault("matchLabels", {}).setdefault("batch.kubernetes.io/controller-uid", uid)
+    selector.setdefault("matchLabels", {}).setdefault(f"{_PREFIX}controller-uid", uid)
     spec["selector"] = selector
 
 
 def validate(obj: Object) -> list[FieldError]:
-    spec = obj.get("spec") or {}
-    return job_spec.validate(spec, "spec") + job_spec.selector_matches(spec)
+    spec, meta = obj.get("spec") or {}, obj["metadata"]
+    out = _generated_selector(spec, meta)
+    out += _spec(spec)
+    if spec.get("completionMode") == "Indexed" and (spec.get("completions") or 0) > 0:
+        host = f"{meta.get('name', '')}-{spec['completions'] - 1}"
+        if names.label(host):
+            out.append(field_invalid("metadata.name", meta.get("name", ""),
+                                     f"will not able to create pod with invalid DNS label: {host}"))
+    return out
+
+
+def _spec(spec: Object) -> list[FieldError]:
+    out = job_spec.validate(spec, "spec")
+    if spec.get("selector") is None:
+        out.append(field_required("spec.selector"))
+    else:
+        out += validation.validate_selector(spec["selector"], "spec.selector")
+    return out + workload.selects_template(spec)
+
+
+def _generated_selector(spec: Object, meta: Object) -> list[FieldError]:
+    """Nobody else's selector: what the server generated is still there."""
+    if job_spec.manual_selector(spec) or spec.get("selector") is None:
+        return []
+    labels = dig(spec, "template", "metadata", "labels") or {}
+    wanted = {"controller-uid": meta.get("uid", ""), "job-name": meta.get("name", ""),
+              f"{_PREFIX}controller-uid": meta.get("uid", ""), f"{_PREFIX}job-name": meta.get("name", "")}
+    out: list[FieldError] = []
+    for key, value in wanted.items():
+        if key not in labels:
+            out.append(field_required(f"spec.template.metadata.labels[{key}]", f"must be '{value}'"))
+        elif labels[key] != value:
+            out.append(field_invalid(f"spec.template.metadata.labels[{key}]", labels, f"must be '{value}'"))
+    try:
+        good = selectors.from_label_selector(spec["selector"]).matches(wanted)
+    except ValueError:
+        good = True  # said below
+    if not good:
+        out.append(field_invalid("spec.selector", spec["selector"], "`selector` not auto-generated"))
+    return out
 
 
 def _scheduling_mutable(old: Object) -> bool:
@@ -49,30 +90,37 @@ def _scheduling_mutable(old: Object) -> bool:
     return bool(dig(old, "spec", "suspend")) and not dig(old, "status", "startTime")
 
 
-_PLACEMENT = ("nodeSelector", "affinity", "tolerations", "schedulingGates")
+_PLACEMENT = ("nodeSelector", "tolerations", "schedulingGates")
 
 
 def validate_update(new: Object, old: Object) -> list[FieldError]:
-    out = job_spec.validate(new.get("spec") or {}, "spec")
     spec, before = new.get("spec") or {}, old.get("spec") or {}
-    for field in ("selector", "completionMode", "podFailurePolicy", "backoffLimitPerIndex", "managedBy",
-                  "successPolicy"):
-        out += validation.immutable(spec.get(field), before.get(field), f"spec.{field}")
-    if spec.get("completions") != before.get("completions"):
-        elastic = spec.get("completionMode") == "Indexed" and spec.get("completions") == spec.get("parallelism")
-        if not elastic:
-            out += validation.immutable(spec.get("completions"), before.get("completions"), "spec.completions")
+    out = _spec(spec)
+    if spec.get("completionMode") != "Indexed":
+        out += validation.immutable(spec.get("completions"), before.get("completions"), "spec.completions")
+    elif spec.get("completions") not in (None, before.get("completions"), spec.get("parallelism")):
+        out.append(field_invalid("spec.completions", spec["completions"],
+                                 "can only be modified in tandem with spec.parallelism"))
+    out += validation.immutable(spec.get("selector"), before.get("selector"), "spec.selector")
     template, had = spec.get("template") or {}, before.get("template") or {}
     if _scheduling_mutable(old):
         template, had = _without_placement(template), _without_placement(had)
-    out += validation.immutable(template, had, "spec.template")
+    if template != had:
+        out += validation.immutable(spec.get("template") or {}, had, "spec.template")
+    for field in ("completionMode", "podFailurePolicy", "backoffLimitPerIndex", "managedBy", "successPolicy"):
+        out += validation.immutable(spec.get(field), before.get(field), f"spec.{field}")
     return out
 
 
 def _without_placement(template: Object) -> Object:
+    """What may differ of a job that has not started is left out: also resources, which may be resized then."""
     meta = {k: v for k, v in (template.get("metadata") or {}).items() if k not in ("labels", "annotations")}
     spec = {k: v for k, v in (template.get("spec") or {}).items() if k not in _PLACEMENT}
-    return {**template, "metadata": meta, "spec": spec}
+    affinity = {k: v for k, v in (spec.pop("affinity", None) or {}).items() if k != "nodeAffinity"}
+    for key in ("containers", "initContainers"):
+        if key in spec:
+            spec[key] = [{k: v for k, v in c.items() if k != "resources"} for c in spec[key]]
+    return {**template, "metadata": meta, "spec": {**spec, "affinity": affinity}}
 
 
 def _status(obj: Object, now: float) -> str:
@@ -110,13 +158,13 @@ RESOURCE = Resource(
     categories=("all",),
     definition="io.k8s.api.batch.v1.Job",
     registry="jobs",
-    subresources=(subresources.status("Job", validate=workload.status_numbers("active", "succeeded", "failed",
-                                                                              "ready")),),
+    subresources=(subresources.status("Job", validate=job_status.validate),),
     defaults=defaults,
     prepare_create=prepare_create,
     validate=validate,
     validate_update=validate_update,
-    warnings=workload.template_warnings,
+    warnings=lambda obj: job_spec.warnings(obj.get("spec") or {}, "spec"),
+    create_warnings=workload.name_warnings,
     columns=(
         columns.NAME,
         Column("Status", _status, description="Status of the job."),
@@ -127,4 +175,5 @@ RESOURCE = Resource(
         columns.selector("spec", "selector"),
     ),
     selectable={"status.successful": lambda obj: str(dig(obj, "status", "succeeded") or 0)},
+    selector_refusal='field label "{label}" not supported for batchv1.Job',
 )

@@ -200,7 +200,7 @@ class Checker:
         self._scope = {**saved, **dict(zip(node.variables, self._variables(node, over), strict=False))}
         kinds = [self.of(a) for a in node.args]
         self._scope = saved
-        tests = {"all": kinds, "exists": kinds, "exists_one": kinds, "filter": kinds}.get(node.name, kinds[:-1])
+        tests = {"all": kinds, "exists": kinds, "exists_one": kinds, "filter": kinds, "sortBy": ()}.get(node.name, kinds[:-1])
         for kind, arg in zip(tests, node.args, strict=False):
             if kind.name not in ("bool", "dyn"):
                 self.problems.append((arg.at, f"expected type 'bool' but found '{kind}'"))
@@ -208,7 +208,7 @@ class Checker:
             return BOOL
         if node.name == "bind":
             return kinds[-1]
-        if node.name == "filter":
+        if node.name in ("filter", "sortBy"):
             return over if over.name == "list" else Kind("list", STRING if over.name == "map" else DYN)
         if node.name in ("map", "transformList"):
             return Kind("list", kinds[-1])

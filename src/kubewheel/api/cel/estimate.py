@@ -143,7 +143,7 @@ class _Estimator:
         cost = plus(over.cost, before_loop, times(over.size.most, step))
         if node.name in ("all", "exists", "exists_one"):
             return Estimate(cost, Size(1, 1))
-        element = over.element if node.name == "filter" else args[-1].size
+        element = over.element if node.name in ("filter", "sortBy") else args[-1].size
         return Estimate(cost, over.size, element)
 
     # -- calls ----------------------------------------------------------------------------------------------------
@@ -179,6 +179,7 @@ LOOPS: dict[str, Callable[[int, int], tuple[int, int]]] = {
     "exists": lambda _, test: (1, plus(4, test)),
     "exists_one": lambda _, test: (2, plus(2, test)),
     "filter": lambda _, test: (LIST + 1, plus(LIST + 3, test)),
+    "sortBy": lambda _, key: (2 * LIST + 2, plus(LIST + 3, key)),
     "map": lambda test, change: (LIST + 1, plus(LIST + 2, test, change)),
     "transformList": lambda test, change: (LIST + 1, plus(LIST + 2, test, change)),
     "transformMap": lambda test, change: (MAP + 1, plus(3, test, change)),
@@ -244,7 +245,8 @@ _OPERATORS: dict[str, Callable[[_Estimator, ast.Call, list[Estimate], int], Esti
 _WHOLE = {"url", "isURL", "cidr", "isIP", "isCIDR", "quantity", "isQuantity", "semver", "isSemver", "bytes",
           "jsonpatch.escapeKey", "ip", "base64.encode", "base64.decode", "strings.quote", "reverse", "charAt"}
 _KEEP = {"lowerAscii", "upperAscii", "substring", "trim", "reverse"}
-_LISTS = {"isSorted", "sum", "max", "min", "indexOf", "lastIndexOf", "includes"}
+_LISTS = {"isSorted", "sum", "max", "min", "indexOf", "lastIndexOf"}
+_THROUGH = {"flatten", "slice", "reverse", "distinct", "sort"}
 
 
 def call_cost(name: str, receiver: bool, operands: list[Estimate], kinds: list[Kind]) -> tuple[int, Size | None]:
@@ -254,6 +256,8 @@ def call_cost(name: str, receiver: bool, operands: list[Estimate], kinds: list[K
         return AUTHORIZER, None
     if receiver and name in _LISTS:
         return _list_cost(operands[0], kinds[0]), None
+    if receiver and name in _THROUGH and kinds[0].name == "list":
+        return plus(1, times(first.most, first.most if name in ("distinct", "sort") else 1)), first
     if name in ("startsWith", "endsWith"):
         return capped(operands[1].size.most * TRAVERSAL), None
     if name == "contains":

@@ -1,4 +1,4 @@
-"""Kubernetes' own functions: lists, regex, URLs, quantities, semver, formats, JSON pointers. Addresses: net.py.
+"""Kubernetes' own functions: regex, URLs, quantities, semver, formats, JSON pointers. Lists: lists.py; addresses: net.py.
 
 In: values. Out: values; CelError. Called by: program (imported for its declarations).
 Source of the rule: "Kubernetes CEL libraries" in the reference documentation.
@@ -14,63 +14,10 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from kubewheel.api import names, quantity
 from kubewheel.api.cel import times
 from kubewheel.api.cel.functions import regex
-from kubewheel.api.cel.operators import add as plus
-from kubewheel.api.cel.operators import lt
-from kubewheel.api.cel.registry import CLASSES, REGISTRY, list_cost, regex_cost, size_cost, tenth
-from kubewheel.api.cel.values import NONE, CelError, Opaque, Option, equal, int64
+from kubewheel.api.cel.registry import CLASSES, REGISTRY, regex_cost, size_cost, tenth
+from kubewheel.api.cel.values import NONE, CelError, Opaque, Option, int64
 
 add = REGISTRY.add
-
-
-# -- lists ----------------------------------------------------------------------------------------------------------
-@add("list.isSorted() bool", cost=list_cost)
-def is_sorted(items: list[Any]) -> bool:
-    return not any(lt(b, a) for a, b in zip(items, items[1:], strict=False))
-
-
-@add("list.sum() dyn", cost=list_cost)
-def total(items: list[Any]) -> Any:
-    if not items:
-        return 0
-    out = items[0]
-    for item in items[1:]:
-        out = plus(out, item)
-    return out
-
-
-@add("list.min() dyn", cost=list_cost)
-def smallest(items: list[Any]) -> Any:
-    if not items:
-        raise CelError("min called on empty list")
-    out = items[0]
-    for item in items[1:]:
-        out = item if lt(item, out) else out
-    return out
-
-
-@add("list.max() dyn", cost=list_cost)
-def largest(items: list[Any]) -> Any:
-    if not items:
-        raise CelError("max called on empty list")
-    out = items[0]
-    for item in items[1:]:
-        out = item if lt(out, item) else out
-    return out
-
-
-@add("list.indexOf(dyn) int", cost=list_cost)
-def index_of(items: list[Any], value: Any) -> int:
-    return next((i for i, item in enumerate(items) if equal(item, value)), -1)
-
-
-@add("list.lastIndexOf(dyn) int", cost=list_cost)
-def last_index_of(items: list[Any], value: Any) -> int:
-    return next((i for i in range(len(items) - 1, -1, -1) if equal(items[i], value)), -1)
-
-
-@add("list.includes(dyn) bool", cost=list_cost)
-def includes(items: list[Any], value: Any) -> bool:
-    return index_of(items, value) >= 0
 
 
 # -- regex ----------------------------------------------------------------------------------------------------------

@@ -107,6 +107,19 @@ def _filter(rounds: Rounds, args: list[Closure]) -> Closure:
     return lambda frame: [item for item in rounds(frame) if _is_true(test(frame))]
 
 
+def _sort_by(rounds: Rounds, args: list[Closure]) -> Closure:
+    from kubewheel.api.cel.lists import sorted_by
+
+    key = args[0]
+
+    def run(frame: Frame) -> list[Any]:
+        pairs = [(item, key(frame)) for item in rounds(frame)]
+        charge(frame, len(pairs))
+        return sorted_by([item for item, _ in pairs], [by for _, by in pairs])
+
+    return run
+
+
 def _transform_map(rounds: Rounds, args: list[Closure]) -> Closure:
     test, change = args if len(args) == 2 else (None, args[0])
     return lambda frame: {key: change(frame) for key in rounds(frame) if test is None or _is_true(test(frame))}
@@ -134,7 +147,8 @@ def _transform_entry(rounds: Rounds, args: list[Closure]) -> Closure:
 
 _LOOPS: dict[str, Callable[[Rounds, list[Closure]], Closure]] = {
     "all": _quantifier("all", False), "exists": _quantifier("exists", True), "exists_one": _exists_one, "map": _map,
-    "filter": _filter, "transformList": _map, "transformMap": _transform_map, "transformMapEntry": _transform_entry}
+    "filter": _filter, "sortBy": _sort_by,
+    "transformList": _map, "transformMap": _transform_map, "transformMapEntry": _transform_entry}
 
 
 def _bind(over: Closure, slot: int, body: Closure) -> Closure:

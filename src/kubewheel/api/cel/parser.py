@@ -16,7 +16,7 @@ MAX_DEPTH = 250
 _RELATIONS = {"==": "_==_", "!=": "_!=_", "<": "_<_", "<=": "_<=_", ">": "_>_", ">=": "_>=_", "in": "@in"}
 # macro: how many arguments for one variable, for two (KEP-less: cel-go's ext.TwoVarComprehensions)
 _MACROS = {"all": (2, 3), "exists": (2, 3), "exists_one": (2, 3), "existsOne": (2, 3), "map": (2, 3), "filter": (2, 0),
-           "transformList": (0, 3), "transformMap": (0, 3), "transformMapEntry": (0, 3)}
+           "sortBy": (2, 0), "transformList": (0, 3), "transformMap": (0, 3), "transformMapEntry": (0, 3)}
 
 
 class ParseError(Exception):

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
-from kubewheel.api.cel import authorizer, functions, library, net, strings
+from kubewheel.api.cel import authorizer, functions, library, lists, net, strings
 from kubewheel.api.cel.build import Builder, Closure
 from kubewheel.api.cel.check import Checker, Kind
 from kubewheel.api.cel.parser import ParseError, located, parse
@@ -19,7 +19,7 @@ from kubewheel.api.cel.values import CostExceeded
 
 CALL_LIMIT = 1_000_000  # of one evaluation (PerCallLimit)
 BUDGET = 10_000_000  # of all of one object's or one policy's expressions (RuntimeCELCostBudget)
-LIBRARIES = (functions, strings, library, net, authorizer)  # imported: their functions are declared
+LIBRARIES = (functions, strings, lists, library, net, authorizer)  # imported: their functions are declared
 
 
 class Program:

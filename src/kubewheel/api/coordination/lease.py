@@ -5,8 +5,15 @@ In: objects. Out: RESOURCE. Called by: catalog.py.
 
 from __future__ import annotations
 
-from kubewheel.api import columns, errors
+from kubewheel.api import columns, errors, shape
 from kubewheel.api.resource import Column, Object, Resource
+
+
+def defaults(obj: Object) -> None:
+    """spec is a struct; strategy and preferredHolder wait for CoordinatedLeaderElection, which is off by default."""
+    spec = shape.struct(obj, "spec")
+    for field in ("strategy", "preferredHolder"):
+        spec.pop(field, None)
 
 
 def validate(obj: Object) -> list[errors.FieldError]:
@@ -30,6 +37,7 @@ RESOURCE = Resource(
     has_generation=False,
     create_on_update=True,
     unconditional_update=False,
+    defaults=defaults,
     validate=validate,
     validate_update=lambda new, old: validate(new),
     columns=(columns.NAME, Column("Holder", columns.at("spec", "holderIdentity"), description=".spec.holderIdentity"),

@@ -38,4 +38,5 @@ RESOURCE = Resource(
         Column("Error", _healthy("error", ""), description="Error of the component conditions"),
     ),
     not_stored=True,
+    deprecated="v1 ComponentStatus is deprecated in v1.19+",
 )

@@ -50,7 +50,7 @@ RESOURCE = Resource(
     validate_update=validate_update,
     columns=(
         columns.NAME,
-        Column("Data", lambda obj, now: str(len(obj.get("data") or ()) + len(obj.get("binaryData") or ())),
+        Column("Data", lambda obj, now: len(obj.get("data") or ()) + len(obj.get("binaryData") or ()),
                description=".data"),
         columns.AGE,
     ),

@@ -1,127 +1,201 @@
 """Rules of containers, init containers and ephemeral containers.
 
 In: PodSpec dicts and the volumes they may mount. Out: FieldError lists. Called by: pod_spec_validation.py.
+The parts: env_validation.py, probe_validation.py, resource_validation.py, security_validation.py.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Collection, Mapping
+from typing import Any, NamedTuple
 
-from kubewheel.api import errors, names, quantity, validation
+from kubewheel.api import errors, names
+from kubewheel.api.core import env_validation, probe_validation, resource_validation, security_validation
 from kubewheel.api.errors import FieldError
 from kubewheel.api.validation import check
 
 Spec = Mapping[str, Any]
 _PULL = ("Always", "IfNotPresent", "Never")
 _PROTOCOLS = ("SCTP", "TCP", "UDP")
-_STANDARD = ("cpu", "memory", "ephemeral-storage", "storage")
+_MESSAGE_POLICIES = ("File", "FallbackToLogsOnError")
+_PROPAGATIONS = ("Bidirectional", "HostToContainer", "None")
 
 
-def containers(spec: Spec, volumes: Spec, path: str) -> list[FieldError]:
-    out: list[FieldError] = []
+class Around(NamedTuple):
+    """What of the pod matters to the rules of a container."""
+
+    volumes: Spec  # by name
+    claims: Collection[str]  # names in spec.resourceClaims
+    grace: int | None
+    restart_policy: str
+    host_users: bool
+
+
+def around(spec: Spec, volumes: Spec) -> Around:
+    return Around(volumes, {c.get("name") for c in spec.get("resourceClaims") or () if c.get("name")},
+                  spec.get("terminationGracePeriodSeconds"), spec.get("restartPolicy") or "",
+                  spec.get("hostUsers") is not False)
+
+
+def containers(spec: Spec, pod: Around, path: str) -> list[FieldError]:
     every = spec.get("containers") or ()
+    where = f"{path}.containers"
     if not every:
-        return [errors.field_required(f"{path}.containers")]
+        return [errors.field_required(where)]
+    out: list[FieldError] = []
     seen: set[str] = set()
     for i, c in enumerate(every):
-        where = f"{path}.containers[{i}]"
-        out += _container(c, volumes, where, seen)
-        for key in ("livenessProbe", "readinessProbe", "startupProbe"):
-            if (probe := c.get(key)) is not None:
-                out += _probe(probe, f"{where}.{key}", key)
-        out += _lifecycle(c, where)
+        at = f"{where}[{i}]"
+        out += _common(c, pod, at)
+        if (c.get("name") or "") in seen:
+            out.append(errors.field_duplicate(f"{at}.name", c.get("name") or ""))
+        seen.add(c.get("name") or "")
+        out += _hooks_and_probes(c, pod, at)
+        if c.get("restartPolicy") is not None or c.get("restartPolicyRules"):
+            out += _restart(c, at)
+    return out + _host_ports(every, where)
+
+
+def init_containers(spec: Spec, pod: Around, path: str) -> list[FieldError]:
+    out: list[FieldError] = []
+    where = f"{path}.initContainers"
+    seen = {c.get("name") or "" for c in spec.get("containers") or ()}
     for i, c in enumerate(spec.get("initContainers") or ()):
-        where = f"{path}.initContainers[{i}]"
-        out += _container(c, volumes, where, seen)
-        sidecar = c.get("restartPolicy") == "Always"
-        for key in ("livenessProbe", "readinessProbe", "startupProbe"):
-            if (probe := c.get(key)) is not None:
-                if sidecar:
-                    out += _probe(probe, f"{where}.{key}", key)
-                else:
-                    out.append(errors.field_forbidden(f"{where}.{key}", "may not be set for init containers without "
-                                                      "restartPolicy=Always"))
-        if c.get("lifecycle") is not None and not sidecar:
-            out.append(errors.field_forbidden(f"{where}.lifecycle", "may not be set for init containers without "
-                                              "restartPolicy=Always"))
-    return out + _host_ports(every, path)
+        at, name = f"{where}[{i}]", c.get("name") or ""
+        out += _common(c, pod, at)
+        if c.get("restartPolicy") is not None or c.get("restartPolicyRules"):
+            out += _restart(c, at)
+        if name in seen:
+            out.append(errors.field_duplicate(f"{at}.name", name))
+        elif name:
+            seen.add(name)
+        out += _host_ports((c,), where)
+        if c.get("restartPolicy") == "Always":
+            out += _hooks_and_probes(c, pod, at)
+        else:
+            out += [errors.field_forbidden(f"{at}.{field}",
+                                           "may not be set for init containers without restartPolicy=Always")
+                    for field in ("lifecycle", *probe_validation.PROBES) if c.get(field) is not None]
+    return out
+
+
+# Of an ephemeral container all else is refused, in the order of the type's fields.
+_NOT_EPHEMERAL = ("ports", "resources", "resizePolicy", "restartPolicy", "restartPolicyRules", "livenessProbe",
+                  "readinessProbe", "startupProbe", "lifecycle")
+
+
+def ephemeral(spec: Spec, pod: Around, path: str) -> list[FieldError]:
+    out: list[FieldError] = []
+    others = {c.get("name") or "" for key in ("containers", "initContainers") for c in spec.get(key) or ()}
+    seen = set(others)
+    for i, c in enumerate(spec.get("ephemeralContainers") or ()):
+        where, name = f"{path}[{i}]", c.get("name") or ""
+        out += _common(c, pod, where) + trimmed_image(c, where)
+        if name in seen:
+            out.append(errors.field_duplicate(f"{where}.name", name))
+        seen.add(name)
+        target = c.get("targetContainerName")
+        if target and target not in others:
+            out.append(errors.field_not_found(f"{where}.targetContainerName", target))
+        out += [errors.field_forbidden(f"{where}.{field}", "cannot be set for an Ephemeral Container")
+                for field in _NOT_EPHEMERAL if c.get(field)]
+        for j, m in enumerate(c.get("volumeMounts") or ()):
+            out += [errors.field_forbidden(f"{where}.volumeMounts[{j}].{field}",
+                                           "cannot be set for an Ephemeral Container")
+                    for field in ("subPath", "subPathExpr") if m.get(field)]
+    return out
+
+
+def trimmed_image(c: Spec, path: str) -> list[FieldError]:
+    """Of pods only: templates may have what somebody replaces later."""
+    image = c.get("image") or ""
+    if image.strip() == image:
+        return []
+    return [errors.field_invalid(f"{path}.image", image, "must not have leading or trailing whitespace")]
 
 
 def _host_ports(every: Any, path: str) -> list[FieldError]:
     out: list[FieldError] = []
-    taken: set[tuple[Any, Any, Any]] = set()
+    taken: set[str] = set()
     for i, c in enumerate(every):
         for j, p in enumerate(c.get("ports") or ()):
             if number := p.get("hostPort"):
-                key = (p.get("protocol"), p.get("hostIP"), number)
+                key = f"{p.get('protocol')}/{p.get('hostIP') or ''}/{number}"
                 if key in taken:
-                    out.append(errors.field_duplicate(f"{path}.containers[{i}].ports[{j}].hostPort",
-                                                      f"{p.get('protocol')}/{p.get('hostIP') or ''}/{number}"))
+                    out.append(errors.field_duplicate(f"{path}[{i}].ports[{j}].hostPort", key))
                 taken.add(key)
     return out
 
 
-def ephemeral(spec: Spec, volumes: Spec, path: str) -> list[FieldError]:
+def _hooks_and_probes(c: Spec, pod: Around, path: str) -> list[FieldError]:
     out: list[FieldError] = []
-    seen = {c.get("name", "") for key in ("containers", "initContainers") for c in spec.get(key) or ()}
-    targets = {c.get("name") for c in spec.get("containers") or ()} | {
-        c.get("name") for c in spec.get("initContainers") or () if c.get("restartPolicy") == "Always"}
-    for i, c in enumerate(spec.get("ephemeralContainers") or ()):
-        where = f"{path}[{i}]"
-        out += _container(c, volumes, where, seen)
-        target = c.get("targetContainerName")
-        if target and target not in targets:
-            out.append(errors.field_not_found(f"{where}.targetContainerName", target))
-        for field in ("ports", "livenessProbe", "readinessProbe", "startupProbe", "lifecycle"):
-            if c.get(field):
-                out.append(errors.field_forbidden(f"{where}.{field}",
-                                                  "cannot be set for an Ephemeral Container"))
-        if c.get("resources"):
-            out.append(errors.field_forbidden(f"{where}.resources", "cannot be set for an Ephemeral Container"))
-        for j, m in enumerate(c.get("volumeMounts") or ()):
-            if m.get("subPath"):
-                out.append(errors.field_forbidden(f"{where}.volumeMounts[{j}].subPath",
-                                                  "cannot be set for an Ephemeral Container"))
+    if (hooks := c.get("lifecycle")) is not None:
+        out += probe_validation.lifecycle(hooks, f"{path}.lifecycle", pod.grace)
+    for kind in probe_validation.PROBES:
+        if (p := c.get(kind)) is not None:
+            out += probe_validation.probe(p, f"{path}.{kind}", kind, pod.grace)
     return out
 
 
-def _container(c: Spec, volumes: Spec, path: str, seen: set[str]) -> list[FieldError]:
+def _restart(c: Spec, path: str) -> list[FieldError]:
+    policy, rules = c.get("restartPolicy"), c.get("restartPolicyRules") or ()
+    out: list[FieldError] = []
+    if policy is None:
+        out.append(errors.field_required(f"{path}.restartPolicy",
+                                         "must specify restartPolicy when restart rules are used"))
+    elif policy not in ("Always", "Never", "OnFailure"):
+        out.append(errors.field_not_supported(f"{path}.restartPolicy", policy, ("Always", "Never", "OnFailure")))
+    for i, rule in enumerate(rules):
+        where = f"{path}.restartPolicyRules[{i}]"
+        if rule.get("action") not in ("Restart", "RestartAllContainers"):
+            out.append(errors.field_not_supported(f"{where}.action", rule.get("action") or "",
+                                                  ("Restart", "RestartAllContainers")))
+        codes = rule.get("exitCodes")
+        if codes is None:
+            out.append(errors.field_required(f"{where}.exitCodes", "must be specified"))
+            continue
+        if codes.get("operator") not in ("In", "NotIn"):
+            out.append(errors.field_not_supported(f"{where}.exitCodes.operator", codes.get("operator") or "",
+                                                  ("In", "NotIn")))
+        if not codes.get("values"):
+            out.append(errors.field_invalid(f"{where}.exitCodes.values", list(codes.get("values") or ()),
+                                            "must specify at least one value"))
+    return out
+
+
+def _common(c: Spec, pod: Around, path: str) -> list[FieldError]:
     out: list[FieldError] = []
     name = c.get("name") or ""
     if not name:
         out.append(errors.field_required(f"{path}.name"))
-    else:
-        if found := names.label(name):
-            out += check(f"{path}.name", name, found)
-        if name in seen:
-            out.append(errors.field_duplicate(f"{path}.name", name))
-        seen.add(name)
-    image = c.get("image") or ""
-    if not image:
+    elif found := names.label(name):
+        out += check(f"{path}.name", name, found)
+    if not c.get("image"):
         out.append(errors.field_required(f"{path}.image"))
-    elif image.strip() != image:
-        out.append(errors.field_invalid(f"{path}.image", image, "must not have leading or trailing whitespace"))
-    if c.get("terminationMessagePolicy") not in ("File", "FallbackToLogsOnError"):
-        out += validation.one_of(c.get("terminationMessagePolicy"), ("File", "FallbackToLogsOnError"),
-                                 f"{path}.terminationMessagePolicy")
-    if c.get("imagePullPolicy") not in _PULL:
-        out += validation.one_of(c.get("imagePullPolicy"), _PULL, f"{path}.imagePullPolicy")
+    if (policy := c.get("terminationMessagePolicy")) not in _MESSAGE_POLICIES:
+        out.append(errors.field_not_supported(f"{path}.terminationMessagePolicy", policy, _MESSAGE_POLICIES,
+                                              ordered=True) if policy else
+                   errors.field_required(f"{path}.terminationMessagePolicy"))
+    mounts, devices = c.get("volumeMounts"), c.get("volumeDevices")
     if items := c.get("ports"):
         out += _ports(items, f"{path}.ports")
     if items := c.get("env"):
-        out += _env(items, f"{path}.env")
-    for i, source in enumerate(c.get("envFrom") or ()):
-        out += _env_from(source, f"{path}.envFrom[{i}]")
-    if items := c.get("volumeMounts"):
-        out += _mounts(items, volumes, f"{path}.volumeMounts")
-    for i, d in enumerate(c.get("volumeDevices") or ()):
-        if (d.get("name") or "") not in volumes:
-            out.append(errors.field_not_found(f"{path}.volumeDevices[{i}].name", d.get("name") or ""))
+        out += env_validation.env(items, f"{path}.env")
+    if items := c.get("envFrom"):
+        out += env_validation.env_from(items, f"{path}.envFrom")
+    if mounts:
+        out += _mounts(mounts, devices or (), pod.volumes, c, f"{path}.volumeMounts")
+    if devices:
+        out += _devices(devices, mounts or (), pod.volumes, f"{path}.volumeDevices")
+    if (pull := c.get("imagePullPolicy")) not in _PULL:
+        out.append(errors.field_not_supported(f"{path}.imagePullPolicy", pull, _PULL) if pull else
+                   errors.field_required(f"{path}.imagePullPolicy"))
     if r := c.get("resources"):
-        out += resources(r, f"{path}.resources")
+        out += resource_validation.requirements(r, f"{path}.resources", pod.claims)
+    if items := c.get("resizePolicy"):
+        out += _resize_policy(items, f"{path}.resizePolicy", pod.restart_policy)
     if context := c.get("securityContext"):
-        out += _security(context, f"{path}.securityContext")
+        out += security_validation.of_container(context, f"{path}.securityContext", host_users=pod.host_users)
     return out
 
 
@@ -131,91 +205,48 @@ def _ports(items: Any, path: str) -> list[FieldError]:
     for i, p in enumerate(items):
         where = f"{path}[{i}]"
         if name := p.get("name"):
-            found = names.port_name(name)
-            if found:
+            if found := names.port_name(name):
                 out += check(f"{where}.name", name, found)
             elif name in seen:
                 out.append(errors.field_duplicate(f"{where}.name", name))
-            seen.add(name)
-        number = p.get("containerPort") or 0
-        if number == 0:
-            out.append(errors.field_required(f"{where}.containerPort"))
-        else:
+            else:
+                seen.add(name)
+        if number := p.get("containerPort") or 0:
             out += check(f"{where}.containerPort", number, names.port(number))
+        else:
+            out.append(errors.field_required(f"{where}.containerPort"))
         if host := p.get("hostPort"):
             out += check(f"{where}.hostPort", host, names.port(host))
-        if p.get("protocol") not in _PROTOCOLS:
-            out += validation.one_of(p.get("protocol"), _PROTOCOLS, f"{where}.protocol")
+        if (protocol := p.get("protocol")) not in _PROTOCOLS:
+            out.append(errors.field_not_supported(f"{where}.protocol", protocol, _PROTOCOLS) if protocol else
+                       errors.field_required(f"{where}.protocol"))
     return out
 
 
-_FIELDS = ("metadata.name", "metadata.namespace", "metadata.uid", "spec.nodeName", "spec.serviceAccountName",
-           "status.hostIP", "status.hostIPs", "status.podIP", "status.podIPs")
-_SOURCES = ("fieldRef", "resourceFieldRef", "configMapKeyRef", "secretKeyRef", "fileKeyRef")
-
-
-def _env(items: Any, path: str) -> list[FieldError]:
-    out: list[FieldError] = []
-    for i, e in enumerate(items):
-        where, name = f"{path}[{i}]", e.get("name") or ""
-        if not name:
-            out.append(errors.field_required(f"{where}.name"))
-        else:
-            out += check(f"{where}.name", name, names.env_name(name))
-        source = e.get("valueFrom")
-        if source is None:
-            continue
-        have = [s for s in _SOURCES if source.get(s) is not None]
-        if e.get("value") and have:
-            out.append(errors.field_invalid(f"{where}.valueFrom", "", "may not be specified when `value` is not empty"))
-        if not have:
-            out.append(errors.field_invalid(f"{where}.valueFrom", "", (
-                "must specify one of: `fieldRef`, `resourceFieldRef`, `configMapKeyRef`, `secretKeyRef` or "
-                "`fileKeyRef`")))
-        elif len(have) > 1:
-            out.append(errors.field_invalid(f"{where}.valueFrom", "",
-                                            "may not have more than one field specified at a time"))
-        out += _env_source(source, f"{where}.valueFrom")
-    return out
-
-
-def _env_source(source: Spec, path: str) -> list[FieldError]:
-    out: list[FieldError] = []
-    if (ref := source.get("fieldRef")) is not None:
-        field = ref.get("fieldPath") or ""
-        if not field:
-            out.append(errors.field_required(f"{path}.fieldRef.fieldPath"))
-        elif field not in _FIELDS and not field.startswith(("metadata.labels[", "metadata.annotations[")):
-            out.append(errors.field_not_supported(f"{path}.fieldRef.fieldPath", field, _FIELDS))
-    if (ref := source.get("resourceFieldRef")) is not None and not ref.get("resource"):
-        out.append(errors.field_required(f"{path}.resourceFieldRef.resource"))
-    for kind in ("configMapKeyRef", "secretKeyRef"):
-        if (ref := source.get(kind)) is not None:
-            if not ref.get("key"):
-                out.append(errors.field_required(f"{path}.{kind}.key"))
-            else:
-                out += check(f"{path}.{kind}.key", ref["key"], names.config_key(ref["key"]))
-    return out
-
-
-def _env_from(source: Spec, path: str) -> list[FieldError]:
-    out: list[FieldError] = []
-    if prefix := source.get("prefix"):
-        out += check(f"{path}.prefix", prefix, names.env_name(prefix))
-    have = [k for k in ("configMapRef", "secretRef") if source.get(k) is not None]
-    for kind in have:
-        if not source[kind].get("name"):
-            out.append(errors.field_required(f"{path}.{kind}.name"))
-    if not have:
-        out.append(errors.field_invalid(path, "", "must specify one of: `configMapRef` or `secretRef`"))
-    elif len(have) > 1:
-        out.append(errors.field_invalid(path, "", "may not have more than one field specified at a time"))
-    return out
-
-
-def _mounts(items: Any, volumes: Spec, path: str) -> list[FieldError]:
+def _resize_policy(items: Any, path: str, restart_policy: str) -> list[FieldError]:
     out: list[FieldError] = []
     seen: set[str] = set()
+    for i, p in enumerate(items):
+        name, policy = p.get("resourceName") or "", p.get("restartPolicy") or ""
+        if name in seen:
+            out.append(errors.field_duplicate(f"{path}[{i}]", name))
+        seen.add(name)
+        for value, allowed in ((name, ("cpu", "memory")), (policy, ("NotRequired", "RestartContainer"))):
+            if not value:
+                out.append(errors.field_required(path))
+            elif value not in allowed:
+                out.append(errors.field_not_supported(path, value, allowed))
+        if restart_policy == "Never" and policy != "NotRequired":
+            out.append(errors.field_invalid(path, policy,
+                                            "must be 'NotRequired' when `restartPolicy` is 'Never'"))
+    return out
+
+
+# -- what is mounted ------------------------------------------------------------------------------------------------
+def _mounts(items: Any, devices: Any, volumes: Spec, c: Spec, path: str) -> list[FieldError]:
+    out: list[FieldError] = []
+    seen: set[str] = set()
+    device_names, device_paths = {d.get("name") for d in devices}, {d.get("devicePath") for d in devices}
     for i, m in enumerate(items):
         where, name, at = f"{path}[{i}]", m.get("name") or "", m.get("mountPath") or ""
         if not name:
@@ -227,123 +258,101 @@ def _mounts(items: Any, volumes: Spec, path: str) -> list[FieldError]:
         if at in seen:
             out.append(errors.field_invalid(f"{where}.mountPath", at, "must be unique"))
         seen.add(at)
-        for field in ("subPath", "subPathExpr"):
-            if sub := m.get(field):
-                out += local_path(sub, f"{where}.{field}")
-        if m.get("subPath") and m.get("subPathExpr"):
-            out.append(errors.field_invalid(f"{where}.subPathExpr", m["subPathExpr"],
+        if name in device_names:
+            out.append(errors.field_invalid(f"{where}.name", name, "must not already exist in volumeDevices"))
+        if at in device_paths:
+            out.append(errors.field_invalid(f"{where}.mountPath", at,
+                                            "must not already exist as a path in volumeDevices"))
+        if m.get("subPath") or m.get("subPathExpr"):
+            out += _sub_paths(m, volumes.get(name) or {}, where, path)
+        if (propagation := m.get("mountPropagation")) is not None:
+            out += _propagation(propagation, c, f"{path}.mountPropagation")
+        if m.get("recursiveReadOnly") is not None:
+            out += _recursive_read_only(m, f"{path}.recursiveReadOnly")
+    return out
+
+
+def _sub_paths(m: Spec, volume: Spec, where: str, path: str) -> list[FieldError]:
+    """Of what is wrong with the text upstream names the list, not its element."""
+    out: list[FieldError] = []
+    sub, expression = m.get("subPath"), m.get("subPathExpr")
+    if volume.get("image") is not None:
+        out += [errors.field_invalid(f"{where}.{field}", m[field], "not allowed in image volume sources")
+                for field in ("subPath", "subPathExpr") if m.get(field)]
+    if sub:
+        out += local_descending_path(sub, f"{path}.subPath")
+    if expression:
+        if sub:
+            out.append(errors.field_invalid(f"{where}.subPathExpr", expression,
                                             "subPathExpr and subPath are mutually exclusive"))
+        out += local_descending_path(expression, f"{path}.subPathExpr")
     return out
 
 
-def local_path(text: str, path: str) -> list[FieldError]:
-    """A path below a volume's root."""
-    if text.startswith("/"):
-        return [errors.field_invalid(path, text, "must be a relative path")]
-    if ".." in text.split("/"):
-        return [errors.field_invalid(path, text, "must not contain '..'")]
-    return []
-
-
-def resources(r: Spec, path: str) -> list[FieldError]:
+def _propagation(value: str, c: Spec, path: str) -> list[FieldError]:
     out: list[FieldError] = []
-    requests, limits = r.get("requests") or {}, r.get("limits") or {}
-    for side, amounts in (("limits", limits), ("requests", requests)):
-        for name, amount in amounts.items():
-            out += resource_name(name, f"{path}.{side}[{name}]")
-            out += validation.validate_quantity(amount, f"{path}.{side}[{name}]")
-    if out:
-        return out
-    for name, amount in requests.items():
-        if name in limits:
-            if _is_extended(name) and quantity.compare(amount, limits[name]):
-                out.append(errors.field_invalid(f"{path}.requests", quantity.canonical(amount), (
-                    f"must be equal to {name} limit of {quantity.canonical(limits[name])}")))
-            elif quantity.compare(amount, limits[name]) > 0:
-                out.append(errors.field_invalid(f"{path}.requests", quantity.canonical(amount), (
-                    f"must be less than or equal to {name} limit of {quantity.canonical(limits[name])}")))
-        elif _is_extended(name):
-            out.append(errors.field_required(f"{path}.limits", "Limit must be set for non overcommitable resources"))
+    if value not in _PROPAGATIONS:
+        out.append(errors.field_not_supported(path, value, _PROPAGATIONS))
+    if value == "Bidirectional" and not (c.get("securityContext") or {}).get("privileged"):
+        out.append(errors.field_forbidden(path, "Bidirectional mount propagation is available only to privileged "
+                                                "containers"))
     return out
 
 
-def _is_extended(name: str) -> bool:
-    return name.startswith("hugepages-") or ("/" in name and not name.partition("/")[0].endswith("kubernetes.io"))
-
-
-def resource_name(name: str, path: str) -> list[FieldError]:
-    if name in _STANDARD or name.startswith("hugepages-"):
+def _recursive_read_only(m: Spec, path: str) -> list[FieldError]:
+    mode, propagation = m["recursiveReadOnly"], m.get("mountPropagation")
+    if mode == "Disabled":
         return []
-    found = names.qualified(name)
-    if found:
-        return check(path, name, found)
-    if "/" not in name:
-        return [errors.field_invalid(path, name, "must be a standard resource for containers")]
-    return []
-
-
-def _security(context: Spec, path: str) -> list[FieldError]:
+    if mode not in ("Enabled", "IfPossible"):
+        return [errors.field_not_supported(path, mode, ("Disabled", "Enabled", "IfPossible"))]
     out: list[FieldError] = []
-    for field in ("runAsUser", "runAsGroup"):
-        value = context.get(field)
-        if isinstance(value, int) and not 0 <= value <= 2**31 - 1:
-            out.append(errors.field_invalid(f"{path}.{field}", value, "must be between 0 and 2147483647, inclusive"))
-    if context.get("allowPrivilegeEscalation") is False and context.get("privileged"):
-        out.append(errors.field_invalid(path, context,
-                                        "cannot set `allowPrivilegeEscalation` to false and `privileged` "
-                                        "to true"))
-    if context.get("allowPrivilegeEscalation") is False and "SYS_ADMIN" in (
-            (context.get("capabilities") or {}).get("add") or ()):
-        out.append(errors.field_invalid(path, context, "cannot set `allowPrivilegeEscalation` to false and "
-                                        "`capabilities.Add` CAP_SYS_ADMIN"))
+    if not m.get("readOnly"):
+        out.append(errors.field_forbidden(path, "may only be specified when readOnly is true"))
+    if propagation not in (None, "None"):
+        out.append(errors.field_forbidden(path, "may only be specified when mountPropagation is None or not specified"))
     return out
 
 
-def _probe(probe: Spec, path: str, kind: str) -> list[FieldError]:
-    out = _handler(probe, path, ("exec", "httpGet", "tcpSocket", "grpc"))
-    for field in ("initialDelaySeconds", "timeoutSeconds", "periodSeconds", "successThreshold", "failureThreshold"):
-        out += validation.non_negative(probe.get(field), f"{path}.{field}")
-    if (grace := probe.get("terminationGracePeriodSeconds")) is not None:
-        if kind == "readinessProbe":
-            out.append(errors.field_invalid(f"{path}.terminationGracePeriodSeconds", grace,
-                                            "must not be set for readinessProbes"))
-        elif grace <= 0:
-            out.append(errors.field_invalid(f"{path}.terminationGracePeriodSeconds", grace, "must be greater than 0"))
-    if kind != "readinessProbe" and probe.get("successThreshold") != 1:
-        out.append(errors.field_invalid(f"{path}.successThreshold", probe.get("successThreshold"), "must be 1"))
-    return out
-
-
-def _lifecycle(c: Spec, path: str) -> list[FieldError]:
+def _devices(items: Any, mounts: Any, volumes: Spec, path: str) -> list[FieldError]:
     out: list[FieldError] = []
-    for hook in ("postStart", "preStop"):
-        if (handler := (c.get("lifecycle") or {}).get(hook)) is not None:
-            out += _handler(handler, f"{path}.lifecycle.{hook}", ("exec", "httpGet", "tcpSocket", "sleep"))
+    seen_names: set[str] = set()
+    seen_paths: set[str] = set()
+    mount_names, mount_paths = {m.get("name") for m in mounts}, {m.get("mountPath") for m in mounts}
+    for i, d in enumerate(items):
+        where, name, at = f"{path}[{i}]", d.get("name") or "", d.get("devicePath") or ""
+        volume = volumes.get(name)
+        if not name:
+            out.append(errors.field_required(f"{where}.name"))
+        if name in seen_names:
+            out.append(errors.field_invalid(f"{where}.name", name, "must be unique"))
+        if volume is None:
+            out.append(errors.field_not_found(f"{where}.name", name))
+        elif volume.get("persistentVolumeClaim") is None and volume.get("ephemeral") is None:
+            out.append(errors.field_invalid(f"{where}.name", name, (
+                "can only use volume source type of PersistentVolumeClaim or Ephemeral for block mode")))
+        if not at:
+            out.append(errors.field_required(f"{where}.devicePath"))
+        if at in seen_paths:
+            out.append(errors.field_invalid(f"{where}.devicePath", at, "must be unique"))
+        if ".." in at.split("/"):
+            out.append(errors.field_invalid(f"{where}.devicePath", at, "can not contain backsteps ('..')"))
+        else:
+            seen_paths.add(at)
+        if name in mount_names:
+            out.append(errors.field_invalid(f"{where}.name", name, "must not already exist in volumeMounts"))
+        if at in mount_paths:
+            out.append(errors.field_invalid(f"{where}.devicePath", at,
+                                            "must not already exist as a path in volumeMounts"))
+        if name:
+            seen_names.add(name)
     return out
 
 
-def _handler(handler: Spec, path: str, kinds: tuple[str, ...]) -> list[FieldError]:
+def local_descending_path(text: str, path: str) -> list[FieldError]:
+    """A path below a volume's root."""
     out: list[FieldError] = []
-    have = [k for k in kinds if handler.get(k) is not None]
-    if not have:
-        out.append(errors.field_required(path, "must specify a handler type"))
-    for extra in have[1:]:
-        out.append(errors.field_forbidden(f"{path}.{extra}", "may not specify more than 1 handler type"))
-    if (command := handler.get("exec")) is not None and not command.get("command"):
-        out.append(errors.field_required(f"{path}.exec.command"))
-    if (get := handler.get("httpGet")) is not None:
-        if not get.get("path"):
-            out.append(errors.field_required(f"{path}.httpGet.path"))
-        out += _port(get.get("port"), f"{path}.httpGet.port")
-        out += validation.one_of(get.get("scheme"), ("HTTP", "HTTPS"), f"{path}.httpGet.scheme")
-    if (socket := handler.get("tcpSocket")) is not None:
-        out += _port(socket.get("port"), f"{path}.tcpSocket.port")
-    if (grpc := handler.get("grpc")) is not None:
-        out += check(f"{path}.grpc.port", grpc.get("port"), names.port(grpc.get("port") or 0))
+    if text.startswith("/"):
+        out.append(errors.field_invalid(path, text, "must be a relative path"))
+    if ".." in text.split("/"):
+        out.append(errors.field_invalid(path, text, "must not contain '..'"))
     return out
-
-
-def _port(value: Any, path: str) -> list[FieldError]:
-    if isinstance(value, str):
-        return check(path, value, names.port_name(value))
-    return check(path, value or 0, names.port(value or 0))

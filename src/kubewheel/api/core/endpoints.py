@@ -5,7 +5,7 @@ In: objects. Out: RESOURCE. Called by: catalog.py.
 
 from __future__ import annotations
 
-from kubewheel.api import columns, errors, names, validation
+from kubewheel.api import addresses, columns, errors, names, validation
 from kubewheel.api.resource import Column, Object, Resource
 
 DEPRECATED = "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice"
@@ -26,15 +26,33 @@ def validate(obj: Object) -> list[errors.FieldError]:
             out.append(errors.field_required(where, "must specify `addresses` or `notReadyAddresses`"))
         for side in ("addresses", "notReadyAddresses"):
             for j, address in enumerate(subset.get(side) or ()):
-                out += validation.check(f"{where}.{side}[{j}].ip", address.get("ip") or "",
-                                        names.ip(address.get("ip") or ""))
+                out += _address(address, f"{where}.{side}[{j}]")
         ports = subset.get("ports") or ()
         for j, port in enumerate(ports):
-            if len(ports) > 1 and not port.get("name"):
-                out.append(errors.field_required(f"{where}.ports[{j}].name"))
-            elif port.get("name"):
-                out += validation.check(f"{where}.ports[{j}].name", port["name"], names.label(port["name"]))
-            out += validation.check(f"{where}.ports[{j}].port", port.get("port"), names.port(port.get("port") or 0))
+            out += _port(port, f"{where}.ports[{j}]", named=len(ports) > 1)
+    return out
+
+
+def _address(address: Object, path: str) -> list[errors.FieldError]:
+    text, host, node = address.get("ip") or "", address.get("hostname"), address.get("nodeName")
+    out = validation.check(f"{path}.ip", text, names.ip(text))
+    if host:
+        out += validation.check(f"{path}.hostname", host, names.label(host))
+    if node is not None:
+        out += validation.check(f"{path}.nodeName", node, names.subdomain(node))
+    return out + addresses.special(text, f"{path}.ip")
+
+
+def _port(port: Object, path: str, *, named: bool) -> list[errors.FieldError]:
+    out: list[errors.FieldError] = []
+    if port.get("name"):
+        out += validation.check(f"{path}.name", port["name"], names.label(port["name"]))
+    elif named:
+        out.append(errors.field_required(f"{path}.name"))
+    out += validation.check(f"{path}.port", port.get("port") or 0, names.port(port.get("port") or 0))
+    out += validation.one_of(port.get("protocol"), ("SCTP", "TCP", "UDP"), f"{path}.protocol")
+    if (protocol := port.get("appProtocol")) is not None:
+        out += validation.check(f"{path}.appProtocol", protocol, names.qualified(protocol))
     return out
 
 
@@ -42,10 +60,10 @@ def _cell(obj: Object, now: float) -> str:
     found: list[str] = []
     more = 0
     for subset in obj.get("subsets") or ():
-        addresses = [a.get("ip", "") for a in subset.get("addresses") or ()]
+        listed = [a.get("ip", "") for a in subset.get("addresses") or ()]
         ports = subset.get("ports") or ()
-        pairs = [(f"[{a}]" if ":" in a else a) + f":{p.get('port')}" for p in ports for a in addresses] or (
-            addresses if not ports else [])
+        pairs = [(f"[{a}]" if ":" in a else a) + f":{p.get('port')}" for p in ports for a in listed] or (
+            listed if not ports else [])
         for pair in pairs:
             if len(found) < 3:
                 found.append(pair)
@@ -66,7 +84,7 @@ RESOURCE = Resource(
     defaults=defaults,
     validate=validate,
     validate_update=lambda new, old: validate(new),
-    warnings=lambda obj: [DEPRECATED],
+    deprecated=DEPRECATED,
     columns=(columns.NAME, Column("Endpoints", _cell, description=".subsets"), columns.AGE),
     create_on_update=True,
 )

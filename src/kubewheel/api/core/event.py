@@ -5,40 +5,52 @@ In: objects. Out: RESOURCE. Called by: catalog.py.
 
 from __future__ import annotations
 
-from kubewheel.api import columns, errors, validation
+from kubewheel.api import columns, errors, fill, names, validation
 from kubewheel.api.columns import dig
 from kubewheel.api.resource import Column, Object, Resource
 
 
 def defaults(obj: Object) -> None:
-    if obj.get("source") is None:
-        obj["source"] = {}
+    """Go prints these though nothing is in them."""
+    fill.absent(obj, source={}, involvedObject={}, reportingComponent="", reportingInstance="")
+    for field in ("firstTimestamp", "lastTimestamp", "eventTime"):
+        obj.setdefault(field, None)
 
 
 def validate(obj: Object) -> list[errors.FieldError]:
+    return rules(obj, controller="reportingComponent")
+
+
+def rules(obj: Object, *, controller: str) -> list[errors.FieldError]:
+    """What holds in both API groups; `controller` is the field's name in the one asked."""
     out: list[errors.FieldError] = []
-    namespace, involved = obj["metadata"].get("namespace") or "", obj.get("involvedObject") or {}
-    about = involved.get("namespace") or ""
-    if not about and namespace not in ("default", "kube-system"):
-        out.append(errors.field_invalid("involvedObject.namespace", about, "does not match event.namespace"))
-    elif about and about != namespace:
-        out.append(errors.field_invalid("involvedObject.namespace", about, "does not match event.namespace"))
-    if obj.get("eventTime"):  # of the new API: these are asked for
-        for field in ("reportingComponent", "action", "reason"):
-            if not obj.get(field):
-                name = "reportingController" if field == "reportingComponent" else field
-                out.append(errors.field_required(name))
-        if not obj.get("reportingInstance"):
-            out.append(errors.field_required("reportingInstance"))
-        if len((obj.get("message") or "").encode()) > 1024:
-            out.append(errors.field_invalid("message", "", "can have at most 1024 bytes"))
-        out += validation.one_of(obj.get("type"), ("Normal", "Warning"), "type")
+    namespace, of = obj["metadata"].get("namespace") or "", dig(obj, "involvedObject", "namespace") or ""
+    stranger = errors.field_invalid("involvedObject.namespace", of, "does not match event.namespace")
+    if not obj.get("eventTime"):
+        if namespace != of if of else namespace not in ("", "default"):
+            out.append(stranger)
+        return out
+    if not of and namespace not in ("default", "kube-system"):
+        out.append(stranger)
+    reporter = obj.get("reportingComponent") or ""
+    if not reporter:
+        out.append(errors.field_required(controller))
+    out += validation.check(controller, reporter, names.qualified(reporter))
+    for field in ("reportingInstance", "action", "reason"):
+        if not obj.get(field):
+            out.append(errors.field_required(field))
+        elif len(obj[field].encode()) > 128:
+            out.append(errors.field_invalid(field, "", "can have at most 128 bytes"))
+    if len((obj.get("message") or "").encode()) > 1024:
+        out.append(errors.field_invalid("message", "", "can have at most 1024 bytes"))
     return out
 
 
 def _last_seen(obj: Object, now: float) -> str:
-    stamp = dig(obj, "series", "lastObservedTime") or obj.get("lastTimestamp") or obj.get("eventTime")
-    return columns.since(stamp, now)
+    series = obj.get("series")
+    if series is not None:
+        return columns.since(series.get("lastObservedTime"), now)
+    return columns.since(obj.get("lastTimestamp"), now) if obj.get("lastTimestamp") else _first_seen(obj, now)
 
 
 def _first_seen(obj: Object, now: float) -> str:
@@ -46,9 +58,9 @@ def _first_seen(obj: Object, now: float) -> str:
 
 
 def _object(obj: Object, now: float) -> str:
-    about = obj.get("involvedObject") or {}
-    kind, name = (about.get("kind") or "").lower(), about.get("name") or ""
-    return f"{kind}/{name}" if kind else name
+    involved = obj.get("involvedObject") or {}
+    kind, name = (involved.get("kind") or "").lower(), involved.get("name") or ""
+    return f"{kind}/{name}" if name else kind
 
 
 def _source(obj: Object, now: float) -> str:
@@ -62,7 +74,10 @@ def _count(obj: Object, now: float) -> int:
     return dig(obj, "series", "count") or obj.get("count") or 1
 
 
-def _about(field: str):
+ABOUT = ("kind", "namespace", "name", "uid", "apiVersion", "resourceVersion", "fieldPath")
+
+
+def about(field: str):
     return lambda obj: dig(obj, "involvedObject", field) or ""
 
 
@@ -92,8 +107,7 @@ RESOURCE = Resource(
                description=".metadata.name"),
     ),
     selectable={
-        **{f"involvedObject.{f}": _about(f)
-           for f in ("kind", "namespace", "name", "uid", "apiVersion", "resourceVersion", "fieldPath")},
+        **{f"involvedObject.{field}": about(field) for field in ABOUT},
         "reason": lambda obj: obj.get("reason") or "",
         "reportingComponent": lambda obj: obj.get("reportingComponent") or "",
         "source": lambda obj: dig(obj, "source", "component") or obj.get("reportingComponent") or "",

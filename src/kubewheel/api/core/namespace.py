@@ -5,7 +5,7 @@ In: objects. Out: RESOURCE. Called by: catalog.py.
 
 from __future__ import annotations
 
-from kubewheel.api import codec, columns, errors, subresources
+from kubewheel.api import codec, columns, errors, names, subresources, validation
 from kubewheel.api.columns import dig
 from kubewheel.api.resource import Column, Object, PrepareContext, Resource, Subresource
 
@@ -48,12 +48,25 @@ def prepare_update(new: Object, old: Object, context: PrepareContext) -> None:
 
 
 def validate(obj: Object) -> list[errors.FieldError]:
-    return []
+    return [f for name in dig(obj, "spec", "finalizers") or () for f in _finalizer(name, "spec.finalizers")]
+
+
+def _finalizer(name: str, path: str) -> list[errors.FieldError]:
+    out = validation.check(path, name, names.qualified(name))
+    if "/" not in name and name not in ("kubernetes", "orphan", "foregroundDeletion"):
+        out.append(errors.field_invalid(path, name,
+                                        "name is neither a standard finalizer name nor is it fully qualified"))
+    return out
+
+
+def validate_finalize(new: Object, old: Object) -> list[errors.FieldError]:
+    return [f for i, name in enumerate(dig(new, "spec", "finalizers") or ())
+            for f in _finalizer(name, f"spec.finalizers[{i}]")]
 
 
 def validate_status(new: Object, old: Object) -> list[errors.FieldError]:
-    phase, ending = dig(new, "status", "phase"), new["metadata"].get("deletionTimestamp")
-    if not ending and phase not in (None, "", "Active"):
+    phase, ending = dig(new, "status", "phase") or "", new["metadata"].get("deletionTimestamp")
+    if not ending and phase != "Active":
         return [errors.field_invalid("status.Phase", phase, 'may only be \'Active\' if `deletionTimestamp` is empty')]
     if ending and phase != "Terminating":
         return [errors.field_invalid("status.Phase", phase,
@@ -71,18 +84,19 @@ RESOURCE = Resource(
     registry="namespaces",
     subresources=(
         subresources.status("Namespace", validate=validate_status),
-        Subresource("finalize", "Namespace", verbs=("update",), owns=(("spec", "finalizers"),)),
+        Subresource("finalize", "Namespace", verbs=("update",), owns=(("spec", "finalizers"),),
+                    validate=validate_finalize),
     ),
     has_generation=False,
     defaults=defaults,
     prepare_create=prepare_create,
     prepare_update=prepare_update,
+    validate=validate,
     name_rule="label",
     columns=(
         columns.NAME,
         Column("Status", columns.at("status", "phase"), description="The status of the namespace"),
         columns.AGE,
     ),
-    selectable={"status.phase": lambda obj: dig(obj, "status", "phase") or "",
-                "name": lambda obj: obj["metadata"].get("name", "")},
+    selectable={"status.phase": lambda obj: dig(obj, "status", "phase") or ""},
 )

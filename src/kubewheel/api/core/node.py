@@ -5,70 +5,104 @@ In: objects. Out: RESOURCE. Called by: catalog.py.
 
 from __future__ import annotations
 
-from kubewheel.api import codec, columns, conditions, errors, names, quantity, subresources, validation
-from kubewheel.api.columns import dig
-from kubewheel.api.resource import Column, Object, PrepareContext, Resource, Subresource
+from typing import Any
 
-_EFFECTS = ("NoExecute", "NoSchedule", "PreferNoSchedule")
+from kubewheel.api import columns, conditions, errors, fill, names, subresources, validation
+from kubewheel.api.columns import dig
+from kubewheel.api.core import resource_validation, scheduling_validation
+from kubewheel.api.resource import Column, Object, Resource, Subresource
+
+_INFO = ("machineID", "systemUUID", "bootID", "kernelVersion", "osImage", "containerRuntimeVersion", "kubeletVersion",
+         "kubeProxyVersion", "operatingSystem", "architecture")
 
 
 def defaults(obj: Object) -> None:
-    status = obj.get("status")
-    if status and status.get("capacity") and status.get("allocatable") is None:
+    """Go prints these parts of a status though nothing is in them."""
+    spec = fill.spec_of(obj)
+    one, every = spec.get("podCIDR"), spec.get("podCIDRs")
+    if one and (not every or every[0] != one):  # the older field counts
+        spec["podCIDRs"] = [one]
+    elif every and not one:
+        spec["podCIDR"] = every[0]
+    fill.absent(obj, status={})
+    status = obj["status"]
+    if status.get("capacity") and status.get("allocatable") is None:
         status["allocatable"] = dict(status["capacity"])
+    fill.absent(status, daemonEndpoints={}, nodeInfo={})
+    fill.absent(status["daemonEndpoints"], kubeletEndpoint={"Port": 0})
+    fill.absent(status["nodeInfo"], **dict.fromkeys(_INFO, ""))
 
 
-def prepare_create(obj: Object, context: PrepareContext) -> None:
-    """The kubelet registers with its status; it is kept."""
-    obj.setdefault("spec", {})
-    obj.setdefault("status", {})
+def _taints(items: Any) -> list[errors.FieldError]:
+    """Upstream names them below metadata."""
+    out: list[errors.FieldError] = []
+    seen: set[tuple[str, str]] = set()
+    for i, taint in enumerate(items or ()):
+        where, key, effect = f"metadata.taints[{i}]", taint.get("key") or "", taint.get("effect") or ""
+        value = taint.get("value") or ""
+        out += validation.check(f"{where}.key", key, names.qualified(key))
+        if found := names.label_value(value):
+            out.append(errors.field_invalid(f"{where}.value", value, ";".join(found)))
+        out += scheduling_validation.taint_effect(effect, f"{where}.effect")
+        if (key, effect) in seen:
+            shown = {"Key": key, "Value": value, "Effect": effect, "TimeAdded": taint.get("timeAdded")}
+            out.append(errors.field_duplicate(where, shown, "taints must be unique by key and effect pair"))
+        seen.add((key, effect))
+    return out
+
+
+def _amounts(obj: Object) -> list[errors.FieldError]:
+    return [f for side in ("capacity", "allocatable") for name, amount in (dig(obj, "status", side) or {}).items()
+            for f in resource_validation.amount(name, amount, f"status.{side}.{name}")]
 
 
 def validate(obj: Object) -> list[errors.FieldError]:
-    spec = obj.get("spec") or {}
-    out: list[errors.FieldError] = []
-    seen: set[tuple[str, str]] = set()
-    for i, taint in enumerate(spec.get("taints") or ()):
-        where, key, effect = f"spec.taints[{i}]", taint.get("key") or "", taint.get("effect") or ""
-        out += validation.check(f"{where}.key", key, names.qualified(key))
-        if value := taint.get("value"):
-            out += validation.check(f"{where}.value", value, names.label_value(value))
-        out += validation.one_of(effect, _EFFECTS, f"{where}.effect")
-        if (key, effect) in seen:
-            out.append(errors.field_duplicate(where, taint))
-        seen.add((key, effect))
-    for i, text in enumerate(spec.get("podCIDRs") or ()):
+    ranges = dig(obj, "spec", "podCIDRs") or ()
+    out = _taints(dig(obj, "spec", "taints")) + _amounts(obj)
+    for i, text in enumerate(ranges):
         out += validation.check(f"spec.podCIDRs[{i}]", text, names.cidr(text))
-    for side in ("capacity", "allocatable"):
-        for name, amount in (dig(obj, "status", side) or {}).items():
-            if not quantity.is_valid(amount) or quantity.nano(amount) < 0:
-                out.append(errors.field_invalid(f"status.{side}[{name}]", amount, validation.NEGATIVE))
+    if len(ranges) > 1:
+        if len(ranges) > 2 or len({":" in r for r in ranges}) < 2:
+            out.append(errors.field_invalid("spec.podCIDRs", list(ranges),
+                                            "may specify no more than one CIDR for each IP family"))
+        out += [errors.field_duplicate(f"spec.podCIDRs[{i}]", r) for i, r in enumerate(ranges) if r in ranges[:i]]
     return out
-
-
-_MUTABLE = ("taints", "unschedulable", "configSource", "podCIDR", "podCIDRs", "providerID")
-UPDATE_TEXT = ("node updates may only change labels, taints, or capacity (or configSource, if the DynamicKubeletConfig "
-               "feature gate is enabled)")
 
 
 def validate_update(new: Object, old: Object) -> list[errors.FieldError]:
-    out = validate(new)
+    """Of the main resource and of status."""
     spec, before = new.get("spec") or {}, old.get("spec") or {}
-    if before.get("podCIDRs") and spec.get("podCIDRs") != before["podCIDRs"]:
-        out.append(errors.field_forbidden("spec.podCIDRs",
-                                          "node updates may not change podCIDR except from \"\" to valid"))
+    out = _amounts(new)
+    entries = dig(new, "status", "addresses") or []
+    out += [errors.field_duplicate(f"status.addresses[{i}]", {"Type": e.get("type", ""), "Address": e.get("address", "")})
+            for i, e in enumerate(entries) if e in entries[:i]]
+    had, have = before.get("podCIDRs") or [], spec.get("podCIDRs") or []
+    changes = sum(a != b for a, b in zip(had, have, strict=True)) if len(had) == len(have) else 1
+    if had:
+        out += [errors.field_forbidden("spec.podCIDRs",
+                                       "node updates may not change podCIDR except from \"\" to valid")] * changes
     if before.get("providerID") and spec.get("providerID") != before["providerID"]:
         out.append(errors.field_forbidden("spec.providerID",
                                           "node updates may not change providerID except from \"\" to valid"))
-    rest = {k: v for k, v in spec.items() if k not in _MUTABLE}
-    if rest != {k: v for k, v in before.items() if k not in _MUTABLE}:
-        out.append(errors.field_forbidden("", UPDATE_TEXT))
+    out += _taints(spec.get("taints"))
+    if spec.get("externalID") != before.get("externalID"):
+        out.append(errors.field_forbidden("spec.externalID", "may not be updated"))
     return out
 
 
-def prepare_update(new: Object, old: Object, context: PrepareContext) -> None:
-    if new.get("spec") is None:
-        new["spec"] = codec.copy(old.get("spec") or {})
+def warnings(obj: Object) -> list[str]:
+    spec, out = obj.get("spec") or {}, []
+    if spec.get("configSource") is not None:
+        out.append("spec.configSource: the feature is no longer available")
+    if spec.get("externalID"):
+        out.append("spec.externalID: this field is deprecated, and is unused by Kubernetes")
+    return out
+
+
+def _kernel(obj: Object, now: float) -> str:
+    info = dig(obj, "status", "nodeInfo") or {}
+    architecture = f" ({info['architecture']})" if info.get("architecture") else ""
+    return (info.get("kernelVersion") or columns.UNKNOWN) + architecture
 
 
 def _status(obj: Object, now: float) -> str:
@@ -113,15 +147,14 @@ RESOURCE = Resource(
     definition="io.k8s.api.core.v1.Node",
     registry="minions",
     subresources=(
-        subresources.status("Node"),
+        subresources.status("Node", validate=validate_update),
         Subresource("proxy", "NodeProxyOptions", verbs=("create", "delete", "get", "patch", "update")),
     ),
     has_generation=False,
     defaults=defaults,
-    prepare_create=prepare_create,
-    prepare_update=prepare_update,
     validate=validate,
     validate_update=validate_update,
+    warnings=warnings,
     columns=(
         columns.NAME,
         Column("Status", _status, description="The status of the node"),
@@ -131,7 +164,7 @@ RESOURCE = Resource(
         Column("Internal-IP", _address("InternalIP"), priority=1, description=".status.addresses"),
         Column("External-IP", _address("ExternalIP"), priority=1, description=".status.addresses"),
         _info("OS-Image", "osImage"),
-        _info("Kernel-Version", "kernelVersion"),
+        Column("Kernel-Version", _kernel, priority=1, description=".status.nodeInfo.kernelVersion"),
         _info("Container-Runtime", "containerRuntimeVersion"),
     ),
     selectable={"spec.unschedulable": lambda obj: "true" if dig(obj, "spec", "unschedulable") else "false"},

@@ -5,11 +5,13 @@ In: objects. Out: RESOURCE. Called by: catalog.py.
 
 from __future__ import annotations
 
-from kubewheel.api import columns, errors, quantity, subresources, validation
-from kubewheel.api.apps import workload
+import posixpath
+
+from kubewheel.api import columns, errors, fill, names, subresources, validation
 from kubewheel.api.columns import dig
-from kubewheel.api.core import persistentvolumeclaim, pod_spec_validation
+from kubewheel.api.core import persistentvolumeclaim, scheduling_validation, volume_validation, volume_warnings
 from kubewheel.api.resource import Column, Object, PrepareContext, Resource
+from kubewheel.lib import clock
 
 _NOT_SOURCES = ("accessModes", "capacity", "claimRef", "mountOptions", "nodeAffinity",
                 "persistentVolumeReclaimPolicy", "storageClassName", "volumeAttributesClassName", "volumeMode")
@@ -20,57 +22,133 @@ def sources(spec: Object) -> list[str]:
 
 
 def defaults(obj: Object) -> None:
-    spec = workload.spec_of(obj)
-    workload.default(spec, persistentVolumeReclaimPolicy="Retain", volumeMode="Filesystem")
+    spec = fill.spec_of(obj)
+    fill.absent(spec, persistentVolumeReclaimPolicy="Retain", volumeMode="Filesystem")
     if (host := spec.get("hostPath")) is not None:
-        workload.default(host, type="")
+        fill.absent(host, type="")
     if (status := obj.get("status")) is not None:
-        workload.default(status, phase="Pending")
+        fill.absent(status, phase="Pending")
 
 
 def prepare_create(obj: Object, context: PrepareContext) -> None:
-    obj["status"] = {"phase": "Pending"}
+    obj["status"] = {"phase": "Pending", "lastPhaseTransitionTime": clock.rfc3339(context.now)}
+
+
+def prepare_status(new: Object, old: Object, context: PrepareContext) -> None:
+    """When the phase changed is noted, unless the writer says."""
+    status, before = new.setdefault("status", {}), old.get("status") or {}
+    if status.get("phase") != before.get("phase") and (
+            status.get("lastPhaseTransitionTime") == before.get("lastPhaseTransitionTime")):
+        status["lastPhaseTransitionTime"] = clock.rfc3339(context.now)
 
 
 def validate(obj: Object) -> list[errors.FieldError]:
     spec, out = obj.get("spec") or {}, []
-    modes = spec.get("accessModes") or ()
+    modes, capacity = spec.get("accessModes") or (), spec.get("capacity") or {}
     if not modes:
         out.append(errors.field_required("spec.accessModes"))
     for mode in modes:
         if mode not in persistentvolumeclaim.MODES:
             out.append(errors.field_not_supported("spec.accessModes", mode, persistentvolumeclaim.MODES))
-    capacity = spec.get("capacity") or {}
+    if "ReadWriteOncePod" in modes and set(modes) & (set(persistentvolumeclaim.MODES) - {"ReadWriteOncePod"}):
+        out.append(errors.field_forbidden("spec.accessModes", "may not use ReadWriteOncePod with other access modes"))
     if not capacity:
         out.append(errors.field_required("spec.capacity"))
     if "storage" not in capacity or len(capacity) > 1:
-        out.append(errors.field_not_supported("spec.capacity", capacity, ("storage",)))
+        out.append(errors.field_not_supported("spec.capacity", capacity or None, ("storage",)))
     for name, amount in capacity.items():
-        if not quantity.is_valid(amount) or quantity.nano(amount) <= 0:
-            out.append(errors.field_invalid(f"spec.capacity[{name}]", amount, "must be greater than zero"))
-    out += validation.one_of(spec.get("persistentVolumeReclaimPolicy"), ("Delete", "Recycle", "Retain"),
-                             "spec.persistentVolumeReclaimPolicy")
+        out += persistentvolumeclaim.positive(amount, f"spec.capacity[{name}]")
+    policy = spec.get("persistentVolumeReclaimPolicy") or ""
+    if policy and policy not in ("Delete", "Recycle", "Retain"):
+        out.append(errors.field_not_supported("spec.persistentVolumeReclaimPolicy", policy,
+                                              ("Delete", "Recycle", "Retain")))
     required = dig(spec, "nodeAffinity", "required")
-    if required is not None:
-        out += pod_spec_validation.node_selector(required, "spec.nodeAffinity.required")
+    if spec.get("nodeAffinity") is not None:
+        if required is None:
+            out.append(errors.field_required("spec.nodeAffinity.required",
+                                             "must specify required node constraints"))
+        else:
+            out += scheduling_validation.node_selector(required, "spec.nodeAffinity.required")
+    return out + _source(spec, required) + _class(spec)
+
+
+def _source(spec: Object, required: Object | None) -> list[errors.FieldError]:
+    out: list[errors.FieldError] = []
     have = sources(spec)
-    if not have:
-        out.append(errors.field_required("spec", "must specify a volume type"))
-    out += [errors.field_forbidden(f"spec.{extra}", "may not specify more than 1 volume type") for extra in have[1:]]
+    if have:
+        rule = _RULES.get(have[0])
+        out += rule(spec[have[0]], f"spec.{have[0]}") if rule is not None else []
     if spec.get("local") is not None and required is None:
         out.append(errors.field_required("spec.nodeAffinity", "Local volume requires node affinity"))
-    return out + validation.one_of(spec.get("volumeMode"), ("Block", "Filesystem"), "spec.volumeMode", required=False)
+    out += [errors.field_forbidden(f"spec.{extra}", "may not specify more than 1 volume type") for extra in have[1:]]
+    if not have:
+        out.append(errors.field_required("spec", "must specify a volume type"))
+    path = dig(spec, "hostPath", "path")
+    if path and posixpath.normpath(path) == "/" and spec.get("persistentVolumeReclaimPolicy") == "Recycle":
+        out.append(errors.field_forbidden("spec.persistentVolumeReclaimPolicy",
+                                          "may not be 'recycle' for a hostPath mount of '/'"))
+    return out
+
+
+def _class(spec: Object) -> list[errors.FieldError]:
+    out: list[errors.FieldError] = []
+    if name := spec.get("storageClassName"):
+        out += validation.check("spec.storageClassName", name, names.subdomain(name))
+    out += validation.one_of(spec.get("volumeMode"), ("Block", "Filesystem"), "spec.volumeMode", required=False)
+    attributes = spec.get("volumeAttributesClassName")
+    if attributes is not None:
+        where = "spec.volumeAttributesClassName"
+        if not attributes:
+            out.append(errors.field_required(where, "an empty string is disallowed"))
+        else:
+            out += validation.check(where, attributes, names.subdomain(attributes))
+        if spec.get("csi") is None:
+            out.append(errors.field_required("spec.csi", "has to be specified when using volumeAttributesClassName"))
+    return out
+
+
+def _csi(s: Object, path: str) -> list[errors.FieldError]:
+    out = volume_validation.driver_name(s.get("driver") or "", f"{path}.driver")
+    if not s.get("volumeHandle"):
+        out.append(errors.field_required(f"{path}.volumeHandle"))
+    for field in ("controllerPublishSecretRef", "controllerExpandSecretRef", "nodePublishSecretRef",
+                  "nodeExpandSecretRef"):
+        if (ref := s.get(field)) is not None:
+            for part, rule in (("name", names.subdomain), ("namespace", names.label)):
+                value = ref.get(part) or ""
+                out += validation.check(f"{path}.{field}.{part}", value, rule(value)) if value else [
+                    errors.field_required(f"{path}.{field}.{part}")]
+    return out
+
+
+def _local(s: Object, path: str) -> list[errors.FieldError]:
+    if not s.get("path"):
+        return [errors.field_required(f"{path}.path")]
+    return volume_validation.no_backsteps(s["path"], f"{path}.path")
+
+
+_RULES = {"hostPath": volume_validation.host_path, "nfs": volume_validation.nfs, "fc": volume_validation.fc,
+          "iscsi": volume_validation.iscsi, "csi": _csi, "local": _local}
 
 
 def validate_update(new: Object, old: Object) -> list[errors.FieldError]:
     out = validate(new)
     spec, before = new.get("spec") or {}, old.get("spec") or {}
-    for source in {*sources(spec), *sources(before)}:
-        if spec.get(source) != before.get(source):
-            out.append(errors.field_forbidden("spec.persistentvolumesource",
-                                              "spec.persistentvolumesource is immutable after creation"))
-            break
-    return out + validation.immutable(spec.get("volumeMode"), before.get("volumeMode"), "spec.volumeMode")
+    have, had = {k: spec[k] for k in sources(spec)}, {k: before[k] for k in sources(before)}
+    if had.get("csi") and have.get("csi") and "controllerExpandSecretRef" not in had["csi"]:
+        have["csi"] = {k: v for k, v in have["csi"].items() if k != "controllerExpandSecretRef"}
+    if have != had:
+        out.append(errors.field_forbidden("spec.persistentvolumesource", (
+            f"spec.persistentvolumesource is immutable after creation\n-\t{errors.render_value(had)}\n"
+            f"+\t{errors.render_value(have)}")))
+    out += validation.immutable(spec.get("volumeMode"), before.get("volumeMode"), "volumeMode")
+    if before.get("nodeAffinity") is not None and spec.get("nodeAffinity") != before["nodeAffinity"]:
+        out.append(errors.field_invalid("nodeAffinity", spec.get("nodeAffinity"),
+                                        "field is immutable, except for updating from beta label to GA"))
+    if before.get("volumeAttributesClassName") is not None and spec.get("volumeAttributesClassName") is None:
+        out.append(errors.field_forbidden("spec.volumeAttributesClassName",
+                                          "update from non-nil value to nil is forbidden"))
+    return out
 
 
 def _status(obj: Object, now: float) -> str:
@@ -89,28 +167,28 @@ RESOURCE = Resource(
     short_names=("pv",),
     definition="io.k8s.api.core.v1.PersistentVolume",
     registry="persistentvolumes",
-    subresources=(subresources.status("PersistentVolume"),),
+    subresources=(subresources.status("PersistentVolume", prepare=prepare_status),),
     has_generation=False,
     prepare_create=prepare_create,
     defaults=defaults,
     validate=validate,
     validate_update=validate_update,
+    warnings=volume_warnings.of_persistent_volume,
     columns=(
         columns.NAME,
-        Column("Capacity", columns.at("spec", "capacity", "storage"), description=".spec.capacity"),
+        Column("Capacity", columns.at("spec", "capacity", "storage", default="0"), description=".spec.capacity"),
         Column("Access Modes", lambda obj, now: persistentvolumeclaim.short_modes(dig(obj, "spec", "accessModes")),
                description=".spec.accessModes"),
         Column("Reclaim Policy", columns.at("spec", "persistentVolumeReclaimPolicy"),
                description=".spec.persistentVolumeReclaimPolicy"),
         Column("Status", _status, description=".status.phase"),
         Column("Claim", _claim, description=".spec.claimRef"),
-        Column("StorageClass", columns.at("spec", "storageClassName"), description=".spec.storageClassName"),
-        Column("VolumeAttributesClass", lambda obj, now: dig(obj, "spec", "volumeAttributesClassName") or columns.UNSET,
-               description=".spec.volumeAttributesClassName"),
+        Column("StorageClass", persistentvolumeclaim.class_name, description="StorageClass of the pv"),
+        Column("VolumeAttributesClass", columns.at("spec", "volumeAttributesClassName", default=columns.UNSET),
+               description="VolumeAttributesClass of the pv"),
         Column("Reason", columns.at("status", "reason"), description=".status.reason"),
         columns.AGE,
         Column("VolumeMode", columns.at("spec", "volumeMode", default=columns.UNSET), priority=1,
                description=".spec.volumeMode"),
     ),
-    selectable={"name": lambda obj: obj["metadata"].get("name", "")},
 )

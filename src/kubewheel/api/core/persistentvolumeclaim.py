@@ -5,9 +5,11 @@ In: objects. Out: RESOURCE. Called by: catalog.py.
 
 from __future__ import annotations
 
-from kubewheel.api import columns, errors, names, quantity, subresources, validation
-from kubewheel.api.apps import workload
+from typing import Any
+
+from kubewheel.api import columns, errors, fill, names, quantity, subresources, validation
 from kubewheel.api.columns import dig
+from kubewheel.api.core import volume_warnings
 from kubewheel.api.resource import Column, Object, PrepareContext, Resource
 
 MODES = ("ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod")
@@ -22,23 +24,39 @@ def short_modes(modes: list[str] | None) -> str:
 
 
 def defaults(obj: Object) -> None:
-    workload.default(workload.spec_of(obj), volumeMode="Filesystem")
+    fill.absent(fill.spec_of(obj), volumeMode="Filesystem", resources={})
     if (status := obj.get("status")) is not None:
-        workload.default(status, phase="Pending")
+        fill.absent(status, phase="Pending")
 
 
 def prepare_create(obj: Object, context: PrepareContext) -> None:
     obj["status"] = {"phase": "Pending"}
     spec = obj["spec"]
-    source = spec.get("dataSource")
-    if source and not spec.get("dataSourceRef"):
+    _sources(spec)
+
+
+def _sources(spec: Object) -> None:
+    """The old field and the new one say the same."""
+    source, ref = spec.get("dataSource"), spec.get("dataSourceRef")
+    if source and not ref:
         spec["dataSourceRef"] = dict(source)
-    elif spec.get("dataSourceRef") and not source and not spec["dataSourceRef"].get("namespace"):
-        spec["dataSource"] = {k: v for k, v in spec["dataSourceRef"].items() if k != "namespace"}
+    elif ref and not source and not ref.get("namespace"):
+        spec["dataSource"] = {k: v for k, v in ref.items() if k != "namespace"}
+
+
+def prepare_update(new: Object, old: Object, context: PrepareContext) -> None:
+    _sources(new["spec"])
 
 
 def validate(obj: Object) -> list[errors.FieldError]:
     return spec_rules(obj.get("spec") or {}, "spec")
+
+
+def positive(amount: Any, path: str) -> list[errors.FieldError]:
+    if quantity.is_valid(amount) and quantity.nano(amount) > 0:
+        return []
+    shown = quantity.canonical(amount) if quantity.is_valid(amount) else amount
+    return [errors.field_invalid(path, shown, "must be greater than zero")]
 
 
 def spec_rules(spec: Object, path: str) -> list[errors.FieldError]:
@@ -46,53 +64,132 @@ def spec_rules(spec: Object, path: str) -> list[errors.FieldError]:
     modes = spec.get("accessModes") or ()
     if not modes:
         out.append(errors.field_required(f"{path}.accessModes", "at least 1 access mode is required"))
+    out += validation.validate_selector(spec.get("selector"), f"{path}.selector")
     for mode in modes:
         if mode not in MODES:
             out.append(errors.field_not_supported(f"{path}.accessModes", mode, MODES))
-    if "ReadWriteOncePod" in modes and len(modes) > 1:
+    if "ReadWriteOncePod" in modes and set(modes) & (set(MODES) - {"ReadWriteOncePod"}):
         out.append(errors.field_forbidden(f"{path}.accessModes",
                                           "may not use ReadWriteOncePod with other access modes"))
-    out += validation.validate_selector(spec.get("selector"), f"{path}.selector")
-    size = dig(spec, "resources", "requests", "storage")
-    where = f"{path}.resources[storage]"
-    if size is None:
-        out.append(errors.field_required(where))
-    elif not quantity.is_valid(size) or quantity.nano(size) <= 0:
-        out.append(errors.field_invalid(where, size, "must be greater than zero"))
-    name = spec.get("storageClassName")
-    if name:
+    size, where = dig(spec, "resources", "requests", "storage"), f"{path}.resources[storage]"
+    out += [errors.field_required(where)] if size is None else positive(size, where)
+    if name := spec.get("storageClassName"):
         out += validation.check(f"{path}.storageClassName", name, names.subdomain(name))
-    return out + validation.one_of(spec.get("volumeMode"), ("Block", "Filesystem"), f"{path}.volumeMode",
-                                   required=False)
+    out += validation.one_of(spec.get("volumeMode"), ("Block", "Filesystem"), f"{path}.volumeMode", required=False)
+    return out + _source_rules(spec, path)
+
+
+def _source_rules(spec: Object, path: str) -> list[errors.FieldError]:
+    out: list[errors.FieldError] = []
+    source, ref = spec.get("dataSource"), spec.get("dataSourceRef")
+    for given, where in ((source, f"{path}.dataSource"), (ref, f"{path}.dataSourceRef")):
+        if given is None:
+            continue
+        group, kind = given.get("apiGroup") or "", given.get("kind") or ""
+        out += [errors.field_required(f"{where}.{field}") for field in ("name", "kind") if not given.get(field)]
+        if not group and kind != "PersistentVolumeClaim":
+            out.append(errors.field_invalid(where, kind,
+                                            "must be 'PersistentVolumeClaim' when referencing the default apiGroup"))
+        if group:
+            out += validation.check(f"{where}.apiGroup", group, names.subdomain(group))
+        if namespace := given.get("namespace"):
+            out += validation.check(f"{where}.namespace", namespace, names.label(namespace))
+    if source is not None and ref is not None:
+        shown = f"{path}.dataSource"
+        if ref.get("namespace"):
+            out.append(errors.field_invalid(path, shown,
+                                            "may not be specified when dataSourceRef.namespace is specified"))
+        elif any(source.get(k) != ref.get(k) for k in ("apiGroup", "kind", "name")):
+            out.append(errors.field_invalid(path, shown, "must match dataSourceRef"))
+    if attributes := spec.get("volumeAttributesClassName"):
+        out += validation.check(f"{path}.volumeAttributesClassName", attributes, names.subdomain(attributes))
+    return out
+
+
+def template_rules(template: Object, path: str) -> list[errors.FieldError]:
+    """A claim inside a volume."""
+    meta = template.get("metadata") or {}
+    out = validation.validate_labels(meta.get("labels") or {}, f"{path}.metadata.labels")
+    out += validation.validate_annotations(meta.get("annotations") or {}, f"{path}.metadata.annotations")
+    out += [errors.field_forbidden(f"{path}.metadata.{field}", "cannot be set for an ephemeral volume")
+            for field in ("name", "generateName", "namespace", "finalizers", "ownerReferences") if meta.get(field)]
+    return out + spec_rules(template.get("spec") or {}, f"{path}.spec")
+
+
+_BETA_CLASS = "volume.beta.kubernetes.io/storage-class"
 
 
 def validate_update(new: Object, old: Object) -> list[errors.FieldError]:
     out = validate(new)
-    spec, before = dict(new.get("spec") or {}), dict(old.get("spec") or {})
+    live, was = new.get("spec") or {}, old.get("spec") or {}
+    spec, before = dict(live), dict(was)
+    notes, had_notes = (o["metadata"].get("annotations") or {} for o in (new, old))
     if not before.get("volumeName") and spec.get("volumeName"):
         before["volumeName"] = spec["volumeName"]
-    if before.get("storageClassName") is None and spec.get("storageClassName") is not None:
-        before["storageClassName"] = spec["storageClassName"]  # a default given later
+    if notes.get(_BETA_CLASS, "") != had_notes.get(_BETA_CLASS, ""):
+        out.append(errors.field_invalid(f"metadata.annotations[{_BETA_CLASS}]", notes.get(_BETA_CLASS, ""),
+                                        validation.IMMUTABLE))
+    name = spec.get("storageClassName")
+    if before.get("storageClassName") is None and name is not None and had_notes.get(_BETA_CLASS, name) == name:
+        before["storageClassName"] = name  # a default given later
     size, had = dig(spec, "resources", "requests", "storage"), dig(before, "resources", "requests", "storage")
-    if dig(old, "status", "phase") == "Bound":
-        spec["resources"] = before.get("resources")
-        if "volumeAttributesClassName" in spec:
+    if dig(new, "status", "phase") == "Bound":
+        if dig(spec, "resources", "requests") is not None and had is not None:
+            spec["resources"] = {**spec["resources"], "requests": {**spec["resources"]["requests"], "storage": had}}
+        if spec.get("volumeAttributesClassName") is not None:
             before["volumeAttributesClassName"] = spec["volumeAttributesClassName"]
     if spec != before:
-        out.append(errors.field_forbidden("spec", UPDATE_TEXT))
-    elif size is not None and had is not None and quantity.is_valid(size) and quantity.compare(size, had) < 0:
+        out.append(errors.field_forbidden("spec", f"{UPDATE_TEXT}\n{_difference(spec, before)}"))
+    if size is not None and had is not None and quantity.is_valid(size) and quantity.compare(size, had) < 0:
         if quantity.compare(size, dig(old, "status", "capacity", "storage") or "0") <= 0:
-            out.append(errors.field_forbidden("spec.resources.requests.storage", (
-                "field can not be less than status.capacity")))
+            out.append(errors.field_forbidden("spec.resources.requests.storage",
+                                              "field can not be less than status.capacity"))
+    out += validation.immutable(live.get("volumeMode"), was.get("volumeMode"), "volumeMode")
+    attributes = live.get("volumeAttributesClassName")
+    if was.get("volumeAttributesClassName") is not None and not attributes:
+        word = "nil" if attributes is None else "an empty string"
+        out.append(errors.field_forbidden("spec.volumeAttributesClassName",
+                                          f"update from non-nil value to {word} is forbidden"))
     return out
+
+
+def _difference(new: Object, old: Object) -> str:
+    lines: list[str] = []
+    for key in sorted({*new, *old}):
+        if new.get(key) != old.get(key):
+            lines += [f"-\t{key}: {errors.render_value(old.get(key))}", f"+\t{key}: {errors.render_value(new.get(key))}"]
+    return "\n".join(lines)
+
+
+_RESIZING = ("ControllerResizeInProgress", "ControllerResizeInfeasible", "NodeResizePending", "NodeResizeInProgress",
+             "NodeResizeInfeasible")
+
+
+def validate_status(new: Object, old: Object) -> list[errors.FieldError]:
+    out: list[errors.FieldError] = []
+    status = new.get("status") or {}
+    for name, amount in (status.get("capacity") or {}).items():
+        if quantity.is_valid(amount) and quantity.nano(amount) < 0:
+            out.append(errors.field_invalid(f"status.capacity[{name}]", quantity.value(amount),
+                                            "must be a valid resource quantity"))
+    for name, word in (status.get("allocatedResourceStatuses") or {}).items():
+        if word not in _RESIZING:
+            out.append(errors.field_not_supported("status.allocatedResourceStatus", name, _RESIZING))
+    return out
+
+
+def class_name(obj: Object, now: float) -> str:
+    """The storage class, by the annotation of old or the field."""
+    notes = obj["metadata"].get("annotations") or {}
+    return notes[_BETA_CLASS] if _BETA_CLASS in notes else dig(obj, "spec", "storageClassName") or ""
 
 
 def _status(obj: Object, now: float) -> str:
     return "Terminating" if obj["metadata"].get("deletionTimestamp") else dig(obj, "status", "phase") or ""
 
 
-def _bound(*path: str):
-    return lambda obj, now: (dig(obj, *path) or "") if dig(obj, "spec", "volumeName") else ""
+def _capacity(obj: Object, now: float) -> str:
+    return (dig(obj, "status", "capacity", "storage") or "0") if dig(obj, "spec", "volumeName") else ""
 
 
 RESOURCE = Resource(
@@ -101,27 +198,26 @@ RESOURCE = Resource(
     short_names=("pvc",),
     definition="io.k8s.api.core.v1.PersistentVolumeClaim",
     registry="persistentvolumeclaims",
-    subresources=(subresources.status("PersistentVolumeClaim"),),
+    subresources=(subresources.status("PersistentVolumeClaim", validate=validate_status),),
     has_generation=False,
     prepare_create=prepare_create,
+    prepare_update=prepare_update,
     defaults=defaults,
     validate=validate,
     validate_update=validate_update,
+    warnings=volume_warnings.of_claim,
     columns=(
         columns.NAME,
         Column("Status", _status, description=".status.phase"),
         Column("Volume", columns.at("spec", "volumeName"), description=".spec.volumeName"),
-        Column("Capacity", _bound("status", "capacity", "storage"), description=".status.capacity"),
+        Column("Capacity", _capacity, description=".status.capacity"),
         Column("Access Modes", lambda obj, now: short_modes(dig(obj, "status", "accessModes")) if dig(
             obj, "spec", "volumeName") else "", description=".status.accessModes"),
-        Column("StorageClass", lambda obj, now: (obj["metadata"].get("annotations") or {}).get(
-            "volume.beta.kubernetes.io/storage-class") or dig(obj, "spec", "storageClassName") or "",
-            description=".spec.storageClassName"),
-        Column("VolumeAttributesClass", lambda obj, now: dig(obj, "spec", "volumeAttributesClassName") or columns.UNSET,
-               description=".spec.volumeAttributesClassName"),
+        Column("StorageClass", class_name, description="StorageClass of the pvc"),
+        Column("VolumeAttributesClass", columns.at("spec", "volumeAttributesClassName", default=columns.UNSET),
+               description="VolumeAttributesClass of the pvc"),
         columns.AGE,
         Column("VolumeMode", columns.at("spec", "volumeMode", default=columns.UNSET), priority=1,
                description=".spec.volumeMode"),
     ),
-    selectable={"name": lambda obj: obj["metadata"].get("name", "")},
 )

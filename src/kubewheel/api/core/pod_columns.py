@@ -41,7 +41,7 @@ def summary(pod: Object) -> Summary:
     total = len(spec.get("containers") or ())
     reason = status.get("reason") or status.get("phase") or ""
     scheduled = conditions.get("PodScheduled") or {}
-    if scheduled.get("reason") == "SchedulingGated" and not status.get("reason"):
+    if scheduled.get("reason") == "SchedulingGated":
         reason = "SchedulingGated"
     starting, word, ready, restarts, sidecar_restarts, last, sidecar_last, sidecars = _init(spec, status)
     total += sidecars
@@ -49,7 +49,7 @@ def summary(pod: Object) -> Summary:
         reason = word
     if not starting or (conditions.get("Initialized") or {}).get("status") == "True":
         restarts, last = sidecar_restarts, sidecar_last
-        running = False
+        running, failure = False, ""
         for c in reversed(status.get("containerStatuses") or ()):
             restarts += c.get("restartCount") or 0
             last = _later(last, _finished(c.get("lastState") or {}))
@@ -58,11 +58,16 @@ def summary(pod: Object) -> Summary:
                 reason = waiting["reason"]
             elif (ended := state.get("terminated")) is not None:
                 reason = ended.get("reason") or _exit_word(ended)
+                if ended.get("exitCode"):
+                    failure = reason
             elif c.get("ready") and state.get("running") is not None:
                 running = True
                 ready += 1
-        if reason == "Completed" and running:
-            reason = "Running" if (conditions.get("Ready") or {}).get("status") == "True" else "NotReady"
+        if reason == "Completed":
+            if running and (conditions.get("Ready") or {}).get("status") == "True":
+                reason = "Running"
+            else:
+                reason = failure or ("NotReady" if running else reason)
     if pod["metadata"].get("deletionTimestamp"):
         if status.get("reason") == "NodeLost":
             reason = "Unknown"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from kubewheel.api import columns, errors
 from kubewheel.api.columns import dig
-from kubewheel.api.core import pod_defaults, pod_spec_validation
+from kubewheel.api.core import pod_defaults, pod_spec_validation, pod_warnings
 from kubewheel.api.resource import Column, Object, Resource
 
 
@@ -26,6 +26,7 @@ RESOURCE = Resource(
     registry="podtemplates",
     defaults=defaults,
     validate=validate,
+    warnings=lambda obj: pod_warnings.of_template(obj.get("template") or {}, "template"),
     validate_update=lambda new, old: validate(new),
     columns=(
         columns.NAME,

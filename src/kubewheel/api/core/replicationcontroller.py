@@ -5,16 +5,15 @@ In: objects. Out: RESOURCE. Called by: catalog.py.
 
 from __future__ import annotations
 
-from kubewheel.api import columns, errors, subresources
-from kubewheel.api.apps import workload
+from kubewheel.api import columns, errors, fill, subresources
 from kubewheel.api.columns import dig
-from kubewheel.api.core import pod_spec_validation
+from kubewheel.api.core import pod_spec_validation, workload
 from kubewheel.api.resource import Column, Object, PrepareContext, Resource, ScalePaths
 
 
 def defaults(obj: Object) -> None:
-    spec = workload.spec_of(obj)
-    workload.default(spec, replicas=1)
+    spec = fill.spec_of(obj)
+    fill.absent(spec, replicas=1)
     labels = dig(spec, "template", "metadata", "labels")
     if labels:
         if not spec.get("selector"):
@@ -31,22 +30,19 @@ def prepare_create(obj: Object, context: PrepareContext) -> None:
 
 def validate(obj: Object) -> list[errors.FieldError]:
     spec = obj.get("spec") or {}
-    out = workload.numbers(spec, "minReadySeconds", "replicas")
-    selector = spec.get("selector") or {}
+    selector, template = spec.get("selector") or {}, spec.get("template")
+    out = workload.numbers(spec, "minReadySeconds")
     if not selector:
         out.append(errors.field_required("spec.selector"))
-    template = spec.get("template")
+    out += workload.numbers(spec, "replicas")
     if template is None:
         return [*out, errors.field_required("spec.template")]
     labels = dig(template, "metadata", "labels") or {}
-    if selector and any(labels.get(k) != v for k, v in selector.items()):
-        out.append(errors.field_invalid("spec.template.metadata.labels", labels,
+    if any(labels.get(k) != v for k, v in selector.items()):
+        out.append(errors.field_invalid("spec.template.metadata.labels", labels or None,
                                         "`selector` does not match template `labels`"))
     out += pod_spec_validation.pod_template(template, "spec.template")
-    policy = dig(template, "spec", "restartPolicy")
-    if policy != "Always":
-        out.append(errors.field_not_supported("spec.template.spec.restartPolicy", policy or "", ("Always",)))
-    return out
+    return out + workload.always_restarted(template, "ReplicationController")
 
 
 RESOURCE = Resource(
@@ -57,7 +53,7 @@ RESOURCE = Resource(
     definition="io.k8s.api.core.v1.ReplicationController",
     registry="controllers",
     subresources=(
-        subresources.status("ReplicationController", validate=workload.status_numbers(
+        subresources.status("ReplicationController", validate=workload.status_rules(
             "replicas", "fullyLabeledReplicas", "readyReplicas", "availableReplicas", "observedGeneration")),
         subresources.SCALE,
     ),
@@ -67,14 +63,9 @@ RESOURCE = Resource(
     validate=validate,
     validate_update=lambda new, old: validate(new),
     warnings=workload.template_warnings,
+    create_warnings=workload.name_warnings,
     columns=(
-        columns.NAME,
-        Column("Desired", columns.number("spec", "replicas"), type="integer", description=".spec.replicas"),
-        Column("Current", columns.number("status", "replicas"), type="integer", description=".status.replicas"),
-        Column("Ready", columns.number("status", "readyReplicas"), type="integer",
-               description=".status.readyReplicas"),
-        columns.AGE,
-        *columns.template("spec", "template", "spec"),
+        *workload.REPLICA_COLUMNS,
         Column("Selector", lambda obj, now: columns.labels(dig(obj, "spec", "selector")), priority=1,
                description=".spec.selector"),
     ),

@@ -5,8 +5,7 @@ In: objects. Out: RESOURCE. Called by: catalog.py. The rules: service_validation
 
 from __future__ import annotations
 
-from kubewheel.api import columns, subresources
-from kubewheel.api.apps import workload
+from kubewheel.api import columns, fill, subresources
 from kubewheel.api.columns import dig
 from kubewheel.api.core import service_validation
 from kubewheel.api.resource import Column, Object, PrepareContext, Resource, Subresource
@@ -16,8 +15,8 @@ NODE_PORT_TYPES = ("NodePort", "LoadBalancer")
 
 
 def defaults(obj: Object) -> None:
-    spec = workload.spec_of(obj)
-    workload.default(spec, sessionAffinity="None", type="ClusterIP")
+    spec = fill.spec_of(obj)
+    fill.absent(spec, sessionAffinity="None", type="ClusterIP")
     if spec["sessionAffinity"] == "None":
         spec.pop("sessionAffinityConfig", None)
     elif spec["sessionAffinity"] == "ClientIP" and (
@@ -105,15 +104,16 @@ def _ports(obj: Object, now: float) -> str:
 
 def _external(obj: Object, now: float) -> str:
     spec = obj.get("spec") or {}
-    kind, own = spec.get("type"), ",".join(spec.get("externalIPs") or ())
+    kind, own = spec.get("type"), list(spec.get("externalIPs") or ())
     if kind == "ExternalName":
-        return spec.get("externalName") or columns.NONE
+        return spec.get("externalName") or ""
     if kind == "LoadBalancer":
         entries = dig(obj, "status", "loadBalancer", "ingress") or ()
-        balanced = ",".join(e.get("ip") or e.get("hostname") or "" for e in entries)
-        joined = ",".join(sorted(filter(None, (balanced, own)), key=lambda t: t == own))
-        return joined or "<pending>"
-    return own or columns.NONE
+        balanced = sorted({e.get("ip") or e.get("hostname") or "" for e in entries} - {""})
+        return ",".join([*balanced, *own]) or "<pending>"
+    if kind in ("ClusterIP", "NodePort"):
+        return ",".join(own) or columns.NONE
+    return columns.UNKNOWN
 
 
 def _cluster_ip(obj: Object, now: float) -> str:
@@ -130,7 +130,7 @@ RESOURCE = Resource(
     definition="io.k8s.api.core.v1.Service",
     registry="services/specs",
     subresources=(
-        subresources.status("Service"),
+        subresources.status("Service", validate=service_validation.validate_status),
         Subresource("proxy", "ServiceProxyOptions", verbs=("create", "delete", "get", "patch", "update")),
     ),
     has_generation=False,
@@ -139,6 +139,7 @@ RESOURCE = Resource(
     prepare_update=prepare_update,
     validate=service_validation.validate,
     validate_update=service_validation.validate_update,
+    warnings=service_validation.warnings,
     name_rule="label-1035",
     columns=(
         columns.NAME,

@@ -6,7 +6,7 @@ In: objects. Out: RESOURCE. Called by: catalog.py.
 from __future__ import annotations
 
 from kubewheel.api import columns
-from kubewheel.api.resource import Column, Object, PrepareContext, Resource, Subresource
+from kubewheel.api.resource import Object, PrepareContext, Resource, Subresource
 
 
 def prepare_create(obj: Object, context: PrepareContext) -> None:
@@ -14,6 +14,16 @@ def prepare_create(obj: Object, context: PrepareContext) -> None:
         for field in list(ref):
             if field != "name":
                 del ref[field]
+
+
+_MOUNTABLE = "kubernetes.io/enforce-mountable-secrets"
+
+
+def warnings(obj: Object) -> list[str]:
+    if _MOUNTABLE not in (obj["metadata"].get("annotations") or {}):
+        return []
+    return [f"metadata.annotations[{_MOUNTABLE}]: deprecated in v1.32+; prefer separate namespaces to isolate access to "
+            "mounted secrets"]
 
 
 RESOURCE = Resource(
@@ -27,9 +37,10 @@ RESOURCE = Resource(
     ),
     has_generation=False,
     prepare_create=prepare_create,
+    prepare_update=lambda new, old, context: prepare_create(new, context),
+    warnings=warnings,
     columns=(
         columns.NAME,
-        Column("Secrets", lambda obj, now: str(len(obj.get("secrets") or ())), description=".secrets"),
         columns.AGE,
     ),
 )

@@ -5,7 +5,7 @@ In: objects. Out: RESOURCE. Called by: catalog.py.
 
 from __future__ import annotations
 
-from kubewheel.api import codec, columns
+from kubewheel.api import codec, columns, errors
 from kubewheel.api.core import event as core_event
 from kubewheel.api.resource import Object, Resource
 
@@ -35,6 +35,21 @@ def from_core(obj: Object) -> Object:
     return out
 
 
+def validate(obj: Object) -> list[errors.FieldError]:
+    """Rules of new Events, which core/v1 does not ask of its own; upstream names some fields as core does."""
+    out = core_event.rules(obj, controller="reportingController")
+    if not obj.get("eventTime"):
+        out.append(errors.field_required("eventTime"))
+    if obj.get("type") not in ("Normal", "Warning"):
+        out.append(errors.field_invalid("type", "", f"has invalid value: {obj.get('type') or ''}"))
+    source = obj.get("source") or {}
+    for field, given in (("firstTimestamp", obj.get("firstTimestamp")), ("lastTimestamp", obj.get("lastTimestamp")),
+                         ("count", obj.get("count")), ("source", source.get("component") or source.get("host"))):
+        if given:
+            out.append(errors.field_invalid(field, "", "needs to be unset"))
+    return out
+
+
 def _on_hub(column: columns.Column) -> columns.Column:
     """Cells are written for the hub's shape; descriptions too."""
     return columns.Column(column.name, lambda obj, now: column.cell(to_core(obj), now), type=column.type,
@@ -48,6 +63,11 @@ RESOURCE = Resource(
     short_names=("ev",),
     definition="io.k8s.api.events.v1.Event",
     registry="events",
+    validate_create_here=validate,
+    selectable={**{f"regarding.{field}": core_event.about(field) for field in core_event.ABOUT},
+                "reason": lambda obj: obj.get("reason") or "",
+                "reportingController": lambda obj: obj.get("reportingComponent") or "",
+                "type": lambda obj: obj.get("type") or ""},
     hub=core_event.RESOURCE.gvr,
     to_hub=to_core,
     from_hub=from_core,

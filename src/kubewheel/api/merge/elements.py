@@ -26,6 +26,8 @@ _KEY_DEFAULTS = {"protocol": "TCP"}
 _KNOWN_ELEMENTS = 4096  # remembered per list type; then it begins anew
 _PLAIN = re.compile(r"[A-Za-z0-9_./:-]+").fullmatch  # text that JSON writes as it is
 
+_KEY_TYPES = (str, int, type(None))
+
 Name = Callable[[Any], str]
 
 
@@ -87,7 +89,7 @@ def _many_keys(node: Node) -> Name:
             return known[values]
         except (KeyError, TypeError):
             made = _key_element(node, item)
-        if all(value.__class__ is str or value.__class__ is int for value in values):
+        if all(value.__class__ in _KEY_TYPES for value in values):
             _remember(known, values, made)
         return made
 

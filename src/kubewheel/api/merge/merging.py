@@ -50,8 +50,11 @@ def _merge_values(kind: Type, live: Any, applied: Any) -> Any:
 def _merge_lists(kind: Type, live: list[Any], applied: list[Any]) -> list[Any]:
     """Applied items come in their order; items only the live list has keep their place among them."""
     assert kind.name is not None
-    lefts = [(kind.name(item), item) for item in live]
-    rights = [(kind.name(item), item) for item in applied]
+    left_names, right_names = list(map(kind.name, live)), list(map(kind.name, applied))
+    if left_names == right_names:  # nearly always
+        same = [_merged_item(kind, mine, theirs) for mine, theirs in zip(live, applied, strict=True)]
+        return live if all(a is b for a, b in zip(same, live, strict=True)) else same
+    lefts, rights = list(zip(left_names, live, strict=True)), list(zip(right_names, applied, strict=True))
     in_left, in_right = dict(lefts), dict(rights)
     if len(in_left) < len(lefts):  # what comes twice is not merged with: the applied one takes its place
         twice = {e for e in in_left if sum(other == e for other, _ in lefts) > 1}

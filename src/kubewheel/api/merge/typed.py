@@ -42,9 +42,10 @@ _NEVER_OMITTED = frozenset(("Event.eventTime", "Event.reportingComponent", "Even
 
 class Type:
     """The walkers of one node. `added`: what a value that was not there before sets; containers are members too.
+    `filled`: what a value of a struct sets that was there before, empty (the root of a new object).
     `applied`: what an applied value sets; FieldsError (without text) for what conform.py will explain."""
 
-    __slots__ = ("node", "is_map", "is_keyed", "name", "added", "applied", "items", "_children", "_always")
+    __slots__ = ("node", "is_map", "is_keyed", "name", "added", "applied", "applied_item", "filled", "items", "_children", "_always")
 
     def __init__(self, node: Node) -> None:
         self.node = node
@@ -56,7 +57,9 @@ class Type:
         node.tracked = self  # before what lies below: a type may hold itself
         self.items = of(elements.items_node(node)) if self.is_keyed else None
         self.added: Walk = _added_walk(self)
-        self.applied: Walk = _applied_walk(self)
+        self.filled: Walk = _filled_walk(self)
+        self.applied: Walk = _applied_walk(self, member=False)
+        self.applied_item: Walk = _applied_walk(self, member=True)
 
     def child(self, name: str) -> Type:
         found = self._children.get(name)
@@ -122,16 +125,55 @@ def _added_walk(kind: Type) -> Walk:
     def keyed(value: Any) -> FieldSet:
         if not isinstance(value, list) or not value:
             return LEAF
-        assert kind.name is not None and kind.items is not None
+        assert kind.items is not None
         found = _named(kind, value)
         inner = kind.items.added if kind.node.list_type == "map" else _leaf
         made = {DOT: LEAF}
-        for element in fields.in_order(found):
-            items = found[element]
+        for element, items in fields.in_order(found).items():
             made[element] = inner(items[0]) if len(items) == 1 else LEAF
         return made
 
     return struct if kind.is_map else keyed if kind.is_keyed else _leaf
+
+
+def _filled_walk(kind: Type) -> Walk:
+    shapes: dict[tuple[str, ...], tuple[FieldSet, list[tuple[str, str, Type, bool]]]] = {}
+
+    def struct(value: Any) -> FieldSet:
+        names = tuple(value)
+        shape = shapes.get(names)
+        if shape is None:
+            made, inner = _shape(kind, names, member=False)
+            nested = {name for name, _, _ in inner}
+            special = [(name, "f:" + name, kind.child(name), kind.is_always_there(name)) for name in sorted(names)
+                       if name in nested or kind.is_always_there(name)]
+            shape = made, special
+            _remember(shapes, names, shape)
+        made, special = shape
+        if special:
+            made = made.copy()
+            for name, element, below, is_there in special:
+                if not is_there:
+                    made[element] = below.added(value[name])
+                    continue
+                found = _filled(below, value[name])
+                if found is None:
+                    del made[element]
+                else:
+                    made[element] = found
+        return made
+
+    return struct
+
+
+def _filled(kind: Type, value: Any) -> FieldSet | None:
+    """What a member sets that was there before, empty; None for nothing."""
+    if kind.is_map and isinstance(value, dict):
+        return kind.filled(value) or None
+    if kind.is_keyed and value:
+        below = kind.added(value)
+        return {element: inner for element, inner in below.items() if element != DOT} or LEAF
+    return LEAF if value or isinstance(value, (dict, list)) or kind.is_map else None
 
 
 def _remember(shapes: dict[Any, Any], names: tuple[str, ...], shape: Any) -> None:
@@ -168,27 +210,34 @@ def _named(kind: Type, items: list[Any]) -> dict[str, list[Any]]:
     return out
 
 
-def _applied_walk(kind: Type) -> Walk:
+def _applied_walk(kind: Type, *, member: bool) -> Walk:
+    """Containers with something in them are not members, unless they are items of a list or keys of a map (`member`)."""
     shapes: dict[tuple[str, ...], tuple[FieldSet, list[tuple[str, str, Type]]]] = {}
-
     anything = kind.node is elements.DEDUCED or kind.node.type == "any"
+    fields_of = kind.node.fields
 
     def struct(value: Any) -> FieldSet:
-        if not isinstance(value, dict):
-            if value is None or anything:
+        if not value or not isinstance(value, dict):
+            if value is None or anything or isinstance(value, dict):
                 return LEAF
             raise FieldsError
         names = tuple(value)
         shape = shapes.get(names)
         if shape is None:
             _check_declared(kind.node, names)
-            shape = _shape(kind, names, member=False)
+            shape = _shape(kind, names, member=member)
             _remember(shapes, names, shape)
         made, inner = shape
         if inner:
             made = made.copy()
             for name, element, below in inner:
-                _put(kind, made, element, below, value[name])
+                one = value[name]
+                if name not in fields_of:
+                    made[element] = below.applied_item(one)
+                elif (found := below.applied(one)) or one.__class__ is not list:
+                    made[element] = found
+                else:
+                    del made[element]  # an empty keyed list says nothing
         return made
 
     def keyed(value: Any) -> FieldSet:
@@ -196,31 +245,19 @@ def _applied_walk(kind: Type) -> Walk:
             if value is None:
                 return LEAF
             raise FieldsError
-        found = _named(kind, value)
-        assert kind.items is not None
-        of_map, inner = kind.node.list_type == "map", kind.items.applied
-        made: FieldSet = {}
-        for element in fields.in_order(found):
-            items = found[element]
-            if len(items) > 1:
-                raise FieldsError
-            below = inner(items[0]) if of_map else LEAF
-            made[element] = {DOT: LEAF, **below} if below else LEAF
-        return made
+        assert kind.items is not None and kind.name is not None
+        name = kind.name
+        found = {name(item): item for item in value}
+        if len(found) < len(value):
+            raise FieldsError  # something comes twice
+        if kind.node.list_type != "map":
+            made = dict.fromkeys(fields.in_order(found), LEAF)
+        else:
+            inner = kind.items.applied_item
+            made = {element: inner(item) for element, item in fields.in_order(found).items()}
+        return {DOT: LEAF, **made} if member and made else made
 
     return struct if kind.is_map else keyed if kind.is_keyed else _leaf
-
-
-def _put(kind: Type, made: FieldSet, element: str, below: Type, value: Any) -> None:
-    """One member of an applied map: containers with something in them are not members, unless they are keys of a map;
-    an empty keyed list says nothing."""
-    inner = below.applied(value)
-    if not kind.is_declared(element[2:]):
-        made[element] = {DOT: LEAF, **inner} if inner else LEAF
-    elif inner or not isinstance(value, list):
-        made[element] = inner
-    else:
-        del made[element]
 
 
 def _check_declared(node: Node, names: tuple[str, ...]) -> None:
@@ -234,6 +271,8 @@ def _check_declared(node: Node, names: tuple[str, ...]) -> None:
 # -- two values ---------------------------------------------------------------------------------------------------
 def compare(node: Node, old: Object, new: Object) -> tuple[FieldSet, FieldSet]:
     """(added or modified, removed). Equal subtrees cost one comparison. FieldsError."""
+    if not old:
+        return of(node).filled(new), LEAF
     changed: FieldSet = {}
     removed: FieldSet = {}
     old = old if "metadata" in old else {**old, "metadata": {}}

@@ -5,21 +5,43 @@ In: objects. Out: RESOURCE. Called by: catalog.py.
 
 from __future__ import annotations
 
-from kubewheel.api import columns, errors, validation
+from kubewheel.api import columns, errors, names, shape, validation
 from kubewheel.api.columns import dig
+from kubewheel.api.errors import FieldError
+from kubewheel.api.networking import references
 from kubewheel.api.resource import Column, Object, Resource
 
+MAX_CONTROLLER = 250
 
-def validate(obj: Object) -> list[errors.FieldError]:
+
+def validate(obj: Object) -> list[FieldError]:
     controller = dig(obj, "spec", "controller") or ""
-    if controller and "/" not in controller:
-        return [errors.field_invalid("spec.controller", controller,
-                                     "must be a domain-prefixed path (such as \"acme.io/foo\")")]
-    return []
+    out: list[FieldError] = []
+    if len(controller) > MAX_CONTROLLER:
+        out.append(errors.field_too_long("spec.controller", MAX_CONTROLLER))
+    out += references.domain_prefixed_path(controller, "spec.controller")
+    if parameters := dig(obj, "spec", "parameters"):
+        out += _reference(parameters, "spec.parameters")
+    return out
 
 
-def validate_update(new: Object, old: Object) -> list[errors.FieldError]:
-    return validation.immutable(dig(new, "spec", "controller"), dig(old, "spec", "controller"), "spec.controller")
+def _reference(ref: Object, path: str) -> list[FieldError]:
+    out = references.typed_local(ref, path)
+    scope, namespace = ref.get("scope"), ref.get("namespace")
+    if scope not in ("Cluster", "Namespace"):
+        out.append(errors.field_not_supported(f"{path}.scope", scope, ("Cluster", "Namespace")))
+    elif scope == "Namespace" and namespace is None:
+        out.append(errors.field_required(f"{path}.namespace", "`parameters.scope` is set to 'Namespace'"))
+    elif scope == "Namespace":
+        out += validation.check(f"{path}.namespace", namespace, names.label(namespace))
+    elif namespace is not None:
+        out.append(errors.field_forbidden(f"{path}.namespace", "`parameters.scope` is set to 'Cluster'"))
+    return out
+
+
+def validate_update(new: Object, old: Object) -> list[FieldError]:
+    return validation.immutable(dig(new, "spec", "controller") or "", dig(old, "spec", "controller") or "",
+                                "spec.controller") + validate(new)
 
 
 def _parameters(obj: Object, now: float) -> str:
@@ -31,8 +53,8 @@ def _parameters(obj: Object, now: float) -> str:
 
 
 def defaults(obj: Object) -> None:
-    parameters = dig(obj, "spec", "parameters")
-    if parameters and parameters.get("scope") is None:
+    parameters = shape.struct(obj, "spec").get("parameters")
+    if parameters is not None and parameters.get("scope") is None:
         parameters["scope"] = "Cluster"
 
 

@@ -5,14 +5,15 @@ In: objects. Out: RESOURCE. Called by: catalog.py.
 
 from __future__ import annotations
 
-from kubewheel.api import columns, errors, names, validation
-from kubewheel.api.apps import workload
+from kubewheel.api import addresses, columns, errors, names, shape, validation
 from kubewheel.api.columns import dig
+from kubewheel.api.errors import FieldError
 from kubewheel.api.resource import Column, Object, Resource
 
 
 def defaults(obj: Object) -> None:
-    spec = workload.spec_of(obj)
+    spec = shape.struct(obj, "spec")
+    shape.struct(spec, "podSelector")
     for side in ("ingress", "egress"):
         for rule in spec.get(side) or ():
             for port in rule.get("ports") or ():
@@ -22,26 +23,11 @@ def defaults(obj: Object) -> None:
         spec["policyTypes"] = ["Ingress", "Egress"] if spec.get("egress") else ["Ingress"]
 
 
-def _peer(peer: Object, path: str) -> list[errors.FieldError]:
-    out = validation.validate_selector(peer.get("podSelector"), f"{path}.podSelector")
-    out += validation.validate_selector(peer.get("namespaceSelector"), f"{path}.namespaceSelector")
-    have = sum(peer.get(f) is not None for f in ("podSelector", "namespaceSelector"))
-    block = peer.get("ipBlock")
-    if block is not None:
-        if have:
-            out.append(errors.field_forbidden(path, "may not specify both ipBlock and another peer"))
-        if not block.get("cidr"):
-            out.append(errors.field_required(f"{path}.ipBlock.cidr"))
-        else:
-            out += validation.check(f"{path}.ipBlock.cidr", block["cidr"], names.cidr(block["cidr"]))
-        for i, text in enumerate(block.get("except") or ()):
-            out += validation.check(f"{path}.ipBlock.except[{i}]", text, names.cidr(text))
-    elif not have:
-        out.append(errors.field_required(path, "must specify a peer"))
-    return out
+_PROTOCOLS = ["TCP", "UDP", "SCTP"]
+_TYPES = ["Ingress", "Egress"]
 
 
-def validate(obj: Object) -> list[errors.FieldError]:
+def validate(obj: Object) -> list[FieldError]:
     spec = obj.get("spec") or {}
     out = validation.validate_selector(spec.get("podSelector"), "spec.podSelector")
     for side, peers in (("ingress", "from"), ("egress", "to")):
@@ -50,25 +36,75 @@ def validate(obj: Object) -> list[errors.FieldError]:
                 out += _port(port, f"spec.{side}[{i}].ports[{j}]")
             for j, peer in enumerate(rule.get(peers) or ()):
                 out += _peer(peer, f"spec.{side}[{i}].{peers}[{j}]")
-    for i, kind in enumerate(spec.get("policyTypes") or ()):
-        if kind not in ("Ingress", "Egress"):
-            out.append(errors.field_not_supported(f"spec.policyTypes[{i}]", kind, ("Egress", "Ingress")))
+    types = spec.get("policyTypes") or []
+    if len(types) > len(_TYPES):
+        return [*out, errors.field_invalid("spec.policyTypes", types, "may not specify more than two policyTypes")]
+    for i, kind in enumerate(types):
+        if kind not in _TYPES:
+            out.append(errors.field_not_supported(f"spec.policyTypes[{i}]", kind, _TYPES, ordered=True))
     return out
 
 
-def _port(port: Object, path: str) -> list[errors.FieldError]:
-    out = validation.one_of(port.get("protocol"), ("SCTP", "TCP", "UDP"), f"{path}.protocol", required=False)
+def _peer(peer: Object, path: str) -> list[FieldError]:
+    out: list[FieldError] = []
+    have = [f for f in ("podSelector", "namespaceSelector", "ipBlock") if peer.get(f) is not None]
+    for field in have:
+        if field == "ipBlock":
+            out += _block(peer[field], f"{path}.ipBlock")
+        else:
+            out += validation.validate_selector(peer[field], f"{path}.{field}")
+    if not have:
+        out.append(errors.field_required(path, "must specify a peer"))
+    elif len(have) > 1 and "ipBlock" in have:
+        out.append(errors.field_forbidden(path, "may not specify both ipBlock and another peer"))
+    return out
+
+
+def _block(block: Object, path: str) -> list[FieldError]:
+    text = block.get("cidr")
+    if not text:
+        return [errors.field_required(f"{path}.cidr")]
+    out = validation.check(f"{path}.cidr", text, addresses.legacy_cidr(text))
+    outer = addresses.parse_cidr(text)
+    if outer is None:
+        return out
+    for i, inner_text in enumerate(block.get("except") or ()):
+        out += validation.check(f"{path}.except[{i}]", inner_text, addresses.legacy_cidr(inner_text))
+        inner = addresses.parse_cidr(inner_text)
+        if inner is not None and (inner[0] not in outer[1] or outer[1].prefixlen >= inner[1].prefixlen):
+            out.append(errors.field_invalid(f"{path}.except[{i}]", inner_text, "must be a strict subset of `cidr`"))
+    return out
+
+
+def _port(port: Object, path: str) -> list[FieldError]:
+    out: list[FieldError] = []
+    if port.get("protocol") not in _PROTOCOLS:
+        out.append(errors.field_not_supported(f"{path}.protocol", port.get("protocol"), _PROTOCOLS, ordered=True))
     value, end = port.get("port"), port.get("endPort")
     if isinstance(value, int):
         out += validation.check(f"{path}.port", value, names.port(value))
-        if end is not None and end < value:
-            out.append(errors.field_invalid(f"{path}.endPort", end, "must be greater than or equal to `port`"))
+        if end is not None and end < value:  # upstream shows the port here
+            out.append(errors.field_invalid(f"{path}.endPort", value, "must be greater than or equal to `port`"))
+        if end is not None:
+            out += validation.check(f"{path}.endPort", end, names.port(end))
     elif isinstance(value, str):
-        out += validation.check(f"{path}.port", value, names.port_name(value))
         if end is not None:
             out.append(errors.field_invalid(f"{path}.endPort", end, "may not be specified when `port` is non-numeric"))
+        out += validation.check(f"{path}.port", value, names.port_name(value))
     elif end is not None:
         out.append(errors.field_invalid(f"{path}.endPort", end, "may not be specified when `port` is not specified"))
+    return out
+
+
+def warnings(obj: Object) -> list[str]:
+    out: list[str] = []
+    for side, peers in (("ingress", "from"), ("egress", "to")):
+        for i, rule in enumerate(dig(obj, "spec", side) or ()):
+            for j, peer in enumerate(rule.get(peers) or ()):
+                block, path = peer.get("ipBlock") or {}, f"spec.{side}[{i}].{peers}[{j}].ipBlock"
+                out += addresses.cidr_warnings(block.get("cidr") or "", f"{path}.cidr")
+                for k, text in enumerate(block.get("except") or ()):
+                    out += addresses.cidr_warnings(text, f"{path}.except[{k}]")
     return out
 
 
@@ -81,6 +117,7 @@ RESOURCE = Resource(
     registry="networkpolicies",
     defaults=defaults,
     validate=validate,
+    warnings=warnings,
     validate_update=lambda new, old: validate(new),
     columns=(
         columns.NAME,

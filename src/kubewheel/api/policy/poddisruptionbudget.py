@@ -29,6 +29,12 @@ def validate(obj: Object) -> list[errors.FieldError]:
                                    "spec.unhealthyPodEvictionPolicy", required=False)
 
 
+def validate_status(new: Object, old: Object) -> list[errors.FieldError]:
+    status = new.get("status") or {}
+    return [f for field in ("disruptionsAllowed", "currentHealthy", "desiredHealthy", "expectedPods")
+            for f in validation.non_negative(status.get(field), f"status.{field}")]
+
+
 def _shown(field: str):
     def cell(obj: Object, now: float) -> str:
         value = dig(obj, "spec", field)
@@ -44,7 +50,7 @@ RESOURCE = Resource(
     short_names=("pdb",),
     definition="io.k8s.api.policy.v1.PodDisruptionBudget",
     registry="poddisruptionbudgets",
-    subresources=(subresources.status("PodDisruptionBudget"),),
+    subresources=(subresources.status("PodDisruptionBudget", validate=validate_status),),
     prepare_create=prepare_create,
     unconditional_update=False,
     validate=validate,

@@ -116,7 +116,8 @@ def _decode(raw: bytes, definition_of: Callable[[str, str], str], default: tuple
                                 f'\'runtime.TypeMeta{{APIVersion:"{api_version}", Kind:"{kind}"}}\'')
     definition = definition_of(api_version, kind)
     if not definition:
-        raise ProtobufError(f'no kind "{kind}" is registered for version "{api_version}"')
+        raise ProtobufError(f'no kind "{kind}" is registered for version "{api_version}"', api_version=api_version,
+                            kind=kind)
     body = wire.as_bytes(unknown.get(2, b""), "Raw")
     out = {"apiVersion": api_version, "kind": kind}
     try:

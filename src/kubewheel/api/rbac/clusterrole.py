@@ -19,7 +19,8 @@ RESOURCE = Resource(
     has_generation=False,
     name_rule="path-segment",
     create_on_update=True,
-    validate=lambda obj: rules.policy_rules(obj.get("rules"), namespaced=False),
-    validate_update=lambda new, old: rules.policy_rules(new.get("rules"), namespaced=False),
+    defaults=rules.role_defaults,
+    validate=rules.cluster_role,
+    validate_update=lambda new, old: rules.cluster_role(new),
     columns=(columns.NAME, rules.CREATED),
 )

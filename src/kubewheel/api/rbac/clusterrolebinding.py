@@ -21,5 +21,5 @@ RESOURCE = Resource(
     defaults=rules.binding_defaults,
     validate=lambda obj: rules.binding(obj, namespaced=False),
     validate_update=lambda new, old: rules.binding_update(new, old, namespaced=False),
-    columns=rules.BINDING_COLUMNS,
+    columns=rules.binding_columns("clusterRoleBinding"),
 )

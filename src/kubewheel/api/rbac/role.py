@@ -18,6 +18,7 @@ RESOURCE = Resource(
     has_generation=False,
     name_rule="path-segment",
     create_on_update=True,
+    defaults=rules.role_defaults,
     validate=lambda obj: rules.policy_rules(obj.get("rules"), namespaced=True),
     validate_update=lambda new, old: rules.policy_rules(new.get("rules"), namespaced=True),
     columns=(columns.NAME, rules.CREATED),

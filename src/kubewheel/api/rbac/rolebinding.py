@@ -20,5 +20,5 @@ RESOURCE = Resource(
     defaults=rules.binding_defaults,
     validate=lambda obj: rules.binding(obj, namespaced=True),
     validate_update=lambda new, old: rules.binding_update(new, old, namespaced=True),
-    columns=rules.BINDING_COLUMNS,
+    columns=rules.binding_columns("roleBinding"),
 )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from kubewheel.api import columns, errors, names, validation
+from kubewheel.api import columns, errors, names, shape, validation
 from kubewheel.api.errors import FieldError
 from kubewheel.api.resource import Column, Object
 
@@ -36,6 +36,24 @@ def policy_rules(rules: Any, *, namespaced: bool) -> list[FieldError]:
     return out
 
 
+def role_defaults(obj: Object) -> None:
+    """No rules are `rules: null`."""
+    shape.nullable(obj, "rules")
+
+
+def cluster_role(obj: Object) -> list[FieldError]:
+    out = policy_rules(obj.get("rules"), namespaced=False)
+    aggregation = obj.get("aggregationRule")
+    if aggregation is None:
+        return out
+    path, selectors = "aggregationRule.clusterRoleSelectors", aggregation.get("clusterRoleSelectors") or ()
+    if not selectors:
+        out.append(errors.field_required(path, "at least one clusterRoleSelector required if aggregationRule is non-nil"))
+    for i, selector in enumerate(selectors):
+        out += validation.validate_selector(selector, f"{path}[{i}]")
+    return out
+
+
 def binding_defaults(obj: Object) -> None:
     ref = obj.get("roleRef")
     if ref is not None and not ref.get("apiGroup"):
@@ -48,11 +66,11 @@ def binding_defaults(obj: Object) -> None:
 def binding(obj: Object, *, namespaced: bool) -> list[FieldError]:
     ref = obj.get("roleRef") or {}
     out: list[FieldError] = []
-    kinds = ("ClusterRole", "Role") if namespaced else ("ClusterRole",)
+    kinds = ("Role", "ClusterRole") if namespaced else ("ClusterRole",)
     if ref.get("apiGroup") != GROUP:
         out.append(errors.field_not_supported("roleRef.apiGroup", ref.get("apiGroup") or "", (GROUP,)))
     if ref.get("kind") not in kinds:
-        out.append(errors.field_not_supported("roleRef.kind", ref.get("kind") or "", kinds))
+        out.append(errors.field_not_supported("roleRef.kind", ref.get("kind") or "", kinds, ordered=True))
     if not ref.get("name"):
         out.append(errors.field_required("roleRef.name"))
     else:
@@ -78,14 +96,16 @@ def _subject(subject: Object, path: str, *, namespaced: bool) -> list[FieldError
         if group != GROUP:
             out.append(errors.field_not_supported(f"{path}.apiGroup", group, (GROUP,)))
     else:
-        out.append(errors.field_not_supported(f"{path}.kind", kind, ("Group", "ServiceAccount", "User")))
+        out.append(errors.field_not_supported(f"{path}.kind", kind, ("ServiceAccount", "User", "Group"), ordered=True))
     return out
 
 
 def binding_update(new: Object, old: Object, *, namespaced: bool) -> list[FieldError]:
     out = binding(new, namespaced=namespaced)
     if new.get("roleRef") != old.get("roleRef"):
-        out.append(errors.field_invalid("roleRef", new.get("roleRef"), "cannot change roleRef"))
+        ref = new.get("roleRef") or {}
+        shown = {go: ref.get(field) or "" for go, field in (("APIGroup", "apiGroup"), ("Kind", "kind"), ("Name", "name"))}
+        out.append(errors.field_invalid("roleRef", shown, validation.IMMUTABLE))
     return out
 
 
@@ -93,22 +113,20 @@ CREATED = Column("Created At", columns.at("metadata", "creationTimestamp"), type
                  description=".metadata.creationTimestamp")
 
 
-def _subjects(kind: str):
+def _subjects(kind: str, where: str) -> Column:
     def cell(obj: Object, now: float) -> str:
-        return ", ".join(f"{s['namespace']}/{s['name']}" if kind == "ServiceAccount" and s.get("namespace")
+        return ", ".join(f"{s.get('namespace', '')}/{s.get('name', '')}" if kind == "ServiceAccount"
                          else s.get("name", "") for s in obj.get("subjects") or () if s.get("kind") == kind)
 
-    return cell
+    return Column(f"{kind}s", cell, priority=1, description=f"{kind}s in the {where}")
 
 
-BINDING_COLUMNS = (
-    columns.NAME,
-    Column("Role", lambda obj,
-           now: f"{(obj.get('roleRef') or {}).get('kind')}/{(obj.get('roleRef') or {}).get('name')}",
-           description=".roleRef"),
-    columns.AGE,
-    Column("Users", _subjects("User"), priority=1, description="Users in the roleBinding"),
-    Column("Groups", _subjects("Group"), priority=1, description="Groups in the roleBinding"),
-    Column("ServiceAccounts", _subjects("ServiceAccount"), priority=1,
-           description="ServiceAccounts in the roleBinding"),
-)
+def _role(obj: Object, now: float) -> str:
+    ref = obj.get("roleRef") or {}
+    return f"{ref.get('kind', '')}/{ref.get('name', '')}"
+
+
+def binding_columns(where: str) -> tuple[Column, ...]:
+    """`where`: what the descriptions call the binding."""
+    return (columns.NAME, Column("Role", _role, description=".roleRef"), columns.AGE,
+            *(_subjects(kind, where) for kind in ("User", "Group", "ServiceAccount")))

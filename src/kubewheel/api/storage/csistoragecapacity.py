@@ -5,17 +5,22 @@ In: objects. Out: RESOURCE. Called by: catalog.py.
 
 from __future__ import annotations
 
-from kubewheel.api import columns, errors, validation
+from kubewheel.api import columns, names, validation
+from kubewheel.api.errors import FieldError
 from kubewheel.api.resource import Column, Object, Resource
 
 
-def validate(obj: Object) -> list[errors.FieldError]:
-    if not obj.get("storageClassName"):
-        return [errors.field_required("storageClassName")]
-    return validation.validate_selector(obj.get("nodeTopology"), "nodeTopology")
+def validate(obj: Object) -> list[FieldError]:
+    name = obj.get("storageClassName") or ""
+    out = validation.validate_selector(obj.get("nodeTopology"), "nodeTopology")
+    out += validation.check("storageClassName", name, names.subdomain(name))
+    for field in ("capacity", "maximumVolumeSize"):
+        if (amount := obj.get(field)) is not None:
+            out += validation.validate_quantity(amount, field)
+    return out
 
 
-def validate_update(new: Object, old: Object) -> list[errors.FieldError]:
+def validate_update(new: Object, old: Object) -> list[FieldError]:
     out = validate(new)
     for field in ("nodeTopology", "storageClassName"):
         out += validation.immutable(new.get(field), old.get(field), field)

@@ -5,24 +5,61 @@ In: objects. Out: RESOURCE. Called by: catalog.py.
 
 from __future__ import annotations
 
-from kubewheel.api import columns, errors, subresources, validation
+from kubewheel.api import columns, errors, names, shape, subresources, validation
 from kubewheel.api.columns import dig
+from kubewheel.api.errors import FieldError
 from kubewheel.api.resource import Column, Object, Resource
+from kubewheel.api.storage import drivers
 
 
-def validate(obj: Object) -> list[errors.FieldError]:
+def defaults(obj: Object) -> None:
+    shape.struct(obj, "spec", "source")
+    shape.struct(obj, "status").setdefault("attached", False)
+
+
+def validate(obj: Object) -> list[FieldError]:
     spec = obj.get("spec") or {}
-    out = [errors.field_required(f"spec.{f}") for f in ("attacher", "nodeName") if not spec.get(f)]
-    source = spec.get("source") or {}
-    have = [f for f in ("persistentVolumeName", "inlineVolumeSpec") if source.get(f)]
-    if len(have) != 1:
-        out.append(errors.field_required("spec.source", "must specify exactly one of inlineVolumeSpec and "
-                                                        "persistentVolumeName"))
+    attacher, node, source = spec.get("attacher") or "", spec.get("nodeName") or "", spec.get("source") or {}
+    out = [] if attacher else [errors.field_required("spec.attacher")]
+    out += _source(source)
+    out += validation.check("spec.nodeName", node, names.subdomain(node))
+    out += drivers.name(attacher, "spec.attacher")
+    if (volume := source.get("persistentVolumeName")) is not None:
+        out += validation.check("spec.source.persistentVolumeName", volume, names.subdomain(volume))
+    return out + validate_status(obj, obj)
+
+
+def validate_status(new: Object, old: Object) -> list[FieldError]:
+    out: list[FieldError] = []
+    for field in ("attachError", "detachError"):
+        code = dig(new, "status", field, "errorCode")
+        if code is not None and code < 0:
+            out.append(errors.field_invalid(f"status.{field}.errorCode", code,
+                                            "must be between 0 and 2147483647, inclusive"))
     return out
 
 
-def validate_update(new: Object, old: Object) -> list[errors.FieldError]:
-    return validate(new) + validation.immutable(new.get("spec"), old.get("spec"), "spec")
+def _source(source: Object) -> list[FieldError]:
+    one = "must specify exactly one of inlineVolumeSpec and persistentVolumeName"
+    name, inline = source.get("persistentVolumeName"), source.get("inlineVolumeSpec")
+    if name is None and inline is None:
+        return [errors.field_required("spec.source", one)]
+    if name is not None and inline is not None:
+        return [errors.field_forbidden("spec.source", one)]
+    if name == "":
+        return [errors.field_required("spec.source.persistentVolumeName", "must specify non empty persistentVolumeName")]
+    return []
+
+
+def validate_update(new: Object, old: Object) -> list[FieldError]:
+    out = validate(new)
+    if new.get("spec") != old.get("spec"):
+        spec = new["spec"]
+        shown = {"Attacher": spec.get("attacher") or "", "Source": {
+            "PersistentVolumeName": spec["source"].get("persistentVolumeName"),
+            "InlineVolumeSpec": spec["source"].get("inlineVolumeSpec")}, "NodeName": spec.get("nodeName") or ""}
+        out.append(errors.field_invalid("spec", shown, validation.IMMUTABLE))
+    return out
 
 
 RESOURCE = Resource(
@@ -32,9 +69,10 @@ RESOURCE = Resource(
     namespaced=False,
     definition="io.k8s.api.storage.v1.VolumeAttachment",
     registry="volumeattachments",
-    subresources=(subresources.status("VolumeAttachment"),),
+    subresources=(subresources.status("VolumeAttachment", validate=validate_status),),
     has_generation=False,
     prepare_create=subresources.drop_status,
+    defaults=defaults,
     unconditional_update=False,
     validate=validate,
     validate_update=validate_update,

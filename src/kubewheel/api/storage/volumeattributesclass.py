@@ -5,18 +5,25 @@ In: objects. Out: RESOURCE. Called by: catalog.py.
 
 from __future__ import annotations
 
-from kubewheel.api import columns, errors, validation
+from kubewheel.api import columns, errors
+from kubewheel.api.errors import FieldError
 from kubewheel.api.resource import Column, Object, Resource
+from kubewheel.api.storage import drivers
 
 
-def validate(obj: Object) -> list[errors.FieldError]:
-    return [] if obj.get("driverName") else [errors.field_required("driverName")]
+def validate(obj: Object) -> list[FieldError]:
+    out = drivers.provisioner(obj.get("driverName") or "", "driverName")
+    if not obj.get("parameters"):
+        out.append(errors.field_required("parameters", "must contain at least one key/value pair"))
+    return out + drivers.parameters(obj.get("parameters"), "parameters")
 
 
-def validate_update(new: Object, old: Object) -> list[errors.FieldError]:
+def validate_update(new: Object, old: Object) -> list[FieldError]:
     out = validate(new)
-    for field in ("driverName", "parameters"):
-        out += validation.immutable(new.get(field), old.get(field), field)
+    if new.get("driverName") != old.get("driverName"):
+        out.append(errors.field_forbidden("driverName", "updates to driverName are forbidden."))
+    if new.get("parameters") != old.get("parameters"):
+        out.append(errors.field_forbidden("parameters", "updates to parameters are forbidden."))
     return out
 
 

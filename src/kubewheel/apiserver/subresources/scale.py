@@ -45,7 +45,11 @@ async def handle(call: Call) -> Response:
     if call.request.method not in ("GET", "PUT", "PATCH"):
         raise errors.not_allowed()
     if call.request.method == "GET":
-        return call.answer(of(call.resource, await results.seen(call.resource, (await get.entry(call)).obj)))
+        obj = await results.seen(call.resource, (await get.entry(call)).obj)
+        paths = call.resource.scale
+        if call.resource.custom is not None and paths is not None and _at(obj, paths.spec_replicas) is None:
+            raise errors.internal(f'the spec replicas field ".{".".join(paths.spec_replicas)}" does not exist')
+        return call.answer(of(call.resource, obj))
     write.check_options(call)
     make_scale = _replacement(call) if call.request.method == "PUT" else _patched(call)
     paths = call.resource.scale or ScalePaths()

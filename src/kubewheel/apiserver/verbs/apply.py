@@ -32,7 +32,8 @@ async def handle(call: Call) -> Response:
             write.fitted(call, merged)
         except schema.DecodeError as e:
             raise _misfit(call, body, merged, e) from e
-        _check_namespace(call, merged)
+        if not merged["metadata"].get("name"):
+            raise errors.bad_request("the name of the object (based on URL) was undeterminable: name must be provided")
         write.check_address(call, merged)
         return merged
 
@@ -48,12 +49,6 @@ def _misfit(call: Call, body: Object, merged: Object, problem: schema.DecodeErro
     return errors.status_error(500, "", (
         f"failed to convert new object ({apply.described(body)}) to proper version: unable to convert unstructured object "
         f"to {apply.kind_text(body)}: {problem}"))
-
-
-def _check_namespace(call: Call, obj: Object) -> None:
-    namespace = obj["metadata"].get("namespace")
-    if call.resource.namespaced and namespace and namespace != call.namespace:
-        raise errors.bad_request("the namespace of the provided object does not match the namespace sent on the request")
 
 
 def applied_body(call: Call) -> Object:
@@ -74,7 +69,7 @@ def applied_body(call: Call) -> Object:
     if not isinstance(body, dict):
         raise errors.bad_request("error decoding YAML: error unmarshaling JSON: while decoding JSON: json: cannot "
                                  f"unmarshal {_json_kind(body)} into Go value of type {_GO_MAP}")
-    bodies.check_depth(body)
+    bodies.check_depth(body, raw)
     if twice and write.policy_of(call) != "Ignore":
         text = "error converting YAML to JSON: yaml: unmarshal errors:\n  " + "\n  ".join(twice)
         if write.policy_of(call) == "Strict":

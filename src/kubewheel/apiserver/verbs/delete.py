@@ -113,10 +113,10 @@ async def remove(call: Call, name: str, options: Object, *, admit: bool = True) 
         if admit:
             attributes = Attributes(user=call.user, operation="DELETE", resource=hub, subresource=call.info.subresource,
                                     namespace=call.namespace, name=name, obj=None, old=current.obj,
-                                    options=options, dry_run=call.dry_run, requested=call.resource)
+                                    options=options, dry_run=call.dry_run, requested=call.resource, warnings=call.warnings,
+                                    annotations=call.request.attributes.setdefault("annotations", {}))
             await server.admission.mutate(attributes)
             await server.admission.validate(attributes)
-            call.warnings.extend(attributes.warnings)
         try:
             return await _remove_once(call, hub, current, options)
         except stores.Conflict:

@@ -56,14 +56,12 @@ def field_accessors(resource: Resource, fields: selectors.FieldSelector, namespa
     for term in fields.terms:
         if term.path == "metadata.name":
             read: Callable[[Object], str] = _name
-        elif term.path == "metadata.namespace" and resource.namespaced:
+        elif term.path == "metadata.namespace" and (resource.namespaced or resource.knows_meta_labels_only):
             read = _namespace
         elif term.path in resource.selectable:
             read = resource.selectable[term.path]
         else:
-            raise errors.bad_request(
-                f'Unable to find "{resource.group}/{resource.version}, Resource={resource.plural}" that match label '
-                f'selector "", field selector "{fields}": field label not supported: {term.path}')
+            raise errors.bad_request(resource.unselectable(term.path))
         tests.append((read, term.op != "!=", term.value))
 
     def matches(obj) -> bool:

@@ -99,7 +99,7 @@ def patch_of(call: Call, kind: str) -> Any:
         text = bodies.json_error(raw if isinstance(raw, bytes) else b"")
         raise errors.bad_request(prefix + text) from e
     if isinstance(patch, (dict, list)):
-        bodies.check_depth(patch)
+        bodies.check_depth(patch, raw)
     if kind == JSON:
         _check_operations(patch, "jsonpatch." if lenient else "handlers.", prefix)
     elif not isinstance(patch, dict):

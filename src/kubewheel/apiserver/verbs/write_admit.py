@@ -19,5 +19,6 @@ def attributes(call: Call, operation: str, hub: Resource, obj: Object | None, ol
     return Attributes(
         user=call.user, operation=operation, resource=hub, subresource=call.info.subresource,
         namespace=call.namespace, name=name, obj=obj, old=old, dry_run=call.dry_run, requested=call.resource,
+        warnings=call.warnings, annotations=call.request.attributes.setdefault("annotations", {}),
         options={k: v for k, v in (("fieldManager", call.request.first("fieldManager")),
                                    ("dryRun", call.request.query.get("dryRun"))) if v})

@@ -124,10 +124,7 @@ def check_address(call: Call, obj: Object) -> None:
     elif not meta.get("namespace"):
         meta["namespace"] = call.namespace
     elif meta["namespace"] != call.namespace:
-        if call.info.verb == "create":
-            raise errors.bad_request("the namespace of the provided object does not match the namespace sent on the request")
-        raise errors.bad_request(f"the namespace of the object ({meta['namespace']}) does not match the namespace on the "
-                                 f"request ({call.namespace})")
+        raise errors.bad_request("the namespace of the provided object does not match the namespace sent on the request")
     if call.name:
         if not meta.get("name"):
             meta["name"] = call.name

@@ -44,13 +44,11 @@ async def create(call: Call, obj: Object, *, tracked: bool = False) -> Object:
         hub.defaults(obj)
         await server.hooks.after_mutate(call, obj, None)
         findings = validation.validate_meta(obj["metadata"], namespaced=hub.namespaced, name_rule=hub.name_rule)
-        findings += hub.validate(obj)
+        findings += (resource.validate_create_here or hub.validate)(obj)
         if findings:
             raise errors.invalid(hub.kind, obj["metadata"].get("name", ""), findings, group=hub.group)
-        call.warnings.extend(hub.warnings(obj))
+        call.warnings.extend(hub.warnings(obj) + hub.create_warnings(obj))
         await server.admission.validate(attributes)
-        call.warnings.extend(attributes.warnings)
-        call.request.attributes.setdefault("annotations", {}).update(attributes.annotations)
         if call.dry_run:
             await _refuse_if_there(call, hub, obj)
             await server.hooks.release(call, obj)

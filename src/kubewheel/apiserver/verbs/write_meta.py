@@ -99,7 +99,13 @@ def _put(obj: Object, path: tuple[str, ...], value: object) -> None:
 
 
 def bump_generation(hub: Resource, call: Call, new: Object, old: Object) -> None:
-    if not hub.has_generation or (call.sub is not None and call.sub.name == "status"):
+    if call.sub is not None and call.sub.name == "status":
+        return
+    if hub.raises_generation is not None:
+        if hub.raises_generation(new, old):
+            new["metadata"]["generation"] = int(old["metadata"].get("generation", 0)) + 1
+        return
+    if not hub.has_generation:
         return
     ignored = {"metadata", "apiVersion", "kind"}
     if hub.custom is None or hub.subresource("status") is not None:

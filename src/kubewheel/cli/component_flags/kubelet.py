@@ -28,7 +28,9 @@ FLAGS = (
         Flag("tls-cert-file"), Flag("tls-private-key-file"), Flag("client-ca-file"),
         Flag("anonymous-auth", "bool", False), Flag("authentication-token-webhook", "bool", True),
         Flag("authorization-mode", default="Webhook", help="Webhook or AlwaysAllow"),
-        Flag("enable-debugging-handlers", "bool", True)),
+        Flag("enable-debugging-handlers", "bool", True),
+        Flag("streaming-connection-idle-timeout", "duration", "4h",
+             "how long exec, attach and port-forward may be idle; 0: for ever")),
     *grouped(
         "Pods",
         Flag("cluster-dns", "list"), Flag("cluster-domain", default="cluster.local"),
@@ -82,7 +84,6 @@ ABSENT = common.absent(
     ("the runtime's pause image is used", "pod-infra-container-image"),
     ("events are not throttled", "event-qps event-burst"),
     ("pulls are limited by --registry-qps", "registry-burst"),
-    ("streams last as long as their ends", "streaming-connection-idle-timeout"),
     ("OpenSSL's defaults are served", "tls-cipher-suites tls-min-version tls-curve-preferences"),
     ("storage is always isolated", "local-storage-capacity-isolation"),
     ("one kubelet runs on a node", "lock-file exit-on-lock-contention"),

@@ -31,6 +31,9 @@ from kubewheel.lib.streams.upgrade import Refused
 
 log = logging.getLogger(__name__)
 
+_wire = logging.getLogger(__name__ + ".wire")
+_wire.setLevel(logging.CRITICAL)  # what is no HTTP is answered with 400, not logged: anybody can send it
+
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 DEBUGGING = ("/run/", "/exec/", "/attach/", "/portForward/", "/containerLogs/", "/runningpods/", "/debug/pprof/", "/logs/")
 
@@ -63,7 +66,7 @@ class Server:
         if port < 0:
             return 0
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0, auto_decompress=False,
-                               handler_cancellation=True)
+                               handler_cancellation=True, logger=_wire)
         await runner.setup()
         site = web.TCPSite(runner, host, port, ssl_context=context, reuse_address=True)
         await site.start()
@@ -117,6 +120,11 @@ class Server:
             return web.Response(status=405, text="405: Method Not Allowed", headers={"Allow": e.headers.get("Allow", "")})
         except (CriError, errors.StatusError, OSError) as e:
             log.warning("%s %s: %s", request.method, request.path, e)
+            return web.Response(status=500, text=str(e))
+        except web.HTTPException:
+            raise
+        except Exception as e:  # noqa: BLE001 - the edge: a bug becomes a 500 and a logged trace
+            log.exception("%s %s failed", request.method, request.path)
             return web.Response(status=500, text=str(e))
 
     # -- about the node --------------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from aiohttp import WSMsgType, web
 
 from kubewheel.lib.streams import channels, spdy, upgrade
 from kubewheel.lib.streams.inbox import Inbox
-from kubewheel.lib.streams.remote_command import Reader, Writer
+from kubewheel.lib.streams.remote_command import Writer
 from kubewheel.lib.streams.upgrade import Refused
 
 log = logging.getLogger(__name__)
@@ -108,21 +108,29 @@ def _port(stream: spdy.Stream) -> int:
 
 
 async def _forward_streams(data: spdy.Stream, error: spdy.Stream, connect: Connect) -> None:
+    error.inbox.discard()
     try:
-        words = await _forward(_port(data), data, data, data.close_write, connect)
+        words = await _forward(_port(data), data.inbox, data, data.close_write, connect)
         if words:
             await error.write(words)
         await error.close_write()
         await data.close_write()
-        if words:
-            data.inbox.discard()
     except ConnectionError as e:
         log.debug("the client of a port-forward went away: %s", e)
 
 
-async def _forward(port: int, source: Reader, target: Writer, half_close: Callable[[], Awaitable[None]],
+async def _forward(port: int, source: Inbox, target: Writer, half_close: Callable[[], Awaitable[None]],
                    connect: Connect) -> bytes:
-    """One connection, until the pod's side ends it. The words for the error stream, b"" if all was well."""
+    """One connection, until the pod's side ends it. The words for the error stream, b"" if all was well. What the client
+    sends that nobody takes is dropped: it must not hold up the other connections."""
+    try:
+        return await _connected(port, source, target, half_close, connect)
+    finally:
+        source.discard()
+
+
+async def _connected(port: int, source: Inbox, target: Writer, half_close: Callable[[], Awaitable[None]],
+                     connect: Connect) -> bytes:
     try:
         reader, writer = await connect(port)
     except Refused as e:
@@ -141,6 +149,7 @@ async def _forward(port: int, source: Reader, target: Writer, half_close: Callab
                 writer.write_eof()
         except OSError as e:
             log.debug("port %s of a pod took no more: %s", port, e)
+            source.discard()
 
     inward = asyncio.create_task(to_pod(), name=f"port-forward:{port}:in")
     words = b""
@@ -189,7 +198,6 @@ async def _serve_channels(request: web.BaseRequest, offered: list[str], connect:
         for channel in (data, error):
             await channel.write(struct.pack("<H", port))
         words = await _forward(port, inboxes[number], data, _nothing, connect)
-        inboxes[number].discard()
         if words:
             await error.write(words)
 

@@ -28,7 +28,7 @@ REPETITIONS = 5
 def request(method: str, path: str, body: Any = None, *, accept: str = "application/json",
             content_type: str = "application/json") -> bytes:
     # compact, as the Go clients write it
-    data = b"" if body is None else json.dumps(body, separators=(",", ":")).encode()
+    data = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body, separators=(",", ":")).encode()
     head = f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nUser-Agent: kubewheel-bench\r\nAccept: {accept}\r\n"
     if body is not None:
         head += f"Content-Type: {content_type}\r\nContent-Length: {len(data)}\r\n"

@@ -36,6 +36,7 @@ class Controller:
         self._wanted: dict[str, None] = {}  # names to look at, in order
         self._wake = asyncio.Event()
         self._delays: dict[str, float] = {}
+        self._gone: dict[str, str] = {}  # name: uid of a definition let go, which the cache may still hold
         self._served: dict[str, tuple[Object, list[Gvr]]] = {}  # by CRD: what it was made from, what it made
 
     async def start(self) -> None:
@@ -89,6 +90,7 @@ class Controller:
     async def _reconcile(self, name: str) -> float | None:
         crd = self._server.caches.get(GVR).get(None, name)
         if crd is None:
+            self._gone.pop(name, None)
             await self._unregister(name)
             # Names it held are free now: whoever was refused them looks again.
             for other in self._server.caches.get(GVR).list():
@@ -141,25 +143,34 @@ class Controller:
     async def _finalize(self, crd: Object) -> float | None:
         """Deletes the instances, then lets the definition go. Seconds to look again while some are left."""
         name = crd["metadata"]["name"]
-        if definitions.FINALIZER not in (crd["metadata"].get("finalizers") or ()):
+        if definitions.FINALIZER not in (crd["metadata"].get("finalizers") or ()) or (
+                self._gone.get(name) == crd["metadata"]["uid"]):
             return None
         now = clocks.rfc3339(self._server.clock.now())
+        if not definitions.is_true(crd, "Established"):
+            crd = await self._tell(crd, status.terminating(
+                crd, "False", "NeverEstablished", "resource was never established", now))
+            await self._let_go(crd)
+            return None
         if not definitions.is_true(crd, "Terminating"):
             crd = await self._tell(crd, status.terminating(
                 crd, "True", "InstanceDeletionInProgress", "CustomResource deletion is in progress", now))
-        if definitions.is_true(crd, "Established"):
-            self._register(crd)
+        self._register(crd)
         left = await self._delete_instances(name)
         if left:
             return 0.5
         crd = await self._tell(crd, status.terminating(
             crd, "False", "InstanceDeletionCompleted", "removed all instances", now))
+        await self._let_go(crd)
+        return None
+
+    async def _let_go(self, crd: Object) -> None:
         updated = codec.copy(crd)
         updated["metadata"]["finalizers"] = [f for f in updated["metadata"]["finalizers"] if f != definitions.FINALIZER]
-        await self._unregister(name)  # before: who sees the definition gone finds its resources gone
+        await self._unregister(crd["metadata"]["name"])  # before: who sees the definition gone finds its resources gone
         self._end_watches(crd)
         await self._server.client.update(GVR, updated)
-        return None
+        self._gone[crd["metadata"]["name"]] = crd["metadata"]["uid"]
 
     async def _tell(self, crd: Object, wanted: Object) -> Object:
         if wanted == crd.get("status"):

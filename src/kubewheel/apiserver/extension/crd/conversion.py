@@ -18,7 +18,7 @@ from kubewheel.apiserver.admission.webhook_client import CallFailed, WebhookClie
 
 Convert = Callable[[list[Object], str], Awaitable[list[Object]]]
 SECONDS = 30
-_KEPT = ("name", "namespace", "uid")
+_KEPT = (("name", "name"), ("namespace", "namespace"), ("uid", "UID"))
 
 
 class Converter:
@@ -32,54 +32,69 @@ class Converter:
         self._http, self._random = http, rng
 
     async def convert(self, objs: list[Object], api_version: str) -> list[Object]:
-        """All in one request. The objects given are not changed."""
+        """All in one request. The objects given are not changed. StatusError 500."""
         if not objs:
             return []
-        if "v1" not in self._versions:
-            raise self._failed(objs[0], f"no supported conversion review version in {self._versions}")
+        version = next((v for v in self._versions if v in ("v1", "v1beta1")), "")
+        what = f"conversion webhook for {objs[0].get('apiVersion', self._group)}, Kind={self._kind}"
+        if not version:
+            raise _failed(f"{what} failed: no supported conversion review version in {self._versions}")
         uid = str(uuid.UUID(int=self._random.getrandbits(128), version=4))
-        review = {"kind": "ConversionReview", "apiVersion": "apiextensions.k8s.io/v1",
+        api = f"apiextensions.k8s.io/{version}"
+        review = {"kind": "ConversionReview", "apiVersion": api,
                   "request": {"uid": uid, "desiredAPIVersion": api_version, "objects": objs}, "response": None}
         try:
             answer = await self._http.post(self._config, review, seconds=SECONDS)
-            converted = _converted(answer, uid, len(objs))
-            return [_merged(old, new, api_version) for old, new in zip(objs, converted, strict=True)]
+            converted = _converted(answer, api, uid)
         except CallFailed as e:
-            raise self._failed(objs[0], str(e)) from e
+            raise _failed(f"{what} failed: {e}") from e
+        if len(converted) != len(objs):
+            raise _failed(f"{what} returned {len(converted)} objects, expected {len(objs)}")
+        out = []
+        for i, (old, new) in enumerate(zip(objs, converted, strict=True)):
+            try:
+                out.append(_merged(old, new, api_version))
+            except ValueError as e:
+                raise _failed(f"{what} returned invalid converted object at index {i}: {e}") from e
+        return out
 
-    def _failed(self, obj: Object, why: str) -> errors.StatusError:
-        return errors.internal(f"conversion webhook for {obj.get('apiVersion', self._group)}, Kind={self._kind} failed: {why}")
+
+def _failed(why: str) -> errors.StatusError:
+    """Upstream's error is none of the API's own: it has no reason."""
+    return errors.status_error(500, "", why)
 
 
-def _converted(answer: Object, uid: str, count: int) -> list[Any]:
-    if answer.get("kind") != "ConversionReview":
-        raise CallFailed(f"invalid response: expected ConversionReview, got {answer.get('kind', '')}")
+def _converted(answer: Object, api: str, uid: str) -> list[Any]:
+    if answer.get("kind") != "ConversionReview" or answer.get("apiVersion") != api:
+        raise CallFailed(f"expected webhook response of {api}, Kind=ConversionReview, got {answer.get('apiVersion', '')}, "
+                         f"Kind={answer.get('kind', '')}")
     response = answer.get("response")
     if not isinstance(response, dict):
         raise CallFailed("no response provided")
-    if response.get("uid") != uid:
-        raise CallFailed(f'expected response.uid={uid!r}, got {response.get("uid", "")!r}')
+    if api.endswith("/v1") and response.get("uid") != uid:
+        raise CallFailed(f'expected response.uid="{uid}", got "{response.get("uid", "")}"')
     result = response.get("result") or {}
     if result.get("status") != "Success":
-        raise CallFailed(result.get("message") or f"webhook response status: {result.get('status', '')}")
-    objects = response.get("convertedObjects") or []
-    if len(objects) != count:
-        raise CallFailed(f"webhook returned {len(objects)} objects, expected {count}")
-    return list(objects)
+        raise CallFailed(result.get("message") or f"response.result.status was '{result.get('status', '')}', expected 'Success'")
+    return list(response.get("convertedObjects") or [])
 
 
 def _merged(old: Object, new: Any, api_version: str) -> Object:
-    """The converted object with the old one's metadata; labels and annotations alone may be changed."""
+    """The converted object with the old one's metadata; labels and annotations alone may be changed. ValueError"""
     if not isinstance(new, dict):
-        raise CallFailed("returned object is no object")
+        raise ValueError("it is no object")
     if new.get("apiVersion") != api_version:
-        raise CallFailed(f"unexpected apiVersion in converted object: expected {api_version}, got {new.get('apiVersion')}")
+        raise ValueError(f"invalid groupVersion (expected {api_version}, received {new.get('apiVersion', '')})")
     if new.get("kind") != old.get("kind"):
-        raise CallFailed(f"unexpected kind in converted object: expected {old.get('kind')}, got {new.get('kind')}")
+        raise ValueError(f"invalid kind (expected {old.get('kind')}, received {new.get('kind', '')})")
     before, after = old.get("metadata") or {}, new.get("metadata") or {}
-    for field in _KEPT:
+    for field, shown in _KEPT:
         if before.get(field, "") != after.get(field, ""):
-            raise CallFailed(f"invalid converted object: metadata.{field}: must be unchanged")
+            raise ValueError(f"must have the same {shown}: {before.get(field, '')} != {after.get(field, '')}")
     meta = codec.copy({k: v for k, v in before.items() if k not in ("labels", "annotations")})
-    meta |= {k: after[k] for k in ("labels", "annotations") if after.get(k)}
+    for field in ("labels", "annotations"):
+        if given := after.get(field):
+            if not isinstance(given, dict) or not all(isinstance(v, str) for v in given.values()):
+                raise ValueError(f"metadata.{field} is no map of strings")
+            meta[field] = given
     return {**new, "metadata": meta}

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kubewheel.api import codec, columns, errors, schema, subresources
-from kubewheel.api.apiextensions import evaluation, nodes, rules, values
+from kubewheel.api.apiextensions import evaluation, fits, nodes, rules, values
 from kubewheel.api.errors import FieldError
 from kubewheel.api.resource import (
     ALL_VERBS,
@@ -24,6 +24,7 @@ from kubewheel.api.resource import (
     Subresource,
 )
 from kubewheel.api.schema.node import Node
+from kubewheel.apiserver.extension import discovery
 from kubewheel.apiserver.extension.crd import jsonpath
 from kubewheel.apiserver.extension.crd.conversion import Convert
 
@@ -43,6 +44,7 @@ class Custom:
     convert: Convert | None = None  # strategy Webhook: objects of any version into the one named
     list_kind: str = ""
     schemas: Mapping[str, Node] = field(default_factory=dict)  # by API version: what stored objects are read with
+    deprecation: str = ""  # the warning every request in this version gets
     since: int = 0  # the revision from which on objects were written under these schemas
 
     def read(self, obj: Object) -> Object:
@@ -114,7 +116,19 @@ def _resource(crd: Object, version: Object, convert: Convert | None, known: Mapp
         custom=Custom(crd=crd["metadata"]["name"], storage=storage, served=bool(version.get("served")),
                       conversion=spec.get("conversion") or {"strategy": "None"},
                       convert=convert, list_kind=names.get("listKind") or kind + "List",
-                      schemas=known, since=since))
+                      schemas=known, since=since, deprecation=deprecation(spec, version)))
+
+
+def deprecation(spec: Object, version: Object) -> str:
+    if not version.get("deprecated"):
+        return ""
+    if version.get("deprecationWarning") is not None:
+        return str(version["deprecationWarning"])
+    group, kind = spec["group"], spec["names"]["kind"]
+    newer = [v["name"] for v in spec["versions"] if v.get("served") and not v.get("deprecated")]
+    best = discovery.sort_versions([*newer, version["name"]])[0]
+    text = f"{group}/{version['name']} {kind} is deprecated"
+    return text if best == version["name"] else f"{text}; use {group}/{best} {kind}"
 
 
 Check = Callable[[Object], list[FieldError]]
@@ -123,7 +137,11 @@ CheckUpdate = Callable[[Object, Object], list[FieldError]]
 
 def _checks(node: Node, declared: Object, scale: ScalePaths | None) -> tuple[Check, CheckUpdate]:
     """What is asked of a new object, and of a changed one. The schema first; its rules only see values that fit it."""
-    tree = rules.tree(declared, root=True)
+    tree, is_right = rules.tree(declared, root=True), fits.compile(declared)
+    has_lists, has_embedded = (marked(declared, mark) for mark in ("x-kubernetes-list-type", "x-kubernetes-embedded-resource"))
+
+    def beside(obj: Object) -> list[FieldError]:
+        return scaled(scale, obj) + (values.embedded(declared, obj, root=True) if has_embedded else [])
 
     def with_rules(found: list[FieldError], obj: Object, old: Object | None) -> list[FieldError]:
         if tree is None:
@@ -133,17 +151,24 @@ def _checks(node: Node, declared: Object, scale: ScalePaths | None) -> tuple[Che
         return found + evaluation.findings(tree, obj, old=old)
 
     def check(obj: Object) -> list[FieldError]:
-        found = values.findings(node, obj) + scaled(scale, obj) + values.embedded(declared, obj, root=True)
-        return with_rules(found + values.lists(declared, obj), obj, None)
+        found = ([] if is_right(obj) else values.findings(node, obj)) + beside(obj)
+        return with_rules(found + (values.lists(declared, obj) if has_lists else []), obj, None)
 
     def check_update(obj: Object, old: Object) -> list[FieldError]:
-        found = values.findings(node, obj, old=old) + scaled(scale, obj) + values.embedded(declared, obj, root=True)
-        twice = values.lists(declared, obj)
+        found = ([] if is_right(obj) else values.findings(node, obj, old=old)) + beside(obj)
+        twice = values.lists(declared, obj) if has_lists else []
         if twice and not values.lists(declared, old):  # an object that had doubles before may keep having them
             found += twice
         return with_rules(found, obj, old)
 
     return check, check_update
+
+
+def marked(schema: Any, extension: str) -> bool:
+    """Is the extension used anywhere in the schema?"""
+    return isinstance(schema, dict) and (bool(schema.get(extension)) or any(
+        marked(inner, extension) for inner in (*(schema.get("properties") or {}).values(), schema.get("items"),
+                                               schema.get("additionalProperties"))))
 
 
 def scaled(paths: ScalePaths | None, obj: Object) -> list[FieldError]:

@@ -1,0 +1,127 @@
+"""IP addresses and CIDRs as fields may have them, in upstream's words (KEP-4858).
+
+In: texts. Out: lists of messages (or FieldErrors, with a path), empty for a good text. Called by: the resource files.
+"Legacy" fields are those older than the strict rules; they take any spelling of an address, new fields only the
+canonical one.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+
+from kubewheel.api import errors
+from kubewheel.api.errors import FieldError
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+NOT_IP = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"
+NOT_CIDR = "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)"
+_LEADING = re.compile(r"(?<![0-9a-fA-F:.])0+(?=\d+\.)|(?<=\.)0+(?=\d)")
+
+
+def parse(text: str) -> Address | None:
+    """Leading zeros of an IPv4 address are decimal, as they are upstream (net.ParseIPSloppy)."""
+    if "%" in text:
+        return None
+    try:
+        return ipaddress.ip_address(_LEADING.sub("", text))
+    except ValueError:
+        return None
+
+
+def parse_cidr(text: str) -> tuple[Address, Network] | None:
+    """(the address written, its network)"""
+    head, slash, length = text.rpartition("/")
+    address = parse(head) if slash and re.fullmatch("[0-9]+", length) else None
+    if address is None or int(length) > address.max_prefixlen:
+        return None
+    return address, ipaddress.ip_network((address, int(length)), strict=False)
+
+
+def warnings(text: str, path: str) -> list[str]:
+    """What is said of an address that is taken though it is not in canonical form."""
+    address = parse(text)
+    if address is None or str(address) == text:
+        return []
+    if _LEADING.search(text) or _is_mapped(address):
+        return [f'{path}: non-standard IP address "{text}" will be considered invalid in a future Kubernetes release: '
+                f'use "{address}"']
+    return [f'{path}: IPv6 address "{text}" should be in RFC 5952 canonical format ("{address}")']
+
+
+def cidr_warnings(text: str, path: str) -> list[str]:
+    parsed = parse_cidr(text)
+    if parsed is None or str(parsed[1]) == text or legacy_cidr(text):
+        return []
+    return [f'{path}: IPv6 CIDR value "{text}" should be in RFC 5952 canonical format ("{parsed[1]}")']
+
+
+def special(text: str, path: str) -> list[FieldError]:
+    """Addresses that traffic must not be sent to (ValidateNonSpecialIP)."""
+    address = parse(text)
+    if address is None:
+        return [errors.field_invalid(path, text, "must be a valid IP address")]
+    out = []
+    if address.is_unspecified:
+        out.append(f"may not be unspecified ({text})")
+    if address.is_loopback:
+        out.append("may not be in the loopback range (127.0.0.0/8, ::1/128)")
+    if address.is_link_local:
+        out.append("may not be in the link-local range (169.254.0.0/16, fe80::/10)")
+    if address in _LOCAL_MULTICAST[address.version]:
+        out.append("may not be in the link-local multicast range (224.0.0.0/24, ff02::/10)")
+    return [errors.field_invalid(path, text, message) for message in out]
+
+
+_LOCAL_MULTICAST = {4: ipaddress.ip_network("224.0.0.0/24"), 6: ipaddress.ip_network("ff02::/16")}
+
+
+def is_ip(text: str) -> bool:
+    return parse(text) is not None
+
+
+def _is_mapped(address: Address) -> bool:
+    return isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None
+
+
+def legacy_ip(text: str) -> list[str]:
+    address = parse(text)
+    if address is None:
+        return [NOT_IP]
+    out = []
+    if _LEADING.search(text):
+        out.append("must not have leading 0s")
+    if _is_mapped(address):
+        out.append("must not be an IPv4-mapped IPv6 address")
+    return out
+
+
+def ip(text: str) -> list[str]:
+    found, address = legacy_ip(text), parse(text)
+    if not found and str(address) != text:
+        found.append(f'must be in canonical form ("{address}")')
+    return found
+
+
+def legacy_cidr(text: str) -> list[str]:
+    parsed = parse_cidr(text)
+    if parsed is None:
+        return [NOT_CIDR]
+    address, network = parsed
+    length = text.rpartition("/")[2]
+    if _LEADING.search(text) or (len(length) > 1 and length.startswith("0")):
+        return ["must not have leading 0s in IP or prefix length"]
+    if _is_mapped(address):
+        return ["must not have an IPv4-mapped IPv6 address"]
+    if address != network.network_address:
+        return ["must not have bits set beyond the prefix length"]
+    return []
+
+
+def cidr(text: str) -> list[str]:
+    found, parsed = legacy_cidr(text), parse_cidr(text)
+    if not found and parsed is not None and str(parsed[1]) != text:
+        found.append(f'must be in canonical form ("{parsed[1]}")')
+    return found

@@ -1,0 +1,45 @@
+"""Every example is the same object, whether it comes as JSON or as protobuf, and whether it is answered in one or the other."""
+
+import json
+import re
+
+from tests.api.protobuf_oracle import view
+from tests.api.test_catalog import EXAMPLES, resource_of
+from tests.apiserver.wire import send
+
+from kubewheel.api.protobuf import codec as protobuf
+from kubewheel.testing.cluster import cluster
+
+PROTOBUF = "application/vnd.kubernetes.protobuf"
+ELSEWHERE = ("CertificateSigningRequest",)  # its request must be signed
+GIVEN = ("uid", "creationTimestamp", "managedFields", "resourceVersion")  # by the server
+CHANCE = re.compile(r"kube-api-access-\w{5}|[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f-]{22}")
+
+
+def comparable(definition, obj):
+    seen = view(definition, obj)
+    seen["metadata"] = {k: v for k, v in seen["metadata"].items() if k not in GIVEN}
+    return json.loads(CHANCE.sub("by chance", json.dumps(seen)))
+
+
+async def test_examples_are_the_same_in_json_and_protobuf():
+    async with cluster(nodes=0, controllers="", scheduler=False) as c:
+        await c.client.create("serviceaccounts", {"metadata": {"name": "default", "namespace": "default"}})
+        for name in {d["metadata"]["namespace"] for d in EXAMPLES if "namespace" in d["metadata"]} - {"default"}:
+            await c.client.create("namespaces", {"metadata": {"name": name}})
+            await c.client.create("serviceaccounts", {"metadata": {"name": "default", "namespace": name}})
+        for number, doc in enumerate(EXAMPLES):
+            resource = resource_of(doc)
+            if resource.kind in ELSEWHERE:
+                continue
+            names = {"Namespace": f"n{number}", "ServiceAccount": f"s{number}"}
+            obj = {"apiVersion": resource.api_version, "kind": resource.kind, **doc,
+                   "metadata": {**doc["metadata"], "name": names.get(resource.kind, doc["metadata"]["name"])}}
+            within = f"/namespaces/{obj['metadata'].get('namespace', 'default')}" if resource.namespaced else ""
+            url = f"/{'apis' if resource.group else 'api'}/{resource.api_version}{within}/{resource.plural}?dryRun=All"
+            plain = await send(c, "POST", url, obj)
+            assert plain.status == 201, (obj, plain.body)
+            binary = await send(c, "POST", url, protobuf.encode(obj, resource.definition), content_type=PROTOBUF, accept=PROTOBUF)
+            found = protobuf.decode(binary.body)
+            assert binary.status == 201, found
+            assert comparable(resource.definition, found) == comparable(resource.definition, plain.json), resource.kind
