@@ -24,7 +24,7 @@ from kubewheel.api.resource import (
     Subresource,
 )
 from kubewheel.api.schema.node import Node
-from kubewheel.apiserver.extension import discovery
+from kubewheel.apiserver.extension.aggregation import priorities
 from kubewheel.apiserver.extension.crd import jsonpath
 from kubewheel.apiserver.extension.crd.conversion import Convert
 
@@ -126,7 +126,7 @@ def deprecation(spec: Object, version: Object) -> str:
         return str(version["deprecationWarning"])
     group, kind = spec["group"], spec["names"]["kind"]
     newer = [v["name"] for v in spec["versions"] if v.get("served") and not v.get("deprecated")]
-    best = discovery.sort_versions([*newer, version["name"]])[0]
+    best = priorities.sort_versions([*newer, version["name"]])[0]
     text = f"{group}/{version['name']} {kind} is deprecated"
     return text if best == version["name"] else f"{text}; use {group}/{best} {kind}"
 
