@@ -7,15 +7,11 @@ from tests.api.test_catalog import EXAMPLES, resource_of
 from kubewheel.api import catalog, codec
 from kubewheel.testing.cluster import cluster
 
-# Its request must be a signed PEM, which is not an example's business (tests/apiserver covers it).
-ELSEWHERE = ("CertificateSigningRequest",)
-
 
 async def test_examples_are_stored_and_written_back():
     async with cluster(nodes=0, controllers="", scheduler=False) as c:
         order = ("Namespace", "ServiceAccount")
-        docs = sorted((d for d in EXAMPLES if d["kind"] not in ELSEWHERE),
-                      key=lambda d: order.index(d["kind"]) if d["kind"] in order else len(order))
+        docs = sorted(EXAMPLES, key=lambda d: order.index(d["kind"]) if d["kind"] in order else len(order))
         for doc in docs:
             resource = resource_of(doc)
             obj = codec.copy(doc)

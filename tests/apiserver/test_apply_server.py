@@ -222,7 +222,7 @@ async def test_what_status_endpoints_own(cluster):
 
 @bare
 async def test_two_versions_of_one_kind(cluster):
-    one, two = ("/apis/autoscaling/v%d/namespaces/default/horizontalpodautoscalers/h" % v for v in (1, 2))
+    one, two = (f"/apis/autoscaling/v{v}/namespaces/default/horizontalpodautoscalers/h" for v in (1, 2))
     spec = {"scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "d"}, "minReplicas": 1, "maxReplicas": 3}
     hpa = {"kind": "HorizontalPodAutoscaler", "metadata": {"name": "h"}}
     cpu = {"type": "Resource", "resource": {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 50}}}

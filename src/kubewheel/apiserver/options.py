@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 @dataclass(slots=True, kw_only=True)
 class Options:
-    advertise_address: str = "127.0.0.1"
+    advertise_address: str = "192.0.2.1"  # no loopback: endpoints refuse it. Of a server in a test, nobody's
     bind_address: str = "0.0.0.0"
     secure_port: int = 6443
     service_cluster_ip_range: str = "10.96.0.0/16"

@@ -20,5 +20,6 @@ RESOURCE = Resource(
     defaults=policies.policy_defaults,
     validate=policies.validate_policy,
     validate_update=lambda new, old: policies.validate_policy(new),
-    columns=policies.policy_columns("Mutations", "mutations"),
+    columns=policies.policy_columns(
+        "Mutations", "mutations", "Mutation indicates the number of mutations rules defined in this configuration"),
 )

@@ -1,15 +1,18 @@
-"""What admission policies and their bindings share: defaults of match rules.
+"""What admission policies and their bindings share: defaults, rules, columns.
 
-In: policies, bindings. Out: the same, defaulted. Called by: the policies' files.
+In: policies, bindings. Out: the same, defaulted; FieldError lists. Called by: the policies' files.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
-from kubewheel.api import cel, columns, errors
+from kubewheel.api import cel, columns, errors, names, shape, validation
+from kubewheel.api.admissionregistration import match_rules
 from kubewheel.api.cel.check import Kind
 from kubewheel.api.columns import dig
+from kubewheel.api.errors import FieldError
 from kubewheel.api.resource import Column, Object
 
 # what expressions of policies see, in this order
@@ -37,36 +40,122 @@ def policy_defaults(obj: Object) -> None:
     if obj.get("kind") == "MutatingAdmissionPolicy" and spec.get("reinvocationPolicy") is None:
         spec["reinvocationPolicy"] = "Never"
     match_defaults(spec.get("matchConstraints"))
+    if obj.get("kind") == "ValidatingAdmissionPolicy":
+        shape.struct(obj, "status")
 
 
 def binding_defaults(obj: Object) -> None:
-    spec = obj.get("spec") or {}
+    spec = shape.struct(obj, "spec")
     match_defaults(spec.get("matchResources"))
     ref = spec.get("paramRef")
-    if ref is not None and ref.get("parameterNotFoundAction") is None and "Validating" in obj.get("kind", ""):
+    if ref is not None and ref.get("parameterNotFoundAction") is None:
         ref["parameterNotFoundAction"] = "Deny"
 
 
-def validate_policy(obj: Object) -> list[errors.FieldError]:
+def validate_policy(obj: Object) -> list[FieldError]:
     spec = obj.get("spec") or {}
-    out: list[errors.FieldError] = []
-    if spec.get("matchConstraints") is None:
+    mutating = obj.get("kind", "").startswith("Mutating")
+    out = validation.one_of(spec.get("failurePolicy"), ("Fail", "Ignore"), "spec.failurePolicy")
+    if (kind := spec.get("paramKind")) is not None:
+        out += _of_params(kind, "spec.paramKind")
+    match = spec.get("matchConstraints")
+    if match is None:
         out.append(errors.field_required("spec.matchConstraints"))
-    elif not spec["matchConstraints"].get("resourceRules"):
-        out.append(errors.field_required("spec.matchConstraints.resourceRules"))
-    body = "mutations" if obj.get("kind", "").startswith("Mutating") else "validations"
-    if not spec.get(body) and not spec.get("auditAnnotations"):
-        also = " or auditAnnotations" if body == "validations" else ""
-        out.append(errors.field_required(f"spec.{body}", f"{body}{also} must contain at least one item"))
+    else:
+        out += match_rules.resources(match, "spec.matchConstraints")
+        if not match.get("resourceRules"):
+            out.append(errors.field_required("spec.matchConstraints.resourceRules"))
+    out += _variables(spec.get("variables") or ())
+    if mutating:
+        out += validation.one_of(spec.get("reinvocationPolicy"), ("IfNeeded", "Never"), "spec.reinvocationPolicy")
+        if not spec.get("mutations"):
+            out.append(errors.field_required("spec.mutations", "mutations must contain at least one item"))
+    elif not spec.get("validations") and not spec.get("auditAnnotations"):
+        out.append(errors.field_required("spec.validations",
+                                         "validations or auditAnnotations must contain at least one item"))
     for i, rule in enumerate(spec.get("validations") or ()):
-        if not (rule.get("expression") or "").strip():
-            out.append(errors.field_required(f"spec.validations[{i}].expression", "expression is not specified"))
+        out += _validation(rule, f"spec.validations[{i}]")
+    out += _annotations(spec.get("auditAnnotations") or [], obj)
     return out + _expressions(spec)
 
 
-def _expressions(spec: Object) -> list[errors.FieldError]:
+def _of_params(kind: Object, path: str) -> list[FieldError]:
+    version, name = kind.get("apiVersion") or "", kind.get("kind") or ""
+    out: list[FieldError] = []
+    if not version:
+        out.append(errors.field_required(f"{path}.apiVersion"))
+    elif version.count("/") > 1:
+        out.append(errors.field_invalid(f"{path}.apiVersion", version, f"unexpected GroupVersion string: {version}"))
+    if not name:
+        out.append(errors.field_required(f"{path}.kind"))
+    elif found := names.label_1035(name.lower()):
+        out.append(errors.field_invalid(f"{path}.kind", name, (
+            "may have mixed case, but should otherwise match: " + ",".join(found))))
+    return out
+
+
+_IDENTIFIER = re.compile(r"[_a-zA-Z][_a-zA-Z0-9]*", re.ASCII)
+
+
+def _variables(variables: Sequence[Object]) -> list[FieldError]:
+    out: list[FieldError] = []
+    for i, variable in enumerate(variables):
+        path, name = f"spec.variables[{i}]", variable.get("name") or ""
+        if not name.strip():
+            out.append(errors.field_required(f"{path}.name", "name is not specified"))
+        elif not _IDENTIFIER.fullmatch(name):
+            out.append(errors.field_invalid(f"{path}.name", name, "name is not a valid CEL identifier"))
+        if not (variable.get("expression") or "").strip():
+            out.append(errors.field_required(f"{path}.expression", "expression is not specified"))
+    return out
+
+
+_REASONS = ("Forbidden", "Invalid", "RequestEntityTooLarge", "Unauthorized")
+
+
+def _validation(rule: Object, path: str) -> list[FieldError]:
+    out: list[FieldError] = []
+    expression, message, computed = (rule.get(f) or "" for f in ("expression", "message", "messageExpression"))
+    if not expression.strip():
+        out.append(errors.field_required(f"{path}.expression", "expression is not specified"))
+    if computed and not computed.strip():
+        out.append(errors.field_invalid(f"{path}.messageExpression", computed, "must be non-empty if specified"))
+    if message and not message.strip():
+        out.append(errors.field_invalid(f"{path}.message", message, "message must be non-empty if specified"))
+    elif "\n" in message.strip():
+        out.append(errors.field_invalid(f"{path}.message", message, "message must not contain line breaks"))
+    elif "\n" in expression.strip() and not message:
+        out.append(errors.field_required(f"{path}.message", "message must be specified if expression contains line breaks"))
+    if (reason := rule.get("reason")) is not None and reason not in _REASONS:
+        out.append(errors.field_not_supported(f"{path}.reason", reason, _REASONS))
+    return out
+
+
+MAX_ANNOTATIONS = 20
+
+
+def _annotations(declared: list[Object], obj: Object) -> list[FieldError]:
+    path = "spec.auditAnnotations"
+    out: list[FieldError] = []
+    if len(declared) > MAX_ANNOTATIONS:
+        out.append(errors.field_invalid(path, declared, f"must not have more than {MAX_ANNOTATIONS} auditAnnotations"))
+    keys = [annotation.get("key") or "" for annotation in declared]
+    for i, key in enumerate(keys):
+        if not key:
+            out.append(errors.field_required(f"{path}[{i}].key"))
+        else:
+            whole = f"{obj['metadata'].get('name', '')}/{key}"
+            out += [errors.field_invalid(f"{path}[{i}].key", key, m) for m in names.qualified(whole)]
+        if not (declared[i].get("valueExpression") or "").strip():
+            out.append(errors.field_required(f"{path}[{i}].valueExpression", "valueExpression must be non-empty"))
+        if key and key in keys[:i]:
+            out.append(errors.field_duplicate(f"{path}[{i}].key", key))
+    return out
+
+
+def _expressions(spec: Object) -> list[FieldError]:
     """Every expression compiles; `variables` holds those declared before."""
-    out: list[errors.FieldError] = []
+    out: list[FieldError] = []
     known: dict[str, Kind] = {}
     scope = tuple(v for v in VARIABLES if v != "params" or spec.get("paramKind"))
 
@@ -81,9 +170,14 @@ def _expressions(spec: Object) -> list[errors.FieldError]:
             out.append(errors.field_invalid(path, expression, text))
             return Kind("dyn")
 
-    conditions = spec.get("matchConditions") or ()
-    for i, condition in enumerate(conditions):
-        check(condition.get("expression"), f"spec.matchConditions[{i}].expression", "bool")
+    def condition(expression: str, path: str) -> list[FieldError]:
+        before = len(out)
+        check(expression, path, "bool")
+        found = out[before:]
+        del out[before:]
+        return found
+
+    out += match_rules.conditions(spec.get("matchConditions") or (), "spec.matchConditions", condition)
     for i, variable in enumerate(spec.get("variables") or ()):
         known[variable.get("name", "")] = check(variable.get("expression"), f"spec.variables[{i}].expression")
     for i, rule in enumerate(spec.get("validations") or ()):
@@ -102,7 +196,7 @@ def _expressions(spec: Object) -> list[errors.FieldError]:
 _PATCHES = {"ApplyConfiguration": "applyConfiguration", "JSONPatch": "jsonPatch"}
 
 
-def _mutation(mutation: Object, path: str) -> list[errors.FieldError]:
+def _mutation(mutation: Object, path: str) -> list[FieldError]:
     kind = mutation.get("patchType")
     if not kind:
         return [errors.field_required(f"{path}.patchType")]
@@ -113,30 +207,50 @@ def _mutation(mutation: Object, path: str) -> list[errors.FieldError]:
     return []
 
 
-def match_conditions(declared: Sequence[Object], path: str) -> list[errors.FieldError]:
-    """A webhook's matchConditions."""
-    out: list[errors.FieldError] = []
-    scope = ("object", "oldObject", "request", "authorizer")
-    for i, condition in enumerate(declared):
-        expression = condition.get("expression") or ""
-        if not expression.strip():
-            out.append(errors.field_required(f"{path}[{i}].expression"))
-            continue
-        try:
-            cel.compile(expression, scope, wants=("bool",))
-        except cel.ParseError as e:
-            text = str(e) if str(e).startswith("must") else f"compilation failed: {e}"
-            out.append(errors.field_invalid(f"{path}[{i}].expression", expression, text))
+def validate_binding(obj: Object) -> list[FieldError]:
+    spec = obj.get("spec") or {}
+    policy, out = spec.get("policyName") or "", []
+    if not policy:
+        out.append(errors.field_required("spec.policyName"))
+    else:
+        out += validation.check("spec.policyName", policy, names.subdomain(policy))
+    if (ref := spec.get("paramRef")) is not None:
+        out += _reference(ref, "spec.paramRef")
+    if (match := spec.get("matchResources")) is not None:
+        out += match_rules.resources(match, "spec.matchResouces")  # as upstream spells it
+    if obj.get("kind", "").startswith("Validating"):
+        out += _actions(spec.get("validationActions") or [], "spec.validationActions")
     return out
 
 
-def validate_binding(obj: Object) -> list[errors.FieldError]:
-    spec = obj.get("spec") or {}
-    out: list[errors.FieldError] = []
-    if not spec.get("policyName"):
-        out.append(errors.field_required("spec.policyName"))
-    if obj.get("kind", "").startswith("Validating") and not spec.get("validationActions"):
-        out.append(errors.field_required("spec.validationActions", "at least one validation action is required"))
+def _reference(ref: Object, path: str) -> list[FieldError]:
+    name, selector = ref.get("name") or "", ref.get("selector")
+    out = validation.check(f"{path}.name", name, names.path_segment(name)) if name else []
+    if name and selector is not None:
+        out.append(errors.field_forbidden(f"{path}.name", "name and selector are mutually exclusive"))
+    if not name and selector is None:
+        out.append(errors.field_required(path, "one of name or selector must be specified"))
+    out += validation.validate_selector(selector, f"{path}.selector")
+    return out + validation.one_of(ref.get("parameterNotFoundAction"), ("Allow", "Deny"),
+                                   f"{path}.parameterNotFoundAction")
+
+
+_ACTIONS = ("Audit", "Deny", "Warn")
+
+
+def _actions(actions: list[str], path: str) -> list[FieldError]:
+    if not actions:
+        return [errors.field_required(path, "at least one validation action is required")]
+    out: list[FieldError] = []
+    for i, action in enumerate(actions):
+        if action not in _ACTIONS:
+            out.append(errors.field_not_supported(path, action, _ACTIONS))
+        if action in actions[:i]:
+            out.append(errors.field_duplicate(path, action))
+    if "Deny" in actions and "Warn" in actions:
+        out.append(errors.field_invalid(path, actions, (
+            "must not contain both Deny and Warn (repeating the same validation failure information in the API response "
+            "and headers serves no purpose)")))
     return out
 
 
@@ -145,12 +259,12 @@ def _param_kind(obj: Object, now: float) -> str:
     return f"{kind.get('apiVersion')}/{kind.get('kind')}" if kind else columns.UNSET
 
 
-def policy_columns(what: str, field: str) -> tuple[Column, ...]:
+def policy_columns(what: str, field: str, description: str) -> tuple[Column, ...]:
     return (
         columns.NAME,
-        Column(what, lambda obj, now: len(dig(obj, "spec", field) or ()), type="integer",
-               description=f".spec.{field}"),
-        Column("ParamKind", _param_kind, description=".spec.paramKind"),
+        Column(what, lambda obj, now: len(dig(obj, "spec", field) or ()), type="integer", description=description),
+        Column("ParamKind", _param_kind,
+               description="ParamKind specifies the kind of resources used to parameterize this policy"),
         columns.AGE,
     )
 
@@ -166,7 +280,9 @@ def _param_ref(obj: Object, now: float) -> str:
 
 BINDING_COLUMNS = (
     columns.NAME,
-    Column("PolicyName", columns.at("spec", "policyName"), description=".spec.policyName"),
-    Column("ParamRef", _param_ref, description=".spec.paramRef"),
+    Column("PolicyName", columns.at("spec", "policyName"),
+           description="PolicyName indicates the policy definition which the policy binding binded to"),
+    Column("ParamRef", _param_ref,
+           description="ParamRef indicates the param resource which sets the configration param"),
     columns.AGE,
 )

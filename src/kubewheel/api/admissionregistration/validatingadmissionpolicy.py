@@ -23,5 +23,7 @@ RESOURCE = Resource(
     defaults=policies.policy_defaults,
     validate=policies.validate_policy,
     validate_update=lambda new, old: policies.validate_policy(new),
-    columns=policies.policy_columns("Validations", "validations"),
+    columns=policies.policy_columns(
+        "Validations", "validations",
+        "Validations indicates the number of validation rules defined in this configuration"),
 )

@@ -5,8 +5,12 @@ In: objects. Out: RESOURCE. Called by: catalog.py.
 
 from __future__ import annotations
 
-from kubewheel.api import codec, columns, durations, errors, names, subresources
+import base64
+
+from kubewheel.api import codec, columns, durations, errors, shape, subresources, validation
+from kubewheel.api.certificates import pem, signers
 from kubewheel.api.columns import dig
+from kubewheel.api.errors import FieldError
 from kubewheel.api.resource import Column, Object, PrepareContext, Resource, Subresource
 from kubewheel.lib import clock
 
@@ -17,10 +21,13 @@ _USAGES = frozenset((
     "microsoft sgc", "netscape sgc"))
 
 
+_TRUE_ONLY = ("Approved", "Denied", "Failed")
+LEGACY = "kubernetes.io/legacy-unknown"
+
+
 def defaults(obj: Object) -> None:
-    spec = obj.setdefault("spec", {})
-    if not spec.get("usages"):
-        spec["usages"] = ["digital signature", "key encipherment"]
+    shape.struct(obj, "spec")
+    shape.struct(obj, "status")
 
 
 def prepare_create(obj: Object, context: PrepareContext) -> None:
@@ -32,28 +39,24 @@ def prepare_update(new: Object, old: Object, context: PrepareContext) -> None:
     new["spec"] = codec.copy(old.get("spec") or {})
 
 
-def validate(obj: Object) -> list[errors.FieldError]:
+def validate(obj: Object) -> list[FieldError]:
     spec = obj.get("spec") or {}
-    out: list[errors.FieldError] = []
+    out: list[FieldError] = []
+    request = spec.get("request")
+    if problem := pem.request_problem(base64.b64decode(request or "")):
+        out.append(errors.field_invalid("spec.request", request, problem))
+    usages = spec.get("usages") or []
+    if not usages:
+        out.append(errors.field_required("spec.usages"))
+    out += [errors.field_not_supported(f"spec.usages[{i}]", usage, _USAGES)
+            for i, usage in enumerate(usages) if usage not in _USAGES]
+    out += [errors.field_duplicate(f"spec.usages[{i}]", usage) for i, usage in enumerate(usages) if usage in usages[:i]]
     signer = spec.get("signerName") or ""
-    if not signer:
-        out.append(errors.field_required("spec.signerName"))
+    if signer == LEGACY:
+        out.append(errors.field_invalid("spec.signerName", signer,
+                                        "the legacy signerName is not allowed via this API version"))
     else:
-        domain, slash, path = signer.partition("/")
-        if not slash or not path:
-            out.append(errors.field_invalid("spec.signerName", signer,
-                                            "must be a fully qualified domain and path of the form "
-                                            "'example.com/signer-name'"))
-        elif names.subdomain(domain) or "." not in domain:
-            out.append(errors.field_invalid("spec.signerName", signer,
-                                            "should be a domain with at least two segments separated by dots"))
-    seen: set[str] = set()
-    for i, usage in enumerate(spec.get("usages") or ()):
-        if usage not in _USAGES:
-            out.append(errors.field_not_supported(f"spec.usages[{i}]", usage, _USAGES))
-        if usage in seen:
-            out.append(errors.field_duplicate(f"spec.usages[{i}]", usage))
-        seen.add(usage)
+        out += signers.validate(signer, "spec.signerName")
     seconds = spec.get("expirationSeconds")
     if seconds is not None and seconds < 600:
         out.append(errors.field_invalid("spec.expirationSeconds", seconds, "may not specify a duration less than 600 "
@@ -61,45 +64,77 @@ def validate(obj: Object) -> list[errors.FieldError]:
     return out
 
 
-def validate_approval(new: Object, old: Object) -> list[errors.FieldError]:
-    types = [c.get("type") for c in dig(new, "status", "conditions") or ()]
-    if "Approved" in types and "Denied" in types:
-        return [errors.field_invalid("status.conditions", "", "Approved and Denied conditions are mutually exclusive")]
-    out = []
-    for c in dig(old, "status", "conditions") or ():
-        if c.get("type") in ("Approved", "Denied", "Failed") and c.get("type") not in types:
-            out.append(errors.field_forbidden("status.conditions", f"updates may not remove a condition of type "
-                                              f"\"{c['type']}\""))
+def _conditions(obj: Object, kind: str = "") -> list[Object]:
+    found = dig(obj, "status", "conditions") or []
+    return [c for c in found if c.get("type") == kind] if kind else found
+
+
+def _validate_conditions(obj: Object) -> list[FieldError]:
+    out: list[FieldError] = []
+    path, seen = "status.conditions", set()
+    for i, condition in enumerate(_conditions(obj)):
+        kind, status = condition.get("type") or "", condition.get("status") or ""
+        if not kind:
+            out.append(errors.field_required(f"{path}[{i}].type"))
+        allowed = ("True",) if kind in _TRUE_ONLY else ("False", "True", "Unknown")
+        out += validation.one_of(status, allowed, f"{path}[{i}].status")
+        if (kind == "Approved" and "Denied" in seen) or (kind == "Denied" and "Approved" in seen):
+            out.append(errors.field_invalid(path, kind, "Approved and Denied conditions are mutually exclusive"))
+        if kind in seen:
+            out.append(errors.field_duplicate(f"{path}[{i}].type", kind))
+        seen.add(kind)
+    return out
+
+
+def _kept(new: Object, old: Object) -> list[FieldError]:
+    return [errors.field_forbidden("status.conditions", f'updates may not remove a condition of type "{kind}"')
+            for kind in _TRUE_ONLY if len(_conditions(new, kind)) < len(_conditions(old, kind))]
+
+
+def validate_approval(new: Object, old: Object) -> list[FieldError]:
+    return _validate_conditions(new) + _kept(new, old)
+
+
+def validate_status(new: Object, old: Object) -> list[FieldError]:
+    out = _validate_conditions(new)
+    now, was = dig(new, "status", "certificate"), dig(old, "status", "certificate")
+    if now != was and (problem := pem.chain_problem(base64.b64decode(now or ""))) and now:
+        out.append(errors.field_invalid("status.certificate", "<certificate data>", problem))
+    out += _kept(new, old)
+    out += [errors.field_forbidden("status.conditions", f'updates may not add a condition of type "{kind}"')
+            for kind in ("Approved", "Denied") if len(_conditions(new, kind)) > len(_conditions(old, kind))]
+    if now != was and was:
+        out.append(errors.field_forbidden("status.certificate", "updates may not modify existing certificate content"))
     return out
 
 
 def prepare_approval(new: Object, old: Object, context: PrepareContext) -> None:
     stamp = clock.rfc3339(context.now)
-    had = {c.get("type"): c for c in dig(old, "status", "conditions") or ()}
-    for c in dig(new, "status", "conditions") or ():
-        if not c.get("status"):
-            c["status"] = "True"
-        if not c.get("lastUpdateTime"):
-            c["lastUpdateTime"] = stamp
-        if not c.get("lastTransitionTime"):
-            before = had.get(c.get("type")) or {}
-            c["lastTransitionTime"] = before.get("lastTransitionTime") or stamp
+    had = {(c.get("type"), c.get("status")): c for c in _conditions(old)}
+    for condition in _conditions(new):
+        if not condition.get("lastUpdateTime"):
+            condition["lastUpdateTime"] = stamp
+        if not condition.get("lastTransitionTime"):
+            before = had.get((condition.get("type"), condition.get("status"))) or {}
+            condition["lastTransitionTime"] = before.get("lastTransitionTime") or stamp
 
 
 def prepare_status(new: Object, old: Object, context: PrepareContext) -> None:
-    """Approval is not the status writer's to change."""
-    kept = [c for c in dig(old, "status", "conditions") or () if c.get("type") in ("Approved", "Denied")]
-    given = [c for c in dig(new, "status", "conditions") or () if c.get("type") not in ("Approved", "Denied")]
-    if kept or given:
-        new.setdefault("status", {})["conditions"] = codec.copy(kept) + given
+    """Approval is not the status writer's to change: it stays as it is where it is repeated."""
+    for kind in ("Approved", "Denied"):
+        given, kept = _conditions(new, kind), _conditions(old, kind)
+        if len(given) == len(kept):
+            for condition, before in zip(given, kept, strict=True):
+                condition.clear()
+                condition.update(codec.copy(before))
     prepare_approval(new, old, context)
 
 
 def _condition(obj: Object, now: float) -> str:
-    types = {c.get("type") for c in dig(obj, "status", "conditions") or ()}
-    words = [word for word in ("Approved", "Denied", "Failed") if word in types] or ["Pending"]
-    if "Denied" in words:
-        words = [w for w in words if w != "Approved"]
+    types = {c.get("type") for c in _conditions(obj)}
+    words = ["Denied" if "Denied" in types else "Approved" if "Approved" in types else "Pending"]
+    if "Failed" in types:
+        words.append("Failed")
     if dig(obj, "status", "certificate"):
         words.append("Issued")
     return ",".join(words)
@@ -118,10 +153,11 @@ RESOURCE = Resource(
     short_names=("csr",),
     definition="io.k8s.api.certificates.v1.CertificateSigningRequest",
     registry="certificatesigningrequests",
-    subresources=(subresources.status("CertificateSigningRequest", prepare=prepare_status),
+    subresources=(subresources.status("CertificateSigningRequest", prepare=prepare_status, validate=validate_status),
                   Subresource("approval", "CertificateSigningRequest", owns=(("status", "conditions"),),
                     prepare=prepare_approval, validate=validate_approval),),
     has_generation=False,
+    name_rule="path-segment",
     prepare_create=prepare_create,
     defaults=defaults,
     prepare_update=prepare_update,
@@ -130,7 +166,7 @@ RESOURCE = Resource(
         columns.NAME,
         columns.AGE,
         Column("SignerName", columns.at("spec", "signerName"), description=".spec.signerName"),
-        Column("Requestor", columns.at("spec", "username"), description=".spec.username"),
+        Column("Requestor", columns.at("spec", "username"), description=".spec.request"),
         Column("RequestedDuration", _duration, description=".spec.expirationSeconds"),
         Column("Condition", _condition, description=".status.conditions"),
     ),

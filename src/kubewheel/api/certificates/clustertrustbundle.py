@@ -5,31 +5,48 @@ In: objects. Out: RESOURCE. Called by: catalog.py.
 
 from __future__ import annotations
 
-from kubewheel.api import columns, errors, validation
+from kubewheel.api import columns, errors, names, shape, validation
+from kubewheel.api.certificates import pem, signers
 from kubewheel.api.columns import dig
+from kubewheel.api.errors import FieldError
 from kubewheel.api.resource import Column, Object, Resource
 
+MAX_SIZE = 1024 * 1024
 
-def validate(obj: Object) -> list[errors.FieldError]:
+
+def defaults(obj: Object) -> None:
+    shape.struct(obj, "spec").setdefault("trustBundle", "")
+
+
+def validate(obj: Object, *, parsed: bool = True) -> list[FieldError]:
     spec = obj.get("spec") or {}
-    out: list[errors.FieldError] = []
-    if "-----BEGIN CERTIFICATE-----" not in (spec.get("trustBundle") or ""):
-        out.append(errors.field_invalid("spec.trustBundle", "<value omitted>",
-                                        "at least one trust anchor must be provided"))
     signer, name = spec.get("signerName") or "", obj["metadata"].get("name") or ""
-    prefix = signer.replace("/", ":") + ":"
-    if signer and not name.startswith(prefix):
-        out.append(errors.field_invalid("metadata.name", name, (
-            f"ClusterTrustBundle for signerName {signer} must be named with prefix {prefix}")))
-    elif not signer and ":" in name:
-        out.append(errors.field_invalid("metadata.name", name, "ClusterTrustBundle without signer name must not have "
-                                                               "\":\" in its name"))
+    out = validation.check("metadata.name", name, _name(name, signer))
+    if signer:
+        out += signers.validate(signer, "spec.signerName")
+    bundle = spec.get("trustBundle") or ""
+    if len(bundle.encode()) > MAX_SIZE:
+        out.append(errors.field_too_long("spec.trustBundle", MAX_SIZE))
+    elif parsed:
+        out += [errors.field_invalid("spec.trustBundle", "<value omitted>", m) for m in pem.bundle_problems(bundle)]
     return out
 
 
-def validate_update(new: Object, old: Object) -> list[errors.FieldError]:
-    return validate(new) + validation.immutable(
-        dig(new, "spec", "signerName"), dig(old, "spec", "signerName"), "spec.signerName")
+def _name(name: str, signer: str) -> list[str]:
+    if not signer:
+        return (['ClusterTrustBundle without signer name must not have ":" in its name'] if ":" in name
+                else names.subdomain(name))
+    prefix = signer.replace("/", ":") + ":"
+    if not name.startswith(prefix):
+        return [f"ClusterTrustBundle for signerName {signer} must be named with prefix {prefix}"]
+    return names.subdomain(name.removeprefix(prefix))
+
+
+def validate_update(new: Object, old: Object) -> list[FieldError]:
+    """A bundle that stays is not read again."""
+    changed = dig(new, "spec", "trustBundle") != dig(old, "spec", "trustBundle")
+    return validate(new, parsed=changed) + validation.immutable(
+        dig(new, "spec", "signerName") or "", dig(old, "spec", "signerName") or "", "spec.signerName")
 
 
 RESOURCE = Resource(
@@ -41,6 +58,7 @@ RESOURCE = Resource(
     registry="clustertrustbundles",
     has_generation=False,
     unconditional_update=False,
+    defaults=defaults,
     validate=validate,
     validate_update=validate_update,
     name_rule="path-segment",

@@ -33,7 +33,7 @@ def _reference(ref: Object, path: str) -> list[FieldError]:
     elif scope == "Namespace" and namespace is None:
         out.append(errors.field_required(f"{path}.namespace", "`parameters.scope` is set to 'Namespace'"))
     elif scope == "Namespace":
-        out += validation.check(f"{path}.namespace", namespace, names.label(namespace))
+        out += validation.check(f"{path}.namespace", namespace, names.label(namespace or ""))
     elif namespace is not None:
         out.append(errors.field_forbidden(f"{path}.namespace", "`parameters.scope` is set to 'Cluster'"))
     return out

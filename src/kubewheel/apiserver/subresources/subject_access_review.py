@@ -18,7 +18,7 @@ async def handle(call: Call) -> Response:
     review = call.typed_body()
     spec = review.get("spec") or {}
     kind = call.resource.kind
-    review.setdefault("metadata", {}).setdefault("creationTimestamp", None)
+    review.setdefault("metadata", {})
     if kind == "SelfSubjectRulesReview":
         review["status"] = _rules(call, spec)
         return call.answer(review, status=201)

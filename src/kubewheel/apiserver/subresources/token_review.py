@@ -22,7 +22,7 @@ async def handle(call: Call) -> Response:
         raise errors.bad_request("namespace is not allowed for this type: "
                                  f"{review['metadata']['namespace']}")
     review["status"] = await _status(call, token, tuple(spec.get("audiences") or ()))
-    review.setdefault("metadata", {}).setdefault("creationTimestamp", None)
+    review.setdefault("metadata", {})
     return call.answer(review, status=201)
 
 

@@ -173,7 +173,7 @@ def server_options(options: Options) -> Any:
 def _advertised(options: Options) -> str:
     if options.advertise_address:
         return str(options.advertise_address)
-    return host_address() if options.bind_address in ("0.0.0.0", "::", "") else str(options.bind_address)
+    return host_address() if options.bind_address in ("0.0.0.0", "::", "", "127.0.0.1", "::1") else str(options.bind_address)
 
 
 def _network(text: str) -> str:
