@@ -270,7 +270,7 @@ def _mounts(items: Any, devices: Any, volumes: Spec, c: Spec, path: str) -> list
             out.append(errors.field_invalid(f"{where}.mountPath", at,
                                             "must not already exist as a path in volumeDevices"))
         if m.get("subPath") or m.get("subPathExpr"):
-            out += _sub_paths(m, volumes.get(name) or {}, where, path)
+            out += _sub_paths(m, where, path)
         if (propagation := m.get("mountPropagation")) is not None:
             out += _propagation(propagation, c, f"{path}.mountPropagation")
         if m.get("recursiveReadOnly") is not None:
@@ -278,13 +278,10 @@ def _mounts(items: Any, devices: Any, volumes: Spec, c: Spec, path: str) -> list
     return out
 
 
-def _sub_paths(m: Spec, volume: Spec, where: str, path: str) -> list[FieldError]:
+def _sub_paths(m: Spec, where: str, path: str) -> list[FieldError]:
     """Of what is wrong with the text upstream names the list, not its element."""
     out: list[FieldError] = []
     sub, expression = m.get("subPath"), m.get("subPathExpr")
-    if volume.get("image") is not None:
-        out += [errors.field_invalid(f"{where}.{field}", m[field], "not allowed in image volume sources")
-                for field in ("subPath", "subPathExpr") if m.get(field)]
     if sub:
         out += path_validation.local(sub, f"{path}.subPath")
     if expression:
