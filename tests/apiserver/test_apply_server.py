@@ -114,7 +114,7 @@ CANNOT = (
      "  .data.a: expected string, got &value.valueUnstructured{Value:1}\n  .immutable: expected boolean, got &{no}"),
     ({**cm("m"), "binaryData": {"a": "*"}}, 500,
      "failed to convert new object (/m; /v1, Kind=ConfigMap) to proper version: unable to convert unstructured object to /v1, "
-     "Kind=ConfigMap: illegal base64 data at input byte 0"),
+     "Kind=ConfigMap: error decoding from json: illegal base64 data at input byte 0"),
     (b"[1]", 400, "error decoding YAML: error unmarshaling JSON: while decoding JSON: json: cannot unmarshal array into Go "
                   "value of type map[string]interface {}"),
 )
@@ -358,7 +358,9 @@ async def test_the_codes_of_patches(cluster):
         (strategic, {"spec": {"foo": 1}}, "fieldValidation=Strict", 422, ' "" is invalid: patch: Invalid value: '
          '"map[spec:map[foo:1]]": strict decoding error: unknown field "spec.foo"'),
         (strategic, {"spec": {"replicas": "x"}}, "", 422, ' "" is invalid: patch: Invalid value: "map[spec:map[replicas:x]]": '
-         "json: cannot unmarshal string into Go struct field DeploymentSpec.spec.replicas of type int32"),
+         "unrecognized type: int32"),
+        (strategic, {"spec": {"template": {"spec": {"volumes": {}}}}}, "", 422, ' "" is invalid: patch: Invalid value: '
+         '"map[spec:map[template:map[spec:map[volumes:map[]]]]]": cannot restore slice from map'),
         (MERGE, b"{", "", 400, "error decoding patch: unexpected end of JSON input"),
         (json_patch, b"[1]", "", 400, "error decoding patch: json: cannot unmarshal number into Go value of type "
                                       "handlers.jsonPatchOp"),

@@ -109,7 +109,7 @@ async def test_patches_that_do_not_fit(cluster):
 
 @bare
 async def test_dry_run_changes_nothing(cluster):
-    await cluster.server.bootstrap.wait_ready()
+    await cluster.server.bootstrap.wait_ready()  # it writes as well
     await cluster.client.create("configmaps", config_map("d"))
     before = await cluster.client.get("configmaps", "d", namespace="default")
     store = cluster.control_plane.store

@@ -12,7 +12,7 @@ from tests.clients.serving import Program
 
 SERVED = {"nodes": 1}
 SCRIPTS = sorted(Path(__file__).with_name("kubectl").glob("*.txt"))
-ALL = {"1.35": ("apply", "definitions", "getting", "serverside"), "1.36": ("apply", "nodes", "serverside", "workloads"),
+ALL = {"1.35": ("apply", "definitions", "serverside"), "1.36": ("nodes", "serverside", "workloads"),
        "1.37": tuple(script.stem for script in SCRIPTS)}
 
 

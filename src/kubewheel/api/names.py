@@ -58,7 +58,8 @@ def _checked(text: str, rule: str) -> tuple[str, ...]:
     if len(text) > limit:
         out.append(max_len(limit))
     if not test(text):
-        out.append(message)
+        # One that would do as a subdomain has dots, or is long.
+        out.append("must not contain dots" if rule == "label" and _is_subdomain(text) else message)
     return tuple(out)
 
 

@@ -65,6 +65,9 @@ class Attributes:
     warnings: list[str] = field(default_factory=list)
     annotations: dict[str, str] = field(default_factory=dict)  # audit annotations
     is_name_generated: bool = False  # then `name` is generateName while the object may change, and webhooks are not told
+    reinvoke: bool = False  # somebody's webhook or policy changed the object: the mutating plugins run once more
+    again: bool = False  # they do
+    rounds: dict[str, Any] = field(default_factory=dict)  # admission/reinvocation.py: its memory between the runs
     requested: Resource | None = None  # the version the request speaks of, where it is not `resource` (the stored one)
 
 

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import logging
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 from kubewheel.api import errors
 from kubewheel.api.resource import Object
+from kubewheel.apiserver import flow_defaults
 from kubewheel.apiserver.admission import priority
 from kubewheel.apiserver.authz import reconcile_policy
 from kubewheel.lib import clock as clocks
@@ -20,6 +22,8 @@ from kubewheel.lib.supervise import Tasks
 
 if TYPE_CHECKING:
     from kubewheel.apiserver.server import Server
+
+log = logging.getLogger(__name__)
 
 SYSTEM_NAMESPACES = ("kube-system", "kube-public", "kube-node-lease", "default")
 
@@ -35,6 +39,8 @@ class Bootstrap:
             ("start-service-ip-repair-controllers", self._service_cidr),
             ("bootstrap-controller", self._kubernetes_service),
             ("start-legacy-token-tracking-controller", self._token_tracking),
+            ("priority-and-fairness-config-producer", self._flow_defaults),
+            ("priority-and-fairness-config-consumer", self._dangling),
         )
         self.progress = {name: False for name, _ in self._hooks}
 
@@ -42,6 +48,7 @@ class Bootstrap:
         await self._namespaces()
         self._tasks.spawn("hooks", self._run())
         self._tasks.spawn("events", self._expire_events())
+        self._tasks.spawn("flow-control", self._keep_flow_defaults())
 
     async def aclose(self) -> None:
         await self._tasks.aclose()
@@ -72,6 +79,31 @@ class Bootstrap:
 
     async def _priorities(self) -> None:
         await priority.ensure_system_classes(self._server.client)
+
+    async def _flow_defaults(self) -> None:
+        await flow_defaults.ensure(self._server.client)
+
+    async def _dangling(self) -> None:
+        await flow_defaults.tell_dangling(self._server.client, clocks.rfc3339(self._server.clock.now()))
+
+    async def _keep_flow_defaults(self) -> None:
+        """Every minute, as upstream; a round is left out when nobody has written since the last one."""
+        seen: tuple[int, ...] = ()
+        while True:
+            await asyncio.sleep(60.0)
+            now = self._flow_state()
+            if now == seen or not all(self.progress.values()):
+                continue
+            try:
+                await self._flow_defaults()
+                await self._dangling()
+                seen = self._flow_state()
+            except errors.StatusError as e:
+                log.warning("flow control defaults: %s", e)
+
+    def _flow_state(self) -> tuple[int, ...]:
+        caches = [self._server.watch_cache.resource(r) for r in ("flowschemas", "prioritylevelconfigurations")]
+        return tuple(n for c in caches for n in (len(c.entries), max((e.revision for e in c.entries.values()), default=0)))
 
     async def _service_cidr(self) -> None:
         """The range the server allocates from, as the object `kubernetes` (KEP-1880)."""

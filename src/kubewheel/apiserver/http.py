@@ -321,6 +321,8 @@ class _Whole:
         if transport is None or transport.is_closing():
             raise ConnectionResetError("the client went away")
         transport.write(self._data)
+        if (protocol := self._raw.protocol).writing_paused:  # a client that asks and asks and does not read
+            await protocol._drain_helper()
 
 
 @lru_cache(256)

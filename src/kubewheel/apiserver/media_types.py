@@ -44,6 +44,9 @@ class Offer(NamedTuple):
 
 RESOURCE = Offer(TRANSFORMS)
 CUSTOM = Offer(TRANSFORMS, protobuf=False)
+# By whether the resource is a custom one, and whether it is watched.
+OFFERS = {(is_custom, watch): (CUSTOM if is_custom else RESOURCE)._replace(watch=watch)
+          for is_custom in (False, True) for watch in (False, True)}
 PLAIN = Offer()  # errors, and what has no other shape
 DISCOVERY = Offer(("APIGroupDiscoveryList",), "apidiscovery.k8s.io", ("v2",))
 

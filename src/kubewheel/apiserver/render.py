@@ -36,8 +36,7 @@ def negotiate(request: Request, offer: Offer) -> Form:
 
 def check(request: Request, resource: Resource, *, watch: bool = False) -> None:
     """Before anything is done: whether the answer can be given in a form that the client takes. StatusError 406."""
-    offer = media_types.CUSTOM if resource.custom is not None else media_types.RESOURCE
-    request.attributes["form"] = negotiate(request, offer._replace(watch=watch))
+    request.attributes["form"] = negotiate(request, media_types.OFFERS[resource.custom is not None, watch])
 
 
 def status(request: Request, error: Object) -> tuple[bytes, str]:
@@ -118,12 +117,10 @@ async def _protobuf(obj: Any, form: Form) -> bytes:
     if isinstance(obj, Stored):
         return _object(obj.resource, obj.entry, form)
     if isinstance(obj, Listing):
-        resource, entries = obj.resource, obj.entries
-        await results.make_items(resource, entries, partial=bool(form.shape))
+        resource = obj.resource
+        items = await results.items(resource, obj.entries, partial=bool(form.shape))
         if form.shape:
-            return protobuf.listing(f"meta.k8s.io/{form.version}", "PartialObjectMetadataList", obj.meta(), [
-                e.partial_item or b"" for e in entries])
-        items = [e.item or b"" for e in entries] if as_stored(resource) else [results.item(resource, e) for e in entries]
+            return protobuf.listing(f"meta.k8s.io/{form.version}", "PartialObjectMetadataList", obj.meta(), items)
         return protobuf.listing(resource.api_version, resource.list_kind, obj.meta(), items)
     if form.shape and obj.get("kind") != "Status":
         return _partial_envelope(protobuf.partial_item(obj), form)
@@ -276,7 +273,7 @@ async def _lines(server: Server, stream: Stream, form: Form, request: Request) -
         marker = False
     async for batch in _follow(server, stream):
         if form.format == "protobuf" and len(batch) > results.AT_ONCE:
-            await results.make_items(stream.resource, [e for _, e, _ in batch], partial=bool(form.shape))
+            await results.items(stream.resource, [e for _, e, _ in batch], partial=bool(form.shape))
         parts = [encode(kind, entry, event) for kind, entry, event in batch]
         request_metrics.WATCH_EVENTS.inc(*where, by=len(parts))
         yield b"".join(parts)

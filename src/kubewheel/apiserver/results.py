@@ -194,14 +194,17 @@ def partial_item(resource: Resource, entry: Entry) -> bytes:
     return entry.partial_item
 
 
-async def make_items(resource: Resource, entries: list[Entry], *, partial: bool) -> None:
-    """Encodes what is not encoded yet; between portions the loop goes on."""
+async def items(resource: Resource, entries: list[Entry], *, partial: bool) -> list[bytes]:
+    """Those of all the entries. What is not there yet is encoded in portions, between which the loop goes on; entries
+    that are superseded meanwhile forget theirs, which is why they are taken here and not asked for again."""
     make = partial_item if partial else item
-    count = 0
+    out, count, plain = [], 0, as_stored(resource)
     for entry in entries:
-        seen = entry if partial else shown(resource, entry)
-        if (seen.partial_item if partial else seen.item) is None:
-            make(resource, entry)
+        made = entry.partial_item if partial else entry.item if plain else None
+        if made is None:
+            made = make(resource, entry)
             count += 1
             if count % AT_ONCE == 0:
                 await asyncio.sleep(0)
+        out.append(made)
+    return out

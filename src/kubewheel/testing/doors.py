@@ -32,9 +32,8 @@ class Doors:
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
         self.programs = Programs()
-        self._servers: dict[str, Server] = {}  # by the node's name
+        self._servers: dict[str, asyncio.Task[Server]] = {}  # by the node's name
         self._hosts: list[SimulatedHost] = []
-        self._opening = asyncio.Lock()
 
     async def resolve(self, host: str, port: int) -> tuple[str, int]:
         """Where to connect in place of (host, port). OSError where nobody listens; nothing simulated leaves the machine."""
@@ -65,10 +64,9 @@ class Doors:
         """The kubelet's server in front of a simulated node, on a free port of the loopback."""
         if isinstance(asyncio.get_running_loop(), VirtualTimeLoop):
             raise ConnectionRefusedError(111, "a cluster in virtual time has no network")
-        async with self._opening:
-            if node.name not in self._servers:
-                self._servers[node.name] = await self._open(node)
-        return self._servers[node.name]
+        if node.name not in self._servers:
+            self._servers[node.name] = asyncio.create_task(self._open(node), name=f"doors:{node.name}")
+        return await asyncio.shield(self._servers[node.name])  # who asked first may go; the server stays
 
     async def _open(self, node: SimulatedNode) -> Server:
         from kubewheel.kubelet.options import Options  # late: most clusters of tests need no kubelet's server
@@ -100,8 +98,8 @@ class Doors:
         return server
 
     async def aclose(self) -> None:
-        for server in self._servers.values():
-            await server.aclose()
+        for opening in self._servers.values():
+            await (await opening).aclose()
         for host in self._hosts:
             await host.aclose()
         await self.programs.aclose()

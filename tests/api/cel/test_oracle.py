@@ -61,7 +61,7 @@ def plain(value):
     "duration('1h30m') + duration('15s')", "duration('x')", "string(duration('1h1s'))", "int(timestamp('2024-02-29T00:00:00Z'))",
     "timestamp('2024-02-29T12:30:15Z').getDayOfYear()", "timestamp('2024-02-29T12:30:15Z').getDayOfWeek()",
     "timestamp('2024-02-29T23:30:15Z').getDate('+02:00')", "timestamp('2024-02-29T12:30:15Z').getHours('America/New_York')",
-    "duration('-1h30m').getMinutes()", "string(timestamp('2024-02-29T12:30:15Z'))", "{'a': 1, 'b': [1, 2]}['b'][1]",
+    "duration('-1h30m').getMinutes()", "string(timestamp('2024-02-29T12:30:15Z'))", "{'a': [1], 'b': [1, 2]}['b'][1]",
     "{'a': 1, 'a': 2}", "[1, 2] + [3]", "'a' + 1", "!self.i", "self.b && self.i", "r'\\d' + \"\\u00e9\"",
     "1 < 2 == true", "1 - -1", "2 + 3 * 4 - 10 / 3", "self.i in self.l ? 'in' : 'out'"])
 def test_values(source):

@@ -424,3 +424,34 @@ async def test_discovery(cluster):
     assert {"mutatingwebhookconfigurations", "validatingwebhookconfigurations", "validatingadmissionpolicies",
             "validatingadmissionpolicies/status", "validatingadmissionpolicybindings", "mutatingadmissionpolicies",
             "mutatingadmissionpolicybindings"} <= {r["name"] for r in listed}
+
+
+@bare
+async def test_what_comes_later_is_told_to_those_before(cluster, tmp_path):
+    client, seen = cluster.client, []
+    await account(client)
+    await client.create("limitranges", {"metadata": {"name": "l", "namespace": "default"}, "spec": {"limits": [
+        {"type": "Container", "default": {"cpu": "1"}, "defaultRequest": {"cpu": "100m"}}]}})
+
+    def look(request):
+        seen.append([c["name"] for c in request["object"]["spec"]["containers"]])
+        return {}
+
+    def add(request):
+        return patched({"op": "add", "path": "/spec/containers/-", "value": {"name": "b", "image": "i"}})
+
+    (tmp_path / "1").mkdir()
+    async with hook_server.serving(tmp_path, look) as one, hook_server.serving(tmp_path / "1", add) as two:
+        for name, policy in (("a", "IfNeeded"), ("b", "Never")):
+            await client.create(MUTATING, configuration(name, one if name == "a" else two, mutating=True, rules=[rule("pods")],
+                                                        hook={"reinvocationPolicy": policy}))
+
+        async def both():
+            made = await client.create("pods", pod("p"), dryRun="All")
+            return made if seen and len(made["spec"]["containers"]) == 2 else None
+
+        made = await eventually(both)
+        # what the webhook added went through the plugins before it, and the first webhook was asked again
+        assert [c["resources"]["limits"]["cpu"] for c in made["spec"]["containers"]] == ["1", "1"]
+        assert [len(c["volumeMounts"]) for c in made["spec"]["containers"]] == [1, 1] and len(made["spec"]["volumes"]) == 1
+        assert seen[-2:] == [["c"], ["c", "b"]]

@@ -122,6 +122,18 @@ def test_names_in_use_are_refused():
         ("NamesAccepted", "False", "ShortNamesConflict"), ("Established", "False", "NotAccepted")]
 
 
+@pytest.mark.parametrize(("annotation", "value", "reason"), [
+    ("https://github.com/kubernetes/kubernetes/pull/1", "True", "ApprovedAnnotation"),
+    ("unapproved, for tests", "False", "UnapprovedAnnotation"), ("", "False", "MissingAnnotation"),
+    ("me", "False", "InvalidAnnotation")])
+def test_groups_of_the_community_tell_of_their_approval(annotation, value, reason):
+    obj = codec.copy(prepared())
+    obj["spec"]["group"], obj["metadata"]["annotations"] = "x.k8s.io", {"api-approved.kubernetes.io": annotation}
+    condition = status.wanted(obj, [], now="t")["conditions"][-1]
+    assert (condition["type"], condition["status"], condition["reason"]) == (
+        "KubernetesAPIApprovalPolicyConformant", value, reason)
+
+
 @pytest.mark.parametrize(("path", "found"), [
     (".spec.a", [1]), ("{.spec.a}", [1]), (".spec.list[*].n", ["x", "y"]), (".spec.list[1].n", ["y"]),
     ('.spec.list[?(@.n=="y")].v', [2]), (".spec['d.e']", [3]), (r".spec.d\.e", [3]), (".spec.none.deep", []),

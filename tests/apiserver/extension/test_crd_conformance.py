@@ -99,6 +99,9 @@ async def test_names_in_use(cluster):
     assert [(c["type"], c["status"], c["reason"], c["message"]) for c in refused["status"]["conditions"]] == [
         ("NamesAccepted", "False", "ShortNamesConflict", '"th" is already in use'),
         ("Established", "False", "NotAccepted", "not all names are accepted")]
+    await cluster.client.create(CRDS, crd("thirds", names={"plural": "thirds", "kind": "Third", "shortNames": ["th"]}))
+    await cluster.client.delete(CRDS, "thirds.c.example.com")  # one that never was established goes at once
+    await cluster.wait_gone(CRDS, "thirds.c.example.com", namespace=None)
     await cluster.client.delete(CRDS, "things.c.example.com")
     await cluster.wait_for(CRDS, "others.c.example.com", is_true("Established"), namespace=None)
 
@@ -276,6 +279,9 @@ async def test_field_selectors_in_every_version(cluster, tmp_path):
                 if len(seen) == 5:
                     break
         assert seen == [("ADDED", "a"), ("ADDED", "b"), ("DELETED", "a"), ("ADDED", "c"), ("DELETED", "b")]
+        published = (await document(cluster, "/openapi/v3/apis/c.example.com/v2"))["components"]["schemas"]
+        assert published["com.example.c.v2.Host"]["x-kubernetes-selectable-fields"] == [
+            {"fieldPath": "host"}, {"fieldPath": "port"}]
 
 
 @bare

@@ -82,7 +82,7 @@ async def test_columns_names_and_patches(cluster):
         ("Name", "string", 0), ("N", "integer", 0), ("List", "string", 1), ("At", "date", 0), ("Labels", "string", 0)]
     assert table["columnDefinitions"][1]["description"] == "how many"
     cells = table["rows"][0]["cells"]
-    assert cells[:2] == ["a", 3] and cells[3].endswith("d") and cells[4] is None
+    assert cells[:3] == ["a", 3, "x"] and cells[3].endswith("d") and cells[4] is None
     listed = json.loads((await cluster.client.raw("GET", "/apis/c.example.com/v1")).body)["resources"]
     assert [(r["name"], r.get("shortNames"), r.get("categories")) for r in listed] == [("things", ["th"], ["all"])]
     refused = await send(cluster, "PATCH", URL + "/a", {}, content_type="application/strategic-merge-patch+json")

@@ -50,7 +50,7 @@ def test_aggregated():
     item = json.loads(body)["items"][0]
     assert item["metadata"] == {"name": "apps"} and item["versions"][0]["freshness"] == "Current"
     resource = item["versions"][0]["resources"][0]
-    assert resource["responseKind"] == {"group": "apps", "version": "v1", "kind": "Deployment"}
+    assert resource["responseKind"] == {"group": "", "version": "", "kind": "Deployment"}
     assert [s["subresource"] for s in resource["subresources"]] == ["scale", "status"]
 
 

@@ -120,8 +120,8 @@ def _one(rule: Schema, own: Kind, at: str, often: int, blocked: str, spent: Call
     scope = _scope(rule, own)
     out = []
     try:
-        cel.compile(source, ("self", "oldSelf"), kinds=scope, wants=("bool",))
-        cost = min(cel.estimate(source, scope) * often, cel.UNBOUNDED)
+        _, once = cel.measured(source, ("self", "oldSelf"), kinds=scope, wants=("bool",))
+        cost = min(once * often, cel.UNBOUNDED)
         if cost > RULE_COST_LIMIT:
             out.append(errors.field_forbidden(f"{at}.rule", too_dear("estimated rule cost", cost, RULE_COST_LIMIT)))
         if spent is not None:
@@ -130,8 +130,7 @@ def _one(rule: Schema, own: Kind, at: str, often: int, blocked: str, spent: Call
         return [errors.field_invalid(f"{at}.rule", _shown(rule), _failure(str(e), "cel expression"))]
     if message:
         try:
-            cel.compile(message, ("self", "oldSelf"), kinds=scope, wants=("string",))
-            cost = cel.estimate(message, scope)
+            _, cost = cel.measured(message, ("self", "oldSelf"), kinds=scope, wants=("string",))
             if cost > RULE_COST_LIMIT:
                 out.append(errors.field_forbidden(
                     f"{at}.messageExpression", too_dear("estimated messageExpression cost", cost, RULE_COST_LIMIT)))

@@ -5,38 +5,59 @@ In: objects. Out: RESOURCE. Called by: catalog.py.
 
 from __future__ import annotations
 
-from kubewheel.api import columns, conditions, errors, subresources
+import base64
+
+from kubewheel.api import columns, conditions, errors, names, shape, subresources, validation
 from kubewheel.api.columns import dig
+from kubewheel.api.errors import FieldError
 from kubewheel.api.resource import Column, Object, PrepareContext, Resource
 from kubewheel.lib import clock
 
 
 def defaults(obj: Object) -> None:
-    service = dig(obj, "spec", "service")
+    spec = shape.struct(obj, "spec")
+    for field in ("groupPriorityMinimum", "versionPriority"):
+        spec.setdefault(field, 0)
+    shape.struct(obj, "status")
+    service = spec.get("service")
     if service is not None and service.get("port") is None:
         service["port"] = 443
 
 
-def validate(obj: Object) -> list[errors.FieldError]:
+def validate(obj: Object) -> list[FieldError]:
     spec = obj.get("spec") or {}
     group, version, name = spec.get("group") or "", spec.get("version") or "", obj["metadata"].get("name") or ""
-    wanted = f"{version}.{group}"
-    out: list[errors.FieldError] = []
-    if name != wanted:
+    out: list[FieldError] = []
+    if name != f"{version}.{group}":
         out.append(errors.field_invalid("metadata.name", name,
-                                        f"must be `spec.version+\".\"+spec.group`: \"{wanted}\""))
-    for field in ("groupPriorityMinimum", "versionPriority"):
-        limit = 20000 if field == "groupPriorityMinimum" else 1000
+                                        f'must be `spec.version+"."+spec.group`: "{version}.{group}"'))
+    if not group and version != "v1":
+        out.append(errors.field_required("spec.group", "only v1 may have an empty group and it better be legacy kube"))
+    if group:
+        out += validation.check("spec.group", group, names.subdomain(group))
+    out += validation.check("spec.version", version, names.label_1035(version))
+    for field, limit in (("groupPriorityMinimum", 20000), ("versionPriority", 1000)):
         if not 0 < (spec.get(field) or 0) <= limit:
             out.append(errors.field_invalid(f"spec.{field}", spec.get(field) or 0,
                                             f"must be positive and less than {limit}"))
-    service = spec.get("service")
+    return out + _where(spec)
+
+
+def _where(spec: Object) -> list[FieldError]:
+    service, bundle, insecure = spec.get("service"), spec.get("caBundle"), bool(spec.get("insecureSkipTLSVerify"))
+    out: list[FieldError] = []
     if service is None:
-        if spec.get("caBundle"):
-            out.append(errors.field_invalid("spec.caBundle", "", "local APIServices may not have a caBundle"))
+        if bundle:
+            out.append(errors.field_invalid("spec.caBundle", f"{len(base64.b64decode(bundle))} bytes",
+                                            "local APIServices may not have a caBundle"))
+        if insecure:
+            out.append(errors.field_invalid("spec.insecureSkipTLSVerify", insecure,
+                                            "local APIServices may not have insecureSkipTLSVerify"))
         return out
     out += [errors.field_required(f"spec.service.{f}") for f in ("namespace", "name") if not service.get(f)]
-    if spec.get("insecureSkipTLSVerify") and spec.get("caBundle"):
+    if found := names.port(service.get("port") or 0):
+        out.append(errors.field_invalid("spec.service.port", service.get("port"), f"port is not valid: {','.join(found)}"))
+    if insecure and bundle:
         out.append(errors.field_invalid("spec.insecureSkipTLSVerify", True, "may not be true if caBundle is present"))
     return out
 

@@ -83,6 +83,8 @@ def from_v1(obj: Object) -> Object:
     current, conditions = noted(_CURRENT), noted(_CONDITIONS)
     if status is not None:
         status.pop("currentCPUUtilizationPercentage", None)
+        if not status.get("currentReplicas"):
+            status.pop("currentReplicas", None)  # v2 does not print zero
         status["currentMetrics"] = None
         if current:
             status["currentMetrics"] = current

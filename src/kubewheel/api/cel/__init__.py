@@ -13,8 +13,8 @@ Functions are declared in `functions`, `strings`, `library`, `net`, `authorizer`
 from kubewheel.api.cel.check import Kind
 from kubewheel.api.cel.estimate import UNBOUNDED, estimate
 from kubewheel.api.cel.parser import ParseError
-from kubewheel.api.cel.program import BUDGET, CALL_LIMIT, Program, compile
+from kubewheel.api.cel.program import BUDGET, CALL_LIMIT, Program, compile, measured
 from kubewheel.api.cel.values import CelError, CostExceeded, Fields, to_json
 
 __all__ = ["BUDGET", "CALL_LIMIT", "UNBOUNDED", "CelError", "CostExceeded", "Fields", "Kind", "ParseError", "Program",
-           "compile", "estimate", "to_json"]
+           "compile", "estimate", "measured", "to_json"]

@@ -6,13 +6,13 @@ In: ast.Node, the variables' Kinds. Out: the result's Kind, `problems`. Called b
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from kubewheel.api.cel import ast
+from kubewheel.api.cel import ast, times
 from kubewheel.api.cel.registry import Registry
-from kubewheel.api.cel.values import NAMES
+from kubewheel.api.cel.values import NAMES, CelError
 
 
 @dataclass(frozen=True)
@@ -45,11 +45,22 @@ _SAME = {"_+_": (*_NUMBERS, "string", "bytes", "list", "duration"), "_-_": (*_NU
 _ORDERED = (*_NUMBERS, "string", "bytes", "bool", "timestamp", "duration")
 
 
+def _pattern(text: str) -> object:
+    from kubewheel.api.cel.functions import regex
+
+    return regex(text)
+
+
+_LITERALS: dict[str, Callable[[str], object]] = {
+    "duration": times.duration, "timestamp": times.timestamp, "matches": _pattern}
+
+
 class Checker:
     def __init__(self, variables: dict[str, Kind], functions: Registry) -> None:
         self._scope = variables
         self._functions = functions
         self.problems: list[tuple[int, str]] = []
+        self._mixed_allowed: set[int] = set()  # id() of lists that are format's arguments
         self.kinds: dict[int, Kind] = {}  # by id() of each node seen: for estimates of cost
 
     def of(self, node: ast.Node) -> Kind:
@@ -89,15 +100,25 @@ class Checker:
 
     def _list(self, node: ast.List) -> Kind:
         kinds = [self.of(i) for i in node.items]
+        if not node.optional and id(node) not in self._mixed_allowed:
+            self._alike(kinds, [i.at for i in node.items])
         same = kinds and not node.optional and all(k == kinds[0] for k in kinds)
         return Kind("list", kinds[0] if same else DYN)
 
     def _map(self, node: ast.Map) -> Kind:
-        kinds = []
-        for key, value, _ in node.entries:
-            self.of(key)
-            kinds.append(self.of(value))
+        keys, kinds = [self.of(k) for k, _, _ in node.entries], [self.of(v) for _, v, _ in node.entries]
+        self._alike(keys, [k.at for k, _, _ in node.entries])
+        if not any(optional for _, _, optional in node.entries):
+            self._alike(kinds, [v.at for _, v, _ in node.entries])
         return Kind("map", kinds[0] if kinds and all(k == kinds[0] for k in kinds) else DYN)
+
+    def _alike(self, kinds: list[Kind], at: list[int]) -> None:
+        """What stands in one list or map literal has one type (HomogeneousAggregateLiterals)."""
+        first = next((k for k in kinds if k.name != "dyn"), DYN)
+        for kind, where in zip(kinds, at, strict=True):
+            if not _assignable(first, kind):
+                self.problems.append((where, f"expected type '{first}' but found '{kind}'"))
+                return
 
     def _struct(self, node: ast.Struct) -> Kind:
         for _, value, _ in node.entries:
@@ -107,6 +128,7 @@ class Checker:
     # -- calls ----------------------------------------------------------------------------------------------------
     def _call(self, node: ast.Call) -> Kind:
         target = node.target
+        self._literals(node)
         name = ast.qualified(target)
         if target is not None and name and name.partition(".")[0] not in self._scope:
             if f"{name}.{node.function}" in self._functions.names:
@@ -116,6 +138,20 @@ class Checker:
         if target is None and (node.function.startswith(("_", "@", "!", "-")) or node.function == "dyn"):
             return self._operator(node, kinds)
         return self._result(node, node.function, target is not None, kinds)
+
+    def _literals(self, node: ast.Call) -> None:
+        """Times and patterns that are written out are right, or nothing is compiled."""
+        last = node.args[-1] if node.args else None
+        if node.function == "format" and len(node.args) == 1:
+            self._mixed_allowed.add(id(last))
+        parse = _LITERALS.get(node.function)
+        if parse is None or not isinstance(last, ast.Literal) or type(last.value) is not str:
+            return
+        if (node.function == "matches") == (len(node.args) + (node.target is not None) == 2):
+            try:
+                parse(last.value)
+            except CelError:
+                self.problems.append((last.at, f"invalid {node.function} argument"))
 
     def _mismatch(self, node: ast.Call, kinds: list[Kind], receiver: bool = False, name: str = "") -> Kind:
         shown = f"{kinds[0]}.({', '.join(map(str, kinds[1:]))})" if receiver else f"({', '.join(map(str, kinds))})"
@@ -226,6 +262,14 @@ class Checker:
         if len(node.variables) == 2:
             return [{"list": INT, "map": STRING}.get(over.name, DYN), items]
         return [STRING if over.name == "map" else items if over.name == "list" else DYN]
+
+
+def _assignable(a: Kind, b: Kind) -> bool:
+    if "dyn" in (a.name, b.name):
+        return True
+    if a.name == b.name:
+        return a.items is None or b.items is None or _assignable(a.items, b.items)
+    return {a.name, b.name} <= {"object", "map"}
 
 
 def _may_be(kind: Kind, parameter: str) -> bool:

@@ -60,7 +60,12 @@ def estimate(source: str, kinds: dict[str, Kind]) -> int:
     checker.of(tree)
     if checker.problems:
         raise ParseError("\n".join(located(source, at, text) for at, text in checker.problems))
-    return _Estimator(checker.kinds).of(tree).cost
+    return of_tree(tree, checker.kinds)
+
+
+def of_tree(tree: ast.Node, kinds: dict[int, Kind]) -> int:
+    """Of an expression that is checked already; `kinds` by id() of its nodes."""
+    return _Estimator(kinds).of(tree).cost
 
 
 class _Estimator:

@@ -10,9 +10,10 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
-from kubewheel.api.cel import authorizer, functions, library, lists, net, strings
+from kubewheel.api.cel import ast, authorizer, functions, library, lists, net, strings
 from kubewheel.api.cel.build import Builder, Closure
 from kubewheel.api.cel.check import Checker, Kind
+from kubewheel.api.cel.estimate import of_tree
 from kubewheel.api.cel.parser import ParseError, located, parse
 from kubewheel.api.cel.registry import REGISTRY
 from kubewheel.api.cel.values import CostExceeded
@@ -48,15 +49,23 @@ def compile(source: str, variables: Sequence[str], *, kinds: dict[str, Kind] | N
     ParseError with every problem's `ERROR: <input>:…` block."""
     if kinds is None:
         return _cached(source, tuple(variables), tuple(wants))
-    return _compile(source, tuple(variables), kinds, wants)
+    return _compile(source, tuple(variables), kinds, wants)[0]
+
+
+def measured(source: str, variables: Sequence[str], *, kinds: dict[str, Kind], wants: Sequence[str] = ()
+             ) -> tuple[Program, int]:
+    """The program, and what it may cost at worst."""
+    program, tree, checker = _compile(source, tuple(variables), kinds, wants)
+    return program, of_tree(tree, checker.kinds)
 
 
 @lru_cache(maxsize=2048)
 def _cached(source: str, variables: tuple[str, ...], wants: tuple[str, ...]) -> Program:
-    return _compile(source, variables, {}, wants)
+    return _compile(source, variables, {}, wants)[0]
 
 
-def _compile(source: str, variables: tuple[str, ...], kinds: dict[str, Kind], wants: Sequence[str]) -> Program:
+def _compile(source: str, variables: tuple[str, ...], kinds: dict[str, Kind], wants: Sequence[str]
+             ) -> tuple[Program, ast.Node, Checker]:
     tree = parse(source)
     checker = Checker({name: kinds.get(name, Kind("dyn")) for name in variables}, REGISTRY)
     kind = checker.of(tree)
@@ -67,4 +76,4 @@ def _compile(source: str, variables: tuple[str, ...], kinds: dict[str, Kind], wa
         raise ParseError("\n".join(located(source, at, text) for at, text in sorted(problems.items())))
     if wants and kind.name != "dyn" and kind.name not in wants:
         raise ParseError("must evaluate to " + " or ".join(wants))
-    return Program(source, variables, closure, cost, builder.size, kind)
+    return Program(source, variables, closure, cost, builder.size, kind), tree, checker

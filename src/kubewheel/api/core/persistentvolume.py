@@ -9,7 +9,13 @@ import posixpath
 
 from kubewheel.api import columns, errors, fill, names, subresources, validation
 from kubewheel.api.columns import dig
-from kubewheel.api.core import persistentvolumeclaim, scheduling_validation, volume_validation, volume_warnings
+from kubewheel.api.core import (
+    path_validation,
+    persistentvolumeclaim,
+    scheduling_validation,
+    volume_validation,
+    volume_warnings,
+)
 from kubewheel.api.resource import Column, Object, PrepareContext, Resource
 from kubewheel.lib import clock
 
@@ -38,7 +44,7 @@ def prepare_status(new: Object, old: Object, context: PrepareContext) -> None:
     """When the phase changed is noted, unless the writer says."""
     status, before = new.setdefault("status", {}), old.get("status") or {}
     if status.get("phase") != before.get("phase") and (
-            status.get("lastPhaseTransitionTime") == before.get("lastPhaseTransitionTime")):
+            status.get("lastPhaseTransitionTime") in (None, before.get("lastPhaseTransitionTime"))):
         status["lastPhaseTransitionTime"] = clock.rfc3339(context.now)
 
 
@@ -124,7 +130,7 @@ def _csi(s: Object, path: str) -> list[errors.FieldError]:
 def _local(s: Object, path: str) -> list[errors.FieldError]:
     if not s.get("path"):
         return [errors.field_required(f"{path}.path")]
-    return volume_validation.no_backsteps(s["path"], f"{path}.path")
+    return path_validation.no_backsteps(s["path"], f"{path}.path")
 
 
 _RULES = {"hostPath": volume_validation.host_path, "nfs": volume_validation.nfs, "fc": volume_validation.fc,

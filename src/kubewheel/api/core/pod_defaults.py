@@ -79,9 +79,8 @@ def _container(c: Spec, host_network: bool, *, resources: bool) -> None:
                 requests[name] = amount
     if env := c.get("env"):
         for e in env:
-            if (source := e.get("valueFrom")) is not None and (ref := source.get("fieldRef")) is not None:
-                if not ref.get("apiVersion"):
-                    ref["apiVersion"] = "v1"
+            if (source := e.get("valueFrom")) is not None:
+                _reference(source)
     for key in ("livenessProbe", "readinessProbe", "startupProbe"):
         if (probe := c.get(key)) is not None:
             _probe(probe)
@@ -141,7 +140,9 @@ def _volume(v: Spec) -> None:
         if source.get("type") is None:
             source["type"] = ""
     elif (source := v.get("ephemeral")) is not None:
-        claim = (source.get("volumeClaimTemplate") or {}).get("spec")
+        template = source.get("volumeClaimTemplate") or {}
+        template.setdefault("metadata", {})
+        claim = template.get("spec")
         if claim is not None and claim.get("volumeMode") is None:
             claim["volumeMode"] = "Filesystem"
     elif (source := v.get("image")) is not None:
@@ -167,8 +168,16 @@ def _old_volume(v: Spec) -> None:
 
 def _items(source: Spec) -> None:
     for item in source.get("items") or ():
-        if (ref := item.get("fieldRef")) is not None and not ref.get("apiVersion"):
-            ref["apiVersion"] = "v1"
+        _reference(item)
+
+
+def _reference(source: Spec) -> None:
+    if (ref := source.get("fieldRef")) is not None and not ref.get("apiVersion"):
+        ref["apiVersion"] = "v1"
+    if (ref := source.get("resourceFieldRef")) is not None and ref.get("divisor") is None:
+        ref["divisor"] = "0"  # as Go prints none
+    if (ref := source.get("fileKeyRef")) is not None and ref.get("optional") is None:
+        ref["optional"] = False
 
 
 def _projected(source: Spec) -> None:

@@ -27,7 +27,7 @@ def defaults(obj: Object) -> None:
             port["protocol"] = "TCP"
         if port.get("targetPort") in (None, 0, ""):
             port["targetPort"] = port.get("port")
-    if spec["type"] in NODE_PORT_TYPES and not spec.get("externalTrafficPolicy"):
+    if _reached_from_outside(spec) and not spec.get("externalTrafficPolicy"):
         spec["externalTrafficPolicy"] = "Cluster"
     if spec["type"] in CLUSTER_TYPES and spec.get("internalTrafficPolicy") is None:
         spec["internalTrafficPolicy"] = "Cluster"
@@ -38,6 +38,10 @@ def defaults(obj: Object) -> None:
         for entry in dig(status, "loadBalancer", "ingress") or ():
             if entry.get("ip") and entry.get("ipMode") is None:
                 entry["ipMode"] = "VIP"
+
+
+def _reached_from_outside(spec: Object) -> bool:
+    return spec.get("type") in NODE_PORT_TYPES or spec.get("type") == "ClusterIP" and bool(spec.get("externalIPs"))
 
 
 def prepare_create(obj: Object, context: PrepareContext) -> None:
@@ -74,7 +78,7 @@ def prepare_update(new: Object, old: Object, context: PrepareContext) -> None:
                     spec.pop(field, None)
         if dig(new, "status", "loadBalancer"):
             new["status"] = {**new["status"], "loadBalancer": {}}
-    if is_ not in NODE_PORT_TYPES and spec.get("externalTrafficPolicy") == before.get("externalTrafficPolicy"):
+    if not _reached_from_outside(spec) and spec.get("externalTrafficPolicy") == before.get("externalTrafficPolicy"):
         spec.pop("externalTrafficPolicy", None)
     if spec.get("externalTrafficPolicy") != "Local" or is_ != "LoadBalancer":
         if spec.get("healthCheckNodePort") == before.get("healthCheckNodePort"):

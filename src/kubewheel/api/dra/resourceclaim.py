@@ -5,27 +5,16 @@ In: objects. Out: RESOURCE. Called by: catalog.py.
 
 from __future__ import annotations
 
-from kubewheel.api import columns, subresources, validation
+from kubewheel.api import columns, shape, subresources, validation
 from kubewheel.api.columns import dig
+from kubewheel.api.dra import requests
 from kubewheel.api.errors import FieldError
 from kubewheel.api.resource import Column, Object, Resource
 
 
 def defaults(obj: Object) -> None:
-    request_defaults(obj.get("spec"))
-
-
-def request_defaults(spec: Object | None) -> None:
-    for request in dig(spec, "devices", "requests") or ():
-        parts = [p for p in (request.get("exactly"),) if p] + list(request.get("firstAvailable") or ())
-        for part in parts:
-            if not part.get("allocationMode"):
-                part["allocationMode"] = "ExactCount"
-            if part["allocationMode"] == "ExactCount" and not part.get("count"):
-                part["count"] = 1
-            for toleration in part.get("tolerations") or ():
-                if not toleration.get("operator"):
-                    toleration["operator"] = "Equal"
+    requests.defaults(shape.struct(obj, "spec"))
+    shape.struct(obj, "status")
 
 
 def validate_update(new: Object, old: Object) -> list[FieldError]:
@@ -54,6 +43,7 @@ RESOURCE = Resource(
     has_generation=False,
     prepare_create=subresources.drop_status,
     defaults=defaults,
+    validate=lambda obj: requests.validate(obj.get("spec") or {}, "spec"),
     validate_update=validate_update,
     columns=(columns.NAME, Column("State", _state,
                                   description="A summary of the current state (allocated, pending, reserved, etc.)."),

@@ -5,10 +5,17 @@ In: objects. Out: RESOURCE. Called by: catalog.py.
 
 from __future__ import annotations
 
-from kubewheel.api import validation
+from kubewheel.api import shape, validation
 from kubewheel.api.columns import AGE, NAME, dig
-from kubewheel.api.dra import resourceclaim
-from kubewheel.api.resource import Resource
+from kubewheel.api.dra import requests
+from kubewheel.api.resource import Object, Resource
+
+
+def defaults(obj: Object) -> None:
+    spec = shape.struct(obj, "spec")
+    shape.struct(spec, "metadata")
+    requests.defaults(shape.struct(spec, "spec"))
+
 
 RESOURCE = Resource(
     group="resource.k8s.io",
@@ -17,7 +24,8 @@ RESOURCE = Resource(
     definition="io.k8s.api.resource.v1.ResourceClaimTemplate",
     registry="resourceclaimtemplates",
     has_generation=False,
-    defaults=lambda obj: resourceclaim.request_defaults(dig(obj, "spec", "spec")),
+    defaults=defaults,
+    validate=lambda obj: requests.validate(dig(obj, "spec", "spec") or {}, "spec.spec"),
     validate_update=lambda new, old: validation.immutable(new.get("spec"), old.get("spec"), "spec"),
     columns=(NAME, AGE),
 )

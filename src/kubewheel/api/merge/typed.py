@@ -45,8 +45,8 @@ class Type:
     `filled`: what a value of a struct sets that was there before, empty (the root of a new object).
     `applied`: what an applied value sets; FieldsError (without text) for what conform.py will explain."""
 
-    __slots__ = ("node", "is_map", "is_keyed", "name", "added", "applied", "applied_item", "filled", "items", "_children",
-                 "_always")
+    __slots__ = ("node", "is_map", "is_keyed", "name", "added", "applied", "applied_item", "filled", "items",
+                 "_children", "_always")
 
     def __init__(self, node: Node) -> None:
         self.node = node

@@ -60,5 +60,5 @@ RESOURCE = Resource(
     defaults=defaults,
     validate=validate,
     validate_update=validate_update,
-    columns=(columns.NAME, Column("ParentRef", _parent, description=".spec.parentRef"), columns.AGE),
+    columns=(columns.NAME, Column("ParentRef", _parent, description=".spec.parentRef")),
 )

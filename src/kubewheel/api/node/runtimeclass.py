@@ -8,6 +8,7 @@ from __future__ import annotations
 from kubewheel.api import columns, errors, names, validation
 from kubewheel.api.columns import dig
 from kubewheel.api.core import scheduling_validation
+from kubewheel.api.core.node_warnings import DEPRECATED_NODE_LABELS
 from kubewheel.api.resource import Column, Object, Resource
 
 
@@ -41,6 +42,11 @@ def validate_update(new: Object, old: Object) -> list[errors.FieldError]:
     return validation.immutable(new.get("handler"), old.get("handler"), "handler")
 
 
+def warnings(obj: Object) -> list[str]:
+    return [f"scheduling.nodeSelector: {DEPRECATED_NODE_LABELS[key]}"
+            for key in dig(obj, "scheduling", "nodeSelector") or () if key in DEPRECATED_NODE_LABELS]
+
+
 RESOURCE = Resource(
     group="node.k8s.io",
     kind="RuntimeClass",
@@ -52,5 +58,6 @@ RESOURCE = Resource(
     unconditional_update=False,
     validate=validate,
     validate_update=validate_update,
-    columns=(columns.NAME, Column("Handler", columns.at("handler"), description=".handler"), columns.AGE),
+    warnings=warnings,
+    columns=(columns.NAME, Column("Handler", columns.at("handler")), columns.AGE),
 )

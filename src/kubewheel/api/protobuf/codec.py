@@ -106,10 +106,8 @@ def _decode(raw: bytes, definition_of: Callable[[str, str], str], default: tuple
     if len(raw) == len(MAGIC):
         raise ProtobufError("empty body")
     unknown = wire.fields(raw, len(MAGIC), len(raw))
-    types = wire.as_bytes(unknown.get(1, b""), "TypeMeta")
-    told = wire.fields(types, 0, len(types))
-    api_version = wire.as_bytes(told.get(1, b""), "APIVersion").decode(errors="replace") or default[0]
-    kind = wire.as_bytes(told.get(2, b""), "Kind").decode(errors="replace") or default[1]
+    api_version, kind = _types(wire.as_bytes(unknown.get(1, b""), "TypeMeta"))
+    api_version, kind = api_version or default[0], kind or default[1]
     for name, value in (("Kind", kind), ("apiVersion", api_version)):
         if not value:
             raise ProtobufError(f"Object '{name}' is missing in "
@@ -124,6 +122,14 @@ def _decode(raw: bytes, definition_of: Callable[[str, str], str], default: tuple
         return decoder.unpack(definition, body, out)
     except ProtobufError as e:
         raise ProtobufError(str(e), api_version=api_version, kind=kind) from e
+
+
+@lru_cache(1024)
+def _types(raw: bytes) -> tuple[str, str]:
+    """(apiVersion, kind) of a TypeMeta."""
+    told = wire.fields(raw, 0, len(raw))
+    return (wire.as_bytes(told.get(1, b""), "APIVersion").decode(errors="replace"),
+            wire.as_bytes(told.get(2, b""), "Kind").decode(errors="replace"))
 
 
 def read_event(payload: bytes) -> tuple[str, Object]:

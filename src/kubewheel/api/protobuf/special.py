@@ -95,7 +95,12 @@ def _pack_int_or_string(value: Any) -> bytes:
 
 
 def _unpack_int_or_string(data: bytes, at: int, end: int) -> int | str:
-    found = fields(data, at, end)
+    return _int_or_string(data[at:end])
+
+
+@lru_cache(1024)
+def _int_or_string(raw: bytes) -> int | str:
+    found = fields(raw, 0, len(raw))
     if as_int(found.get(1, 0), "Type") == 1:
         return as_bytes(found.get(3, b""), "StrVal").decode(errors="replace")
     return int32(as_int(found.get(2, 0), "IntVal"))

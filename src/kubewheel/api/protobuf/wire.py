@@ -62,6 +62,8 @@ def number_field(number: int, value: int) -> bytes:
 # -- reading ------------------------------------------------------------------------------------------------------
 def varint(data: bytes, at: int, end: int) -> tuple[int, int]:
     """(value, position after it)."""
+    if at + 1 < end and (high := data[at + 1]) < 128 <= data[at]:  # two bytes: most lengths that are not one
+        return data[at] & 0x7F | high << 7, at + 2
     shift = result = 0
     while True:
         if at >= end:

@@ -6,6 +6,7 @@ In: objects. Out: RESOURCE. Called by: catalog.py.
 from __future__ import annotations
 
 from kubewheel.api import columns, names, validation
+from kubewheel.api.core.node_warnings import DEPRECATED_NODE_LABELS
 from kubewheel.api.errors import FieldError
 from kubewheel.api.resource import Column, Object, Resource
 
@@ -27,6 +28,14 @@ def validate_update(new: Object, old: Object) -> list[FieldError]:
     return out
 
 
+def warnings(obj: Object) -> list[str]:
+    topology = obj.get("nodeTopology") or {}
+    return [f"nodeTopology.matchExpressions[{i}].key: {DEPRECATED_NODE_LABELS[e['key']]}"
+            for i, e in enumerate(topology.get("matchExpressions") or ()) if e.get("key") in DEPRECATED_NODE_LABELS] + [
+            f"nodeTopology.matchLabels.{key}: {DEPRECATED_NODE_LABELS[key]}"
+            for key in topology.get("matchLabels") or () if key in DEPRECATED_NODE_LABELS]
+
+
 RESOURCE = Resource(
     group="storage.k8s.io",
     kind="CSIStorageCapacity",
@@ -37,6 +46,7 @@ RESOURCE = Resource(
     unconditional_update=False,
     validate=validate,
     validate_update=validate_update,
+    warnings=warnings,
     columns=(
         columns.NAME,
         Column("StorageClassName", columns.at("storageClassName"), description=".storageClassName"),

@@ -6,6 +6,7 @@ In: objects. Out: RESOURCE. Called by: catalog.py.
 from __future__ import annotations
 
 from kubewheel.api import columns, errors, names, validation
+from kubewheel.api.core.node_warnings import DEPRECATED_NODE_LABELS
 from kubewheel.api.errors import FieldError
 from kubewheel.api.resource import Column, Object, Resource
 from kubewheel.api.storage import drivers
@@ -77,6 +78,13 @@ def validate_update(new: Object, old: Object) -> list[FieldError]:
     return out + validation.immutable(new.get("volumeBindingMode"), old.get("volumeBindingMode"), "volumeBindingMode")
 
 
+def warnings(obj: Object) -> list[str]:
+    return [f"allowedTopologies[{i}].matchLabelExpressions[{j}].key: {DEPRECATED_NODE_LABELS[key]}"
+            for i, term in enumerate(obj.get("allowedTopologies") or ())
+            for j, expression in enumerate(term.get("matchLabelExpressions") or ())
+            if (key := expression.get("key")) in DEPRECATED_NODE_LABELS]
+
+
 def _name(obj: Object, now: float) -> str:
     return obj["metadata"].get("name", "") + (" (default)" if is_default(obj) else "")
 
@@ -93,6 +101,7 @@ RESOURCE = Resource(
     defaults=defaults,
     validate=validate,
     validate_update=validate_update,
+    warnings=warnings,
     columns=(
         Column("Name", _name, format="name", description=".metadata.name"),
         Column("Provisioner", columns.at("provisioner"), description=".provisioner"),

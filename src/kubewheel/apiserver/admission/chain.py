@@ -31,6 +31,10 @@ class Admission:
         with _measured(attributes, "admit"):
             for plugin in self._mutating:
                 await plugin.mutate(attributes)
+            if attributes.reinvoke:  # what a webhook or a policy added goes through the others too
+                attributes.again = True
+                for plugin in self._mutating:
+                    await plugin.mutate(attributes)
 
     async def validate(self, attributes: Attributes) -> None:
         with _measured(attributes, "validate"):

@@ -1,8 +1,7 @@
 """MutatingAdmissionPolicy: users' own changes in CEL, as apply configurations or JSON patches.
 
 In: Attributes. Out: the object changed; StatusError for a policy that cannot be evaluated (failurePolicy Fail). Policies
-by name, bindings by name, one after the other; those that ask for it (reinvocationPolicy IfNeeded) once more if a later
-one changed the object.
+by name, bindings by name, one after the other, some of them again (reinvocation.py).
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from kubewheel.api.cel.values import Message
 from kubewheel.api.merge import json_patch, merging
 from kubewheel.api.resource import Object
 from kubewheel.apiserver import results
-from kubewheel.apiserver.admission import policy_match
+from kubewheel.apiserver.admission import policy_match, reinvocation
 from kubewheel.apiserver.admission.policy_match import Hit, PolicyError, Scope
 from kubewheel.apiserver.attributes import AdmissionContext, AdmissionPlugin, Attributes
 
@@ -33,22 +32,24 @@ class MutatingAdmissionPolicy(AdmissionPlugin):
         if not hits:
             return
         namespace = await policy_match.namespace_of(self.context, attributes)
-        again: list[Hit] = []
-        for index, hit in enumerate(hits):
-            if await self._one(hit, attributes, namespace):
-                again = [h for h in hits[:index] if h.policy["spec"].get("reinvocationPolicy") == "IfNeeded"]
-        for hit in again:
-            await self._one(hit, attributes, namespace)
+        turn = reinvocation.Round(attributes, self.name)
+        for number, hit in enumerate(hits):  # by policy, binding and parameters: in the same order every time
+            name = f"{number}/{hit.policy['metadata']['name']}"
+            if not turn.leaves_out(name):
+                changed = await self._one(hit, attributes, namespace)
+                if changed is not None:
+                    turn.note(name, hit.policy["spec"].get("reinvocationPolicy"), changed=changed)
+        turn.end()
 
-    async def _one(self, hit: Hit, attributes: Attributes, namespace: Object | None) -> bool:
-        """Did it change the object?"""
+    async def _one(self, hit: Hit, attributes: Attributes, namespace: Object | None) -> bool | None:
+        """Did it change the object? None: its matchConditions do not hold."""
         spec, changed = hit.policy["spec"], False
         try:
             if hit.error:
                 raise PolicyError(hit.error)
             if not policy_match.conditions(await self._scope(hit, attributes, namespace), spec.get("matchConditions") or (),
                                            hit.policy["metadata"]["name"]):
-                return False
+                return None
             for mutation in spec.get("mutations") or ():
                 # each sees what the one before it made
                 scope = await self._scope(hit, attributes, namespace)

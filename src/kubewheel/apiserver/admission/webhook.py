@@ -2,7 +2,7 @@
 
 In: Attributes. Out: the object patched, warnings, audit annotations; StatusError for a refusal or a webhook that does
 not answer (failurePolicy Fail). Mutating webhooks are called one after the other, by configuration name and place in
-it; those that ask for it (reinvocationPolicy IfNeeded) again if a later one changed the object. Validating ones at once.
+it, some of them again (reinvocation.py). Validating ones at once.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 from kubewheel.api import codec, errors, schema
 from kubewheel.api.resource import Object
 from kubewheel.apiserver import results
-from kubewheel.apiserver.admission import policy_match, webhook_match
+from kubewheel.apiserver.admission import policy_match, reinvocation, webhook_match
 from kubewheel.apiserver.admission.policy_match import PolicyError
 from kubewheel.apiserver.admission.webhook_client import CallFailed, WebhookClient
 from kubewheel.apiserver.admission.webhook_match import Invocation
@@ -25,6 +25,7 @@ from kubewheel.apiserver.attributes import AdmissionContext, AdmissionPlugin, At
 log = logging.getLogger(__name__)
 
 DEFAULT_SECONDS = 10
+NOT_ASKED: Object = {}
 MATCH_BUDGET = 2_500_000  # cost units of one webhook's matchConditions
 
 
@@ -61,14 +62,15 @@ class _Webhooks(AdmissionPlugin):
         return out
 
     async def _ask(self, invocation: Invocation, attributes: Attributes) -> Object | None:
-        """The webhook's response; None where it could not be asked and failurePolicy says Ignore."""
+        """The webhook's response; None where it could not be asked and failurePolicy says Ignore, NOT_ASKED where its
+        matchConditions do not hold."""
         hook = invocation.hook
         if attributes.dry_run and hook.get("sideEffects") not in ("None", "NoneOnDryRun"):
             raise errors.bad_request(f'admission webhook "{hook["name"]}" does not support dry run')
         try:
             review = await policy_match.review_of(attributes, invocation, uid=self._uid())
             if hook.get("matchConditions") and not self._wanted(hook, review["request"], attributes):
-                return None
+                return NOT_ASKED
             return await self._http.call(hook["clientConfig"], review,
                                          seconds=int(hook.get("timeoutSeconds") or DEFAULT_SECONDS))
         except (CallFailed, PolicyError) as e:
@@ -106,20 +108,21 @@ class MutatingAdmissionWebhook(_Webhooks):
         matching = await self._matching(attributes)
         if not matching:
             return
-        again: list[Invocation] = []
-        for index, (_, invocation) in enumerate(matching):
-            if await self._call(invocation, attributes):
-                # whoever came before and wants to know of later changes is asked once more
-                again = [i for _, i in matching[:index] if i.hook.get("reinvocationPolicy") == "IfNeeded"]
-        for invocation in again:
-            await self._call(invocation, attributes)
+        turn = reinvocation.Round(attributes, self.name)
+        for configuration, invocation in matching:
+            name = f"{configuration}/{invocation.hook['name']}"
+            if not turn.leaves_out(name):
+                changed = await self._call(invocation, attributes)
+                if changed is not None:
+                    turn.note(name, invocation.hook.get("reinvocationPolicy"), changed=changed)
+        turn.end()
 
-    async def _call(self, invocation: Invocation, attributes: Attributes) -> bool:
-        """Did it change the object?"""
+    async def _call(self, invocation: Invocation, attributes: Attributes) -> bool | None:
+        """Did it change the object? None: it was not asked."""
         hook = invocation.hook
         response = await self._ask(invocation, attributes)
-        if response is None:
-            return False
+        if response is None or response is NOT_ASKED:
+            return None if response is NOT_ASKED else False
         self._heed(hook, response, attributes)
         patch = response.get("patch")
         if not patch:
@@ -175,7 +178,7 @@ class ValidatingAdmissionWebhook(_Webhooks):
         for (_, invocation), answer in zip(matching, answers, strict=True):
             if isinstance(answer, BaseException):
                 problems.append(answer)
-            elif answer is not None:
+            elif answer is not None and answer is not NOT_ASKED:
                 try:
                     self._heed(invocation.hook, answer, attributes)
                 except errors.StatusError as e:

@@ -120,16 +120,15 @@ class ServiceHook(BaseHook):
         taken = call.request.attributes.setdefault("allocated", [])
         name = obj["metadata"].get("name", "")
         if spec.get("type") == "ExternalName":
-            for field in ("clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"):
-                spec.pop(field, None)
+            _without_empty(spec, "clusterIP", "clusterIPs")  # what is set, validation refuses
         else:
             self._address(spec, name, taken, held_ips)
         if spec.get("type") in ("NodePort", "LoadBalancer"):
             self._node_ports(spec, name, taken, held_ports)
         else:
             for port in spec.get("ports") or ():
-                port.pop("nodePort", None)
-            spec.pop("healthCheckNodePort", None)
+                _without_empty(port, "nodePort")
+            _without_empty(spec, "healthCheckNodePort")
 
     def _address(self, spec: Object, name: str, taken: list, held: set[str]) -> None:
         wanted = spec.get("clusterIP") or next(iter(spec.get("clusterIPs") or ()), "")
@@ -191,7 +190,7 @@ class ServiceHook(BaseHook):
             elif wanted not in held:
                 self._take_port(wanted, "spec.healthCheckNodePort", name, taken)
         else:
-            spec.pop("healthCheckNodePort", None)
+            _without_empty(spec, "healthCheckNodePort")
 
     def _any_port(self, taken: list) -> int:
         number = self.ports.any(self.server.random)
@@ -237,3 +236,9 @@ def _keep_ports(spec: Object, before: Object) -> None:
             used.add(number)
     if not spec.get("healthCheckNodePort") and before.get("healthCheckNodePort"):
         spec["healthCheckNodePort"] = before["healthCheckNodePort"]
+
+
+def _without_empty(of: Object, *fields: str) -> None:
+    for field in fields:
+        if field in of and not of[field]:
+            del of[field]

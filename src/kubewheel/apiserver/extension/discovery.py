@@ -133,8 +133,10 @@ def _kind(group: str, version_: str, kind: str) -> Object:
 
 
 def _aggregated_entry(resource: Resource) -> Object:
+    # Of built-ins upstream leaves the group and version empty where they are those of the document.
+    group, version_ = (resource.group, resource.version) if resource.custom is not None else ("", "")
     out: Object = {
-        "resource": resource.plural, "responseKind": _kind(resource.group, resource.version, resource.kind),
+        "resource": resource.plural, "responseKind": _kind(group, version_, resource.kind),
         "scope": "Namespaced" if resource.namespaced else "Cluster", "singularResource": _singular(resource),
         "verbs": sorted(resource.verbs)}
     if resource.short_names:
@@ -144,6 +146,6 @@ def _aggregated_entry(resource: Resource) -> Object:
     if resource.subresources:
         out["subresources"] = [
             {"subresource": s.name, "verbs": sorted(s.verbs), "responseKind": _kind(
-                s.group if s.version else resource.group, s.version or resource.version, s.kind)}
+                s.group if s.version else group, s.version or version_, s.kind)}
             for s in sorted(resource.subresources, key=lambda s: s.name)]
     return out

@@ -30,12 +30,12 @@ KUBELET_NAMES = {"stdin": "input", "stdout": "output", "stderr": "error", "tty":
 
 
 async def handle(call: Call) -> Response:
-    await ensure_create(call)
-    pod = (await get.entry(call)).obj
     verb = call.info.subresource
     wanted = {name: call.request.flag(name) for name in KUBELET_NAMES}
     await admit(call, {name: True for name, on in wanted.items() if on} | {
         "container": call.request.first("container"), "command": call.request.query.get("command", [])})
+    await ensure_create(call)
+    pod = (await get.entry(call)).obj
     container = container_of(pod, call.request.first("container"))
     host, port = node_of(call, pod)
     pairs = [(KUBELET_NAMES[name], "1") for name, on in wanted.items() if on]

@@ -22,10 +22,10 @@ from kubewheel.lib.streams import channels, port_forward, upgrade
 
 
 async def handle(call: Call) -> Response:
-    await commands.ensure_create(call)
-    pod = (await get.entry(call)).obj
     ports = [_port(p) for value in call.request.query.get("ports", ()) for p in value.split(",")]
     await commands.admit(call, {"ports": ports} if ports else {})
+    await commands.ensure_create(call)
+    pod = (await get.entry(call)).obj
     host, port = commands.node_of(call, pod)
     query = "?" + urlencode({"port": ",".join(str(p) for p in ports)}) if ports else ""
     commands.require_upgrade(call)

@@ -7,7 +7,7 @@ Called by: patch.py; scale.py takes the body and the merge from here.
 from __future__ import annotations
 
 from kubewheel.api import codec, errors, schema
-from kubewheel.api.merge import apply, merging
+from kubewheel.api.merge import apply, merging, unstructured
 from kubewheel.api.resource import Object
 from kubewheel.apiserver import bodies, results
 from kubewheel.apiserver.call import Call
@@ -31,7 +31,7 @@ async def handle(call: Call) -> Response:
         try:
             write.fitted(call, merged)
         except schema.DecodeError as e:
-            raise _misfit(call, body, merged, e) from e
+            raise _misfit(call, body, e) from e
         if not merged["metadata"].get("name"):
             raise errors.bad_request("the name of the object (based on URL) was undeterminable: name must be provided")
         write.check_address(call, merged)
@@ -41,14 +41,15 @@ async def handle(call: Call) -> Response:
     return call.answer(await results.seen(call.resource, stored), status=201 if created else 200)
 
 
-def _misfit(call: Call, body: Object, merged: Object, problem: schema.DecodeError) -> errors.StatusError:
+def _misfit(call: Call, body: Object, problem: schema.DecodeError) -> errors.StatusError:
     """What the applied values are not: first by the looser rules of the merge, then by the kind's own."""
     error = apply.misfit(call.resource.node(), body)
     if not error.message.endswith(": "):
         return error
+    text = unstructured.misfit(call.resource.node(), body, otherwise=str(problem))
     return errors.status_error(500, "", (
         f"failed to convert new object ({apply.described(body)}) to proper version: unable to convert unstructured object "
-        f"to {apply.kind_text(body)}: {problem}"))
+        f"to {apply.kind_text(body)}: {text}"))
 
 
 def applied_body(call: Call) -> Object:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from kubewheel.api import codec, errors, schema
-from kubewheel.api.merge import conform, json_patch, merge_patch, strategic
+from kubewheel.api.merge import conform, json_patch, merge_patch, strategic, unstructured
 from kubewheel.api.merge.patch_error import PatchError
 from kubewheel.api.resource import Object
 from kubewheel.apiserver import bodies, results
@@ -44,7 +44,7 @@ async def handle(call: Call) -> Response:
         if not isinstance(patched, dict):
             raise errors.bad_request("the patched value is not an object")
         write.check_kind(patched, call.resource.kind, call.resource.api_version)
-        _fit(call, patched, told, lambda: _shown(kind, change, patch, live))
+        _fit(call, patched, told, lambda: _shown(kind, change, patch, live), change if kind == STRATEGIC else None)
         write.check_address(call, patched)
         return patched
 
@@ -67,13 +67,16 @@ def _problems_of(call: Call, kind: str, change: Any) -> list[str]:
             if name not in ("op", "path", "from", "value")]
 
 
-def _fit(call: Call, patched: Object, told: list[str], shown: Callable[[], str]) -> None:
+def _fit(call: Call, patched: Object, told: list[str], shown: Callable[[], str], strategic_patch: Any) -> None:
     """The patched object fits its kind, or the patch is to blame. In place."""
     policy = write.policy_of(call)
     try:
         problems = told + write.fitted(call, patched)
     except schema.DecodeError as e:
-        raise errors.invalid("", "", [errors.field_invalid("patch", shown(), str(e))]) from e
+        text = str(e)
+        if strategic_patch is not None:
+            text = unstructured.misfit(call.resource.node(), strategic_patch, otherwise=text)
+        raise errors.invalid("", "", [errors.field_invalid("patch", shown(), text)]) from e
     if problems and policy == "Strict":
         text = f"strict decoding error: {', '.join(problems)}"
         raise errors.invalid("", "", [errors.field_invalid("patch", shown(), text)])

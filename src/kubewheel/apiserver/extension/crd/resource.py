@@ -230,7 +230,7 @@ def _cell(kind: str, find: JsonPath) -> Callable[[Object, float], Any]:
             except ValueError:
                 return "<invalid>"
         if kind == "string":
-            return ",".join(map(_text, found)) if len(found) > 1 else _text(value)
+            return _text(value)  # of several the first, as upstream
         wanted = {"integer": (int, float), "number": (int, float), "boolean": (bool,)}[kind]
         if not isinstance(value, wanted) or (isinstance(value, bool) and kind != "boolean"):
             return None
