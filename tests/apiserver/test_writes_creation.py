@@ -103,6 +103,18 @@ async def test_what_is_too_large(cluster):
 
 
 @bare
+async def test_unknown_metadata(cluster):
+    body = b'{"metadata":{"name":"m","unknownMeta":"x","labels":{"a":"1","a":"2"}},"data":{}}'
+    text = 'duplicate field "metadata.labels.a", unknown field "metadata.unknownMeta"'
+    strict = await send(cluster, "POST", CMS + "?fieldValidation=Strict", body)
+    assert strict.status == 400 and strict.json["message"].endswith(f"strict decoding error: {text}")
+    warned = await send(cluster, "POST", CMS + "?fieldValidation=Warn", body)
+    assert warned.status == 201 and warned.warnings == text.split(", ") and warned.json["metadata"]["labels"] == {"a": "2"}
+    ignored = await send(cluster, "PUT", CMS + "/m?fieldValidation=Ignore", body)
+    assert ignored.status == 200 and not ignored.warnings
+
+
+@bare
 async def test_the_servers_own_objects_are_its_own(cluster):
     await cluster.server.bootstrap.wait_ready()
     found = await cluster.client.get("namespaces", "kube-system")
