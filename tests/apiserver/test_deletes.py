@@ -82,7 +82,6 @@ async def test_options_and_what_is_said_of_them(cluster):
 async def test_deleting_the_unreadable_takes_a_permission(cluster):
     await cluster.server.bootstrap.wait_ready()
     await cluster.client.create("configmaps", config_map("o"))
-    cluster.server.options.feature_gates["AllowUnsafeMalformedObjectDeletion"] = True
     await cluster.client.create("clusterroles.rbac.authorization.k8s.io", {"metadata": {"name": "deleter"}, "rules": [
         {"apiGroups": [""], "resources": ["configmaps"], "verbs": ["delete"]}]})
     await cluster.client.create("clusterrolebindings.rbac.authorization.k8s.io", {
@@ -92,8 +91,19 @@ async def test_deleting_the_unreadable_takes_a_permission(cluster):
     jane = Identity("jane", groups=("system:authenticated",))
     await cluster.wait_for("configmaps", "o")
     refused = await send(cluster, "DELETE", CMS + "/o", {UNSAFE: True}, user=jane)
-    assert refused.status == 403, refused.body
-    assert (await send(cluster, "DELETE", CMS + "/o", {UNSAFE: True})).status == 200
+    assert refused.status == 403 and 'not permitted to do "unsafe-delete-ignore-read-errors"' in refused.json["message"]
+    readable = await send(cluster, "DELETE", CMS + "/o", {UNSAFE: True})
+    assert readable.status == 422 and readable.json["message"] == (
+        f'configmaps "o" is invalid: {UNSAFE}: Invalid value: true: is exclusively used to delete corrupt object(s), try '
+        "again by removing this option")
+    store, key = cluster.server.store, "/registry/configmaps/default/o"
+    await store.update(key, b"no JSON at all", expected=(await store.get(key)).revision)
+    assert (await send(cluster, "DELETE", CMS + "/o")).status == 500
+    assert (await send(cluster, "DELETE", CMS + "/o", {UNSAFE: True})).json["status"] == "Success"
+    assert await store.get(key) is None
+    cluster.server.options.feature_gates["AllowUnsafeMalformedObjectDeletion"] = False
+    await cluster.client.create("configmaps", config_map("o"))
+    assert (await send(cluster, "DELETE", CMS + "/o", {UNSAFE: True})).status == 200, "without the gate it says nothing"
 
 
 @bare

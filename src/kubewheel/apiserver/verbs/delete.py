@@ -12,7 +12,7 @@ from kubewheel.api.resource import Object, Resource
 from kubewheel.apiserver import bodies, results
 from kubewheel.apiserver.attributes import Attributes
 from kubewheel.apiserver.call import Call
-from kubewheel.apiserver.verbs import get, write_size
+from kubewheel.apiserver.verbs import get, keys, write_size
 from kubewheel.apiserver.verbs import list as listing
 from kubewheel.apiserver.watch_cache import Entry
 from kubewheel.client.transport import Response
@@ -21,13 +21,13 @@ from kubewheel.storage import store as stores
 
 MAX_ATTEMPTS = 8  # of a deletion that others write against
 FOREGROUND, ORPHAN = "foregroundDeletion", "orphan"
-UNSAFE = "ignoreStoreReadErrorWithClusterBreakingPotential"
+UNSAFE, GATE = "ignoreStoreReadErrorWithClusterBreakingPotential", "AllowUnsafeMalformedObjectDeletion"
 # Kinds that answer with the object even when it is gone at once (upstream's ReturnDeletedObject).
 RETURNED = {"pods", "services", "serviceaccounts", "persistentvolumes", "persistentvolumeclaims", "podtemplates",
             "resourcequotas"}
 
 
-async def options_of(call: Call) -> Object:
+def options_of(call: Call) -> Object:
     """DeleteOptions out of body and query."""
     request = call.request
     body: Object = {}
@@ -54,18 +54,32 @@ async def options_of(call: Call) -> Object:
     if body.get("dryRun"):
         request.query["dryRun"] = body["dryRun"]
     _check(body, collection=call.info.verb == "deletecollection")
-    if body.get(UNSAFE) and call.server.options.feature_gates.get("AllowUnsafeMalformedObjectDeletion"):
-        await _may_be_unsafe(call)
     return body
 
 
-async def _may_be_unsafe(call: Call) -> None:
-    """Deleting what cannot be read takes a permission of its own (KEP-3926). 403"""
+async def _unread(call: Call) -> Response:
+    """Deletes what cannot be read, without a look at finalizers, and nothing else (KEP-3926). It takes a permission of
+    its own. 403, 422"""
     verb = "unsafe-delete-ignore-read-errors"
     decision = await call.server.authorizer.authorize(call.user, dataclasses.replace(call.info, verb=verb))
     if decision.verdict != "allow":
         raise errors.forbidden(call.resource.plural, call.name, f'not permitted to do "{verb}", reason: {decision.reason}',
                                group=call.resource.group)
+    hub, store = call.server.registry.hub_of(call.resource), call.server.store
+    key = keys.key(hub, call.namespace, call.name)
+    found = await store.get(key)
+    if found is None or _is_readable(found.value):
+        raise errors.invalid(hub.plural, call.name, [errors.field_invalid(
+            UNSAFE, True, "is exclusively used to delete corrupt object(s), try again by removing this option")], group=hub.group)
+    await store.delete(key, expected=found.revision)
+    return Response(obj=success(call.resource, {"metadata": {"name": call.name}}))
+
+
+def _is_readable(value: bytes) -> bool:
+    try:
+        return isinstance(codec.loads(value), dict)
+    except ValueError:
+        return False
 
 
 def _check(body: Object, *, collection: bool) -> None:
@@ -90,7 +104,9 @@ def _check(body: Object, *, collection: bool) -> None:
 
 
 async def handle(call: Call) -> Response:
-    options = await options_of(call)
+    options = options_of(call)
+    if options.get(UNSAFE) and call.server.options.feature_gates.get(GATE, True):
+        return await _unread(call)
     _warn(call, options)
     obj, done = await remove(call, call.name, options)
     if done and not (call.resource.group == "" and call.resource.plural in RETURNED):
@@ -115,7 +131,7 @@ def success(resource: Resource, obj: Object) -> Object:
 
 async def collection(call: Call) -> Response:
     """DELETE of a collection: every match, one after the other; answers the list of what there was."""
-    options = await options_of(call)
+    options = options_of(call)
     _warn(call, options)
     limit = max(call.request.integer("limit"), 0)
     found = await listing.listed(call, listing.wanted(call), limit)

@@ -25,6 +25,7 @@ async def create(call: Call, obj: Object, *, tracked: bool = False) -> Object:
     _refuse_terminating(call)
     versioned = call.info.verb != "update" and _is_version(obj["metadata"].pop("resourceVersion", None))
     base = "" if obj["metadata"].get("name") else obj["metadata"].get("generateName", "")
+    write_meta.dedup_owners(call, obj)
     if not tracked:
         write_fields.track(call, None, obj)
     obj = await results.stored_form(resource, hub, obj)
@@ -34,6 +35,7 @@ async def create(call: Call, obj: Object, *, tracked: bool = False) -> Object:
         attributes.name, attributes.is_name_generated = base, True
     await server.admission.mutate(attributes)
     obj = attributes.obj or obj
+    write_meta.dedup_owners(call, obj, after_admission=True)
     if not base:
         return await _create_once(call, hub, obj, attributes, versioned=versioned)
     for _ in range(MAX_ATTEMPTS - 1):

@@ -60,6 +60,7 @@ async def _update_once(call: Call, current: Entry, make: Make, *, tracked: bool)
     given = dict(new["metadata"])
     write_meta.keep_server_fields(new["metadata"], old["metadata"])
     subresource = call.request.attributes.get("subresource") or (call.sub.name if call.sub is not None else "")
+    write_meta.dedup_owners(call, new)
     write_meta.restrict(call, new, old_view)
     if not tracked:
         write_fields.track(call, old_view, new, subresource=subresource)
@@ -76,6 +77,7 @@ async def _update_once(call: Call, current: Entry, make: Make, *, tracked: bool)
         attributes = write_admit.attributes(call, "UPDATE", hub, new, old)
         await server.admission.mutate(attributes)
         new = attributes.obj or new
+        write_meta.dedup_owners(call, new, after_admission=True)
         if call.sub is None:
             hub.defaults(new)
         _validate_update(call, hub, new, old, given)
