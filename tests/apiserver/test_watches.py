@@ -7,6 +7,7 @@ import time
 from tests.apiserver.wire import account, config_map, pod, send
 
 from kubewheel.api import codec
+from kubewheel.apiserver import watch_cache
 from kubewheel.apiserver.watch_cache import ResourceCache, Trigger
 from kubewheel.storage.store import StoreEvent
 from kubewheel.testing import with_cluster
@@ -142,3 +143,16 @@ async def test_watchers_see_one_order(cluster):
     await asyncio.gather(*(cluster.client.create("configmaps", config_map(f"c{i}", labels={"x": "y"})) for i in range(20)))
     orders = {tuple(e["object"]["metadata"]["name"] for e in await w.lines(20)) for w in watches}
     assert len(orders) == 1
+
+
+@bare
+async def test_a_watcher_that_does_not_keep_up_is_ended(cluster, monkeypatch):
+    monkeypatch.setattr(watch_cache, "MAX_BEHIND", 3)
+    watch = await send(cluster, "GET", f"{CMS}?watch=1")
+    for i in range(8):
+        await cluster.client.create("configmaps", config_map(f"c{i}"))
+    await cluster.server.watch_cache.fresh()
+    async with asyncio.timeout(5):
+        lines = [line async for chunk in watch.chunks for line in chunk.splitlines()]
+    assert len(lines) < 8, "it ends instead of holding more and more"
+    assert not cluster.server.watch_cache.resource("configmaps").watchers
