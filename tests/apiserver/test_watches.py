@@ -52,6 +52,28 @@ async def test_an_event_reaches_only_the_watchers_it_can_concern():
     cache.apply(written(5, "node-7"))
 
 
+async def test_lists_by_a_field_go_by_its_index():
+    cache = ResourceCache("/registry/pods/", since=1)
+
+    def write(revision, key, node):
+        value = None if node is None else codec.to_stored({"metadata": {"name": key}, "spec": {"nodeName": node}})
+        cache.apply(StoreEvent(f"/registry/pods/{key}", revision, value, None))
+
+    def found(node, prefix="/registry/pods/"):
+        return [e.key.removeprefix("/registry/pods/") for e in cache.chosen(prefix, Trigger("spec.nodeName", node_of, node))]
+
+    for i, (key, node) in enumerate((("b/p", "one"), ("a/q", "one"), ("a/r", "two"))):
+        write(2 + i, key, node)
+    assert found("one") == ["a/q", "b/p"] and found("one", "/registry/pods/a/") == ["a/q"] and found("none") == []
+    write(5, "a/r", "one")
+    write(6, "b/p", None)
+    write(7, "c/s", "two")
+    assert found("one") == ["a/q", "a/r"] and found("two") == ["c/s"]
+    named = cache.chosen("/registry/pods/", Trigger("metadata.name", None, "r"))
+    assert [e.key for e in named] == ["/registry/pods/a/r"]
+    assert [e.key for e in cache.chosen("/registry/pods/", None)] == [e.key for e in cache.under("/registry/pods/")]
+
+
 async def test_thousands_of_kubelets_do_not_slow_a_write():
     """With a match call for each of them an event took some 50 ms."""
     cache = ResourceCache("/registry/pods/", since=1)

@@ -15,7 +15,7 @@ import asyncio
 import contextlib
 from bisect import bisect_left, bisect_right, insort
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 from kubewheel.api import codec
@@ -173,6 +173,32 @@ class Watcher:
         self._wake.set()
 
 
+class FieldIndex:
+    """Which objects have which value of a field. Made when a list first selects by it, and kept from then on."""
+
+    __slots__ = ("_read", "_values", "keys")
+
+    def __init__(self, read: Callable[[Object], str], entries: Iterable[Entry]) -> None:
+        self._read = read
+        self._values: dict[str, str] = {}  # by key
+        self.keys: dict[str, set[str]] = {}  # by value
+        for entry in entries:
+            self._put(entry.key, read(entry.peek()))
+
+    def _put(self, key: str, value: str) -> None:
+        self._values[key] = value
+        self.keys.setdefault(value, set()).add(key)
+
+    def change(self, key: str, new: Entry | None) -> None:
+        before = self._values.pop(key, None)
+        if before is not None:
+            self.keys[before].discard(key)
+            if not self.keys[before]:
+                del self.keys[before]
+        if new is not None:
+            self._put(key, self._read(new.obj))
+
+
 class ResourceCache:
     """All objects below one registry path, e.g. /registry/pods/."""
 
@@ -188,6 +214,7 @@ class ResourceCache:
         # for each watcher. Thousands of kubelets watch the pods of their node, and secrets and config maps by name.
         self._unaddressed: dict[Watcher, None] = {}
         self._addressed: dict[str, dict[str, dict[Watcher, None]]] = {}  # by field, by value
+        self._fields: dict[str, FieldIndex] = {}
 
     def load(self, items: list[Entry]) -> None:
         for entry in items:
@@ -208,6 +235,8 @@ class ResourceCache:
                 insort(self.keys, event.key)
             self.entries[event.key] = new
         change = CacheEvent(event.key, event.revision, old, new)
+        for index in self._fields.values():
+            index.change(event.key, new)
         concerned = self._concerned(change)  # while the old object is still decoded
         if old is not None:
             old.forget()
@@ -260,6 +289,18 @@ class ResourceCache:
         low = bisect_left(keys, prefix)
         high = bisect_right(keys, prefix + "\U0010ffff", lo=low)
         return [self.entries[k] for k in keys[low:high]]
+
+    def chosen(self, prefix: str, trigger: Trigger | None) -> list[Entry]:
+        """Entries whose key begins with `prefix` and that fulfil the trigger, in key order."""
+        if trigger is None:
+            return self.under(prefix)
+        if trigger.read is None:
+            suffix = f"/{trigger.value}"
+            return [e for e in self.under(prefix) if e.key.endswith(suffix)]
+        index = self._fields.get(trigger.field)
+        if index is None:
+            index = self._fields[trigger.field] = FieldIndex(trigger.read, self.entries.values())
+        return [self.entries[k] for k in sorted(index.keys.get(trigger.value, ())) if k.startswith(prefix)]
 
     async def watch(self, store: stores.Store, prefix: str, *, after: int, matches: Filter | None,
                     trigger: Trigger | None = None) -> Watcher:

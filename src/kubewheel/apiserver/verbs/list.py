@@ -33,13 +33,6 @@ class Wanted(NamedTuple):
     late: bool = False  # `matches` asks about what a conversion webhook makes
     trigger: Trigger | None = None  # what the field selector asks to be equal, for the index of watchers
 
-    def narrowed(self, entries: list[Entry]) -> list[Entry]:
-        """Those of the one name, where there is one: told by the key, before anything is decoded."""
-        if not self.exact:
-            return entries
-        suffix = "/" + self.exact
-        return [e for e in entries if e.key.endswith(suffix)]
-
 
 def wanted(call: Call) -> Wanted:
     """Prefix and predicate out of namespace and selectors. 400 on selectors that are none."""
@@ -126,7 +119,7 @@ async def listed(call: Call, want: Wanted, limit: int) -> Listing:
     if version == "0":
         limit = 0  # whatever there is, all of it: the watch cache knows no limit
     cache = await cache_at(call, version)
-    entries = want.narrowed(cache.under(want.prefix))
+    entries = cache.chosen(want.prefix, want.trigger)
     if want.late:
         entries = await results.converted(call.resource, entries)
     if want.matches is not None:

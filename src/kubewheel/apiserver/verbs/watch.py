@@ -34,7 +34,7 @@ async def handle(call: Call) -> Response:
     if wants_initial:
         # Nothing suspends from here on: the snapshot and the subscription are one moment.
         stream.initial_revision = after = call.server.watch_cache.revision
-        entries = want.narrowed(cache.under(want.prefix))
+        entries = cache.chosen(want.prefix, want.trigger)
         stream.initial = [e for e in entries if matches(e)] if matches is not None else entries
         stream.marker = bool(initial) and stream.bookmarks
     elif not after:
