@@ -32,7 +32,7 @@ MAX_BEHIND = 50_000  # events a watcher may lag before it is ended
 class Entry:
     """One object at one revision."""
 
-    __slots__ = ("key", "revision", "data", "_obj", "shown", "item", "partial_item")
+    __slots__ = ("key", "revision", "data", "_obj", "shown", "item", "partial_item", "row")
 
     def __init__(self, key: str, revision: int, data: bytes) -> None:
         self.key = key
@@ -42,6 +42,7 @@ class Entry:
         self.shown: tuple[Any, Entry | None] | None = None  # results.shown: as a resource shows it; None inside: as it is
         self.item: bytes | None = None  # results.item: the object in protobuf, once somebody asked for that
         self.partial_item: bytes | None = None  # results.partial_item: its metadata
+        self.row: Any = None  # results.row: its row in a Table
 
     @property
     def obj(self) -> Object:
@@ -55,7 +56,7 @@ class Entry:
 
     def forget(self) -> None:
         """A newer entry took its place: of the history only the JSON is kept, a fifth of the dicts."""
-        self._obj = self.item = self.partial_item = None
+        self._obj = self.item = self.partial_item = self.row = None
 
 
 class CacheEvent:
