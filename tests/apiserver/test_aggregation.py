@@ -231,7 +231,11 @@ async def test_one_that_is_not_well_is_not_asked(tmp_path):
         await client.patch(APISERVICES, NAME, {"spec": {"versionPriority": 150}})
         url = f"https://localhost:{server.port}{ROOT}"
         assert await becomes("FailedDiscoveryCheck") == f"failing or missing response from {url}: bad status from {url}: 500"
-        assert (await send(cluster, "GET", ROOT)).status == 503
+
+        async def refused():
+            return (await send(cluster, "GET", ROOT)).status == 503
+
+        await cluster.wait_until(refused)
         server.well = True
         await becomes("Passed", "True")
         text = (await send(cluster, "GET", "/metrics")).body.decode()

@@ -143,7 +143,7 @@ async def test_a_profile_is_one():
             await asyncio.sleep(0)
 
     task = asyncio.ensure_future(busy())
-    status, _, body = await profiling.page("profile", {"seconds": ["0.1"]})
+    status, _, body = await profiling.page("profile", {"seconds": ["0.5"]})
     task.cancel()
     raw = gzip.decompress(body)
     assert status == 200 and b"samples" in raw and b"busy" in raw

@@ -279,6 +279,9 @@ async def test_field_selectors_in_every_version(cluster, tmp_path):
                 if len(seen) == 5:
                     break
         assert seen == [("ADDED", "a"), ("ADDED", "b"), ("DELETED", "a"), ("ADDED", "c"), ("DELETED", "b")]
+        published = (await document(cluster, "/openapi/v3/apis/c.example.com/v2"))["components"]["schemas"]
+        assert published["com.example.c.v2.Host"]["x-kubernetes-selectable-fields"] == [
+            {"fieldPath": "host"}, {"fieldPath": "port"}]
 
 
 @bare

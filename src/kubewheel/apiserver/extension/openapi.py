@@ -138,7 +138,7 @@ def _hash(resources: Sequence[Resource]) -> str:
         facts.append([*r.gvr, r.kind, r.definition, r.namespaced, r.verbs, [[s.name, s.kind, s.verbs]
                                                                             for s in r.subresources]])
         if r.schema_node is not None:
-            facts.append(r.schema_node.raw)
+            facts.append([r.schema_node.raw, list(r.selectable)])
     return hashlib.sha512(codec.dumps(facts)).hexdigest().upper()
 
 

@@ -150,6 +150,14 @@ def _gvk(resource: Resource, kind: str) -> list[Object]:
     return [{"group": resource.group, "kind": kind, "version": resource.version}]
 
 
+def _known(resource: Resource) -> Object:
+    """What a custom resource is called, and the fields it can be selected by."""
+    out: Object = {"x-kubernetes-group-version-kind": _gvk(resource, resource.kind)}
+    if resource.selectable:
+        out["x-kubernetes-selectable-fields"] = [{"fieldPath": path} for path in resource.selectable]
+    return out
+
+
 def _with_meta(schema: Object, metadata: Object) -> Object:
     out = dict(schema)
     out.setdefault("type", "object")
@@ -163,7 +171,7 @@ def _v3_custom(resource: Resource) -> Object:
     assert resource.schema_node is not None
     meta = {"description": METADATA, "allOf": [{"$ref": f"#/components/schemas/{META}ObjectMeta"}]}
     out = _with_meta(resource.schema_node.raw or {}, meta)
-    return out | {"x-kubernetes-group-version-kind": _gvk(resource, resource.kind)}
+    return out | _known(resource)
 
 
 def _v2_custom(resource: Resource) -> Object:
@@ -171,10 +179,9 @@ def _v2_custom(resource: Resource) -> Object:
     raw = resource.schema_node.raw or {}
     meta = {"description": METADATA, "$ref": f"#/definitions/{META}ObjectMeta"}
     if raw.get("x-kubernetes-preserve-unknown-fields") and not raw.get("properties"):
-        return {"type": "object", "x-kubernetes-group-version-kind": _gvk(resource, resource.kind),
-                "x-kubernetes-preserve-unknown-fields": True}
+        return {"type": "object", **_known(resource), "x-kubernetes-preserve-unknown-fields": True}
     out = _with_meta(to_v2(raw), meta)
-    return out | {"x-kubernetes-group-version-kind": _gvk(resource, resource.kind)}
+    return out | _known(resource)
 
 
 _NOT_IN_V2 = ("oneOf", "anyOf", "allOf", "not", "nullable", "default", "x-kubernetes-validations")

@@ -102,11 +102,17 @@ class Aggregator:
         return group in self._groups
 
     async def handle(self, apiservice: Object, request: Request, user: Identity) -> Response:
-        # As it is stored: who was told that it is available need not wait until our cache has heard of it.
+        if not proxy.is_available(apiservice):
+            apiservice = await self._as_stored(apiservice)
+        return await proxy.handle(self.backends, apiservice, request, user,
+                                  reject_redirects=self.server.options.aggregator_reject_forwarding_redirects)
+
+    async def _as_stored(self, apiservice: Object) -> Object:
+        """Who was told that it is available need not wait until our cache has heard of it."""
+        await self.server.watch_cache.fresh()
         stored = self.server.watch_cache.resource(apiservices.RESOURCE.registry)
         entry = stored.entries.get(f"{stored.prefix}{apiservice['metadata']['name']}")
-        return await proxy.handle(self.backends, entry.obj if entry is not None else apiservice, request, user,
-                                  reject_redirects=self.server.options.aggregator_reject_forwarding_redirects)
+        return entry.obj if entry is not None else apiservice
 
     def priorities(self) -> dict[tuple[str, str], Priority]:
         """What the APIServices say; those of the built-ins are in the same words."""
