@@ -124,7 +124,7 @@ class Watcher:
         self._matches = matches
         self._waiting: list[CacheEvent] = []
         self._behind_at_start = 0
-        self._wake = asyncio.Event()
+        self._idle: asyncio.Future[None] | None = None  # what batch waits for
         self.closed = False
         self.overrun = False
 
@@ -136,18 +136,25 @@ class Watcher:
                 self._behind_at_start += 1
             elif len(self._waiting) > MAX_BEHIND + self._behind_at_start:
                 self.overrun = self.closed = True
-            self._wake.set()
+            self._wake()
 
     async def batch(self, timeout: float | None) -> list[tuple[str, Entry, CacheEvent]]:
         if not self._waiting and not self.closed:
+            loop = asyncio.get_running_loop()
+            self._idle = loop.create_future()
+            timer = None if timeout is None else loop.call_later(timeout, self._wake)
             try:
-                async with asyncio.timeout(timeout):
-                    await self._wake.wait()
-            except TimeoutError:
-                return []
-        self._wake.clear()
+                await self._idle  # no Event, no asyncio.timeout: with many watchers they cost more than the event's bytes
+            finally:
+                self._idle = None
+                if timer is not None:
+                    timer.cancel()
         events, self._waiting = self._waiting, []
         return [seen for event in events if (seen := self._see(event)) is not None]
+
+    def _wake(self) -> None:
+        if self._idle is not None and not self._idle.done():
+            self._idle.set_result(None)
 
     def _see(self, event: CacheEvent) -> tuple[str, Entry, CacheEvent] | None:
         matches = self._matches
@@ -161,7 +168,7 @@ class Watcher:
     def close(self) -> None:
         self.closed = True
         self._cache.watchers.pop(self, None)
-        self._wake.set()
+        self._wake()
 
 
 class ResourceCache:
