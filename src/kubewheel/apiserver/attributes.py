@@ -76,6 +76,8 @@ class AdmissionPlugin:
     (errors.forbidden for most)."""
 
     name: str = ""
+    # The qualified names of the resources it looks at ("pods", "deployments.apps"); None: all. Of the others it is not asked.
+    resources: frozenset[str] | None = None
 
     def __init__(self, context: AdmissionContext) -> None:
         self.context = context

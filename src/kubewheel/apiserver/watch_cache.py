@@ -32,7 +32,7 @@ MAX_BEHIND = 50_000  # events a watcher may lag before it is ended
 class Entry:
     """One object at one revision."""
 
-    __slots__ = ("key", "revision", "data", "_obj", "shown", "item", "partial_item")
+    __slots__ = ("key", "revision", "data", "_obj", "shown", "item", "partial_item", "row")
 
     def __init__(self, key: str, revision: int, data: bytes) -> None:
         self.key = key
@@ -42,6 +42,7 @@ class Entry:
         self.shown: tuple[Any, Entry | None] | None = None  # results.shown: as a resource shows it; None inside: as it is
         self.item: bytes | None = None  # results.item: the object in protobuf, once somebody asked for that
         self.partial_item: bytes | None = None  # results.partial_item: its metadata
+        self.row: Any = None  # results.row: its row in a Table
 
     @property
     def obj(self) -> Object:
@@ -55,7 +56,7 @@ class Entry:
 
     def forget(self) -> None:
         """A newer entry took its place: of the history only the JSON is kept, a fifth of the dicts."""
-        self._obj = self.item = self.partial_item = None
+        self._obj = self.item = self.partial_item = self.row = None
 
 
 class CacheEvent:
@@ -133,7 +134,7 @@ class Watcher:
         self._matches = matches
         self._waiting: list[CacheEvent] = []
         self._behind_at_start = 0
-        self._wake = asyncio.Event()
+        self._idle: asyncio.Future[None] | None = None  # what batch waits for
         self.closed = False
         self.overrun = False
 
@@ -145,18 +146,25 @@ class Watcher:
                 self._behind_at_start += 1
             elif len(self._waiting) > MAX_BEHIND + self._behind_at_start:
                 self.overrun = self.closed = True
-            self._wake.set()
+            self._wake()
 
     async def batch(self, timeout: float | None) -> list[tuple[str, Entry, CacheEvent]]:
         if not self._waiting and not self.closed:
+            loop = asyncio.get_running_loop()
+            self._idle = loop.create_future()
+            timer = None if timeout is None else loop.call_later(timeout, self._wake)
             try:
-                async with asyncio.timeout(timeout):
-                    await self._wake.wait()
-            except TimeoutError:
-                return []
-        self._wake.clear()
+                await self._idle  # no Event, no asyncio.timeout: with many watchers they cost more than the event's bytes
+            finally:
+                self._idle = None
+                if timer is not None:
+                    timer.cancel()
         events, self._waiting = self._waiting, []
         return [seen for event in events if (seen := self._see(event)) is not None]
+
+    def _wake(self) -> None:
+        if self._idle is not None and not self._idle.done():
+            self._idle.set_result(None)
 
     def _see(self, event: CacheEvent) -> tuple[str, Entry, CacheEvent] | None:
         matches = self._matches
@@ -170,7 +178,7 @@ class Watcher:
     def close(self) -> None:
         self.closed = True
         self._cache.unsubscribe(self)
-        self._wake.set()
+        self._wake()
 
 
 class FieldIndex:

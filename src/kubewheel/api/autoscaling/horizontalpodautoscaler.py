@@ -193,8 +193,7 @@ RESOURCE = Resource(
 
 def _on_hub(column: Column) -> Column:
     """Cells are written for v2."""
-    return Column(column.name, lambda obj, now: column.cell(from_v1(obj), now), format=column.format,
-                  description=column.description)
+    return columns.adapted(column, from_v1)
 
 
 RESOURCE_V1 = Resource(

@@ -18,18 +18,19 @@ MAX_MANAGER = 128  # bytes of a field manager's name
 
 def decode(call: Call) -> Object:
     """The body as a private object of the request's version: kind checked, unknown fields handled, defaulted."""
-    return checked(call, call.body(), found_twice(call))
+    body = call.body()
+    return checked(call, body, found_twice(call, body))
 
 
-def found_twice(call: Call) -> list[str]:
-    """Fields that the body names more than once."""
+def found_twice(call: Call, body: Object) -> list[str]:
+    """Fields that the body names more than once. `body`: what it holds, as it was decoded."""
     raw, kind = call.request.body, bodies.media_type(call.request)
     if not isinstance(raw, bytes) or policy_of(call) == "Ignore":
         return []
     if kind in bodies.YAML_TYPES:
         found = bodies.yaml_duplicates(raw)
         return ["yaml: unmarshal errors:\n  " + "\n  ".join(found)] if found else []
-    return schema.duplicates(raw, call.resource.node()) if kind in bodies.JSON_TYPES else []
+    return schema.duplicates(raw, call.resource.node(), parsed=body) if kind in bodies.JSON_TYPES else []
 
 
 def policy_of(call: Call) -> str:
