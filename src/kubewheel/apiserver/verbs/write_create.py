@@ -83,7 +83,7 @@ async def _insert(call: Call, hub: Resource, obj: Object, base: str) -> Object:
             if base and attempt < MAX_ATTEMPTS - 1:
                 meta["name"] = write_meta.generated(call, base)
                 continue
-            raise errors.already_exists(hub.plural, meta["name"], group=hub.group) from e
+            raise errors.already_exists(call.resource.plural, meta["name"], group=call.resource.group) from e
         meta["resourceVersion"] = str(revision)
         return obj
     raise AssertionError("unreachable")
@@ -92,4 +92,4 @@ async def _insert(call: Call, hub: Resource, obj: Object, base: str) -> Object:
 async def _refuse_if_there(call: Call, hub: Resource, obj: Object) -> None:
     meta = obj["metadata"]
     if await call.server.store.get(keys.key(hub, meta.get("namespace", ""), meta["name"])) is not None:
-        raise errors.already_exists(hub.plural, meta["name"], group=hub.group)
+        raise errors.already_exists(call.resource.plural, meta["name"], group=call.resource.group)
