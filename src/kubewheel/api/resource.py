@@ -130,6 +130,7 @@ class Resource:
     validate_update: Callable[[Object, Object], list[errors.FieldError]] = _no_findings  # (new, old)
     # Of a version that is not the hub: its own rules for new objects (in the hub's form), in place of the hub's.
     validate_create_here: Callable[[Object], list[errors.FieldError]] | None = None
+    validate_update_here: Callable[[Object, Object], list[errors.FieldError]] | None = None  # (new, old), likewise
     warnings: Callable[[Object], list[str]] = lambda obj: []
     # On updates of the main resource; None: the same as on create, where anything but metadata and status changed.
     warnings_update: Callable[[Object, Object], list[str]] | None = None  # (new, old)

@@ -10,7 +10,13 @@ from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
 
 from kubewheel.api import errors, names
-from kubewheel.api.core import env_validation, probe_validation, resource_validation, security_validation
+from kubewheel.api.core import (
+    env_validation,
+    path_validation,
+    probe_validation,
+    resource_validation,
+    security_validation,
+)
 from kubewheel.api.errors import FieldError
 from kubewheel.api.validation import check
 
@@ -264,7 +270,7 @@ def _mounts(items: Any, devices: Any, volumes: Spec, c: Spec, path: str) -> list
             out.append(errors.field_invalid(f"{where}.mountPath", at,
                                             "must not already exist as a path in volumeDevices"))
         if m.get("subPath") or m.get("subPathExpr"):
-            out += _sub_paths(m, volumes.get(name) or {}, where, path)
+            out += _sub_paths(m, where, path)
         if (propagation := m.get("mountPropagation")) is not None:
             out += _propagation(propagation, c, f"{path}.mountPropagation")
         if m.get("recursiveReadOnly") is not None:
@@ -272,20 +278,17 @@ def _mounts(items: Any, devices: Any, volumes: Spec, c: Spec, path: str) -> list
     return out
 
 
-def _sub_paths(m: Spec, volume: Spec, where: str, path: str) -> list[FieldError]:
+def _sub_paths(m: Spec, where: str, path: str) -> list[FieldError]:
     """Of what is wrong with the text upstream names the list, not its element."""
     out: list[FieldError] = []
     sub, expression = m.get("subPath"), m.get("subPathExpr")
-    if volume.get("image") is not None:
-        out += [errors.field_invalid(f"{where}.{field}", m[field], "not allowed in image volume sources")
-                for field in ("subPath", "subPathExpr") if m.get(field)]
     if sub:
-        out += local_descending_path(sub, f"{path}.subPath")
+        out += path_validation.local(sub, f"{path}.subPath")
     if expression:
         if sub:
             out.append(errors.field_invalid(f"{where}.subPathExpr", expression,
                                             "subPathExpr and subPath are mutually exclusive"))
-        out += local_descending_path(expression, f"{path}.subPathExpr")
+        out += path_validation.local(expression, f"{path}.subPathExpr")
     return out
 
 
@@ -345,14 +348,4 @@ def _devices(items: Any, mounts: Any, volumes: Spec, path: str) -> list[FieldErr
                                             "must not already exist as a path in volumeMounts"))
         if name:
             seen_names.add(name)
-    return out
-
-
-def local_descending_path(text: str, path: str) -> list[FieldError]:
-    """A path below a volume's root."""
-    out: list[FieldError] = []
-    if text.startswith("/"):
-        out.append(errors.field_invalid(path, text, "must be a relative path"))
-    if ".." in text.split("/"):
-        out.append(errors.field_invalid(path, text, "must not contain '..'"))
     return out

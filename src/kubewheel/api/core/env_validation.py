@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from kubewheel.api import errors, names, quantity
+from kubewheel.api.core import path_validation
 from kubewheel.api.errors import FieldError
 from kubewheel.api.validation import check
 
@@ -65,6 +66,12 @@ def _source(source: Spec, path: str) -> list[FieldError]:
                 out.append(errors.field_required(f"{path}.{kind}.key"))
             else:
                 out += check(f"{path}.{kind}.key", ref["key"], names.config_key(ref["key"]))
+    if (ref := source.get("fileKeyRef")) is not None:
+        for field, rule in (("key", names.env_name), ("volumeName", names.label)):
+            out += (check(f"{path}.fileKeyRef.{field}", ref[field], rule(ref[field])) if ref.get(field) else
+                    [errors.field_required(f"{path}.fileKeyRef.{field}")])
+        out += (path_validation.local_and_free(ref["path"], f"{path}.fileKeyRef.path") if ref.get("path") else
+                [errors.field_required(f"{path}.fileKeyRef.path")])
     return out
 
 

@@ -9,7 +9,13 @@ import posixpath
 
 from kubewheel.api import columns, errors, fill, names, subresources, validation
 from kubewheel.api.columns import dig
-from kubewheel.api.core import persistentvolumeclaim, scheduling_validation, volume_validation, volume_warnings
+from kubewheel.api.core import (
+    path_validation,
+    persistentvolumeclaim,
+    scheduling_validation,
+    volume_validation,
+    volume_warnings,
+)
 from kubewheel.api.resource import Column, Object, PrepareContext, Resource
 from kubewheel.lib import clock
 
@@ -124,7 +130,7 @@ def _csi(s: Object, path: str) -> list[errors.FieldError]:
 def _local(s: Object, path: str) -> list[errors.FieldError]:
     if not s.get("path"):
         return [errors.field_required(f"{path}.path")]
-    return volume_validation.no_backsteps(s["path"], f"{path}.path")
+    return path_validation.no_backsteps(s["path"], f"{path}.path")
 
 
 _RULES = {"hostPath": volume_validation.host_path, "nfs": volume_validation.nfs, "fc": volume_validation.fc,

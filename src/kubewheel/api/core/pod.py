@@ -98,6 +98,7 @@ def _field(*path: str):
 
 SELECTABLE = {
     "spec.nodeName": _field("spec", "nodeName"),
+    "spec.host": _field("spec", "nodeName"),  # as old clients call it
     "spec.restartPolicy": _field("spec", "restartPolicy"),
     "spec.schedulerName": _field("spec", "schedulerName"),
     "spec.serviceAccountName": _field("spec", "serviceAccountName"),

@@ -176,6 +176,8 @@ def _reference(source: Spec) -> None:
         ref["apiVersion"] = "v1"
     if (ref := source.get("resourceFieldRef")) is not None and ref.get("divisor") is None:
         ref["divisor"] = "0"  # as Go prints none
+    if (ref := source.get("fileKeyRef")) is not None and ref.get("optional") is None:
+        ref["optional"] = False
 
 
 def _projected(source: Spec) -> None:

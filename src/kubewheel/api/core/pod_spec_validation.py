@@ -144,12 +144,7 @@ def _pod_resources(spec: Spec, r: Spec, path: str) -> list[FieldError]:
     if out:
         return out
     requests, limits = r.get("requests") or {}, r.get("limits") or {}
-    totals: dict[str, str] = {}
-    for c in spec.get("containers") or ():
-        for name, value in ((c.get("resources") or {}).get("requests") or {}).items():
-            if quantity.is_valid(value):
-                totals[name] = quantity.add(totals[name], value) if name in totals else quantity.canonical(value)
-    for name, total in totals.items():
+    for name, total in _aggregate_requests(spec).items():
         have = requests.get(name, "0")
         if quantity.compare(total, have) > 0:
             out.append(errors.field_invalid(f"{path}.requests[{name}]", quantity.canonical(have), (
@@ -160,6 +155,28 @@ def _pod_resources(spec: Spec, r: Spec, path: str) -> list[FieldError]:
                 out.append(errors.field_invalid(f"{path}.containers[{i}][{name}].limits", quantity.canonical(value), (
                     f"must be less than or equal to pod limits of {quantity.canonical(limits[name])}")))
     return out
+
+
+def _aggregate_requests(spec: Spec) -> dict[str, str]:
+    """Of the containers and sidecars together; or of an init container with the sidecars before it, if that is more."""
+    def added(to: dict[str, str], c: Spec) -> dict[str, str]:
+        out = dict(to)
+        for name, value in ((c.get("resources") or {}).get("requests") or {}).items():
+            if quantity.is_valid(value):
+                out[name] = quantity.add(out[name], value) if name in out else quantity.canonical(value)
+        return out
+
+    most: dict[str, str] = {}
+    sidecars: dict[str, str] = {}
+    for c in spec.get("initContainers") or ():
+        with_it = added(sidecars, c)
+        if c.get("restartPolicy") == "Always":
+            sidecars = with_it
+        most = {name: max(most.get(name, "0"), with_it.get(name, "0"), key=quantity.nano) for name in {**most, **with_it}}
+    total = sidecars
+    for c in spec.get("containers") or ():
+        total = added(total, c)
+    return {name: max(total.get(name, "0"), most.get(name, "0"), key=quantity.nano) for name in {**total, **most}}
 
 
 def _host_network_ports(spec: Spec, path: str, *, is_pod: bool) -> list[FieldError]:

@@ -10,8 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from kubewheel.api import errors, names, quantity, validation
-from kubewheel.api.core import env_validation
-from kubewheel.api.core.container_validation import local_descending_path
+from kubewheel.api.core import env_validation, path_validation
 from kubewheel.api.errors import FieldError
 from kubewheel.api.validation import check
 
@@ -75,18 +74,6 @@ def _required(*fields: str) -> Callable[[Spec, str], list[FieldError]]:
     return rule
 
 
-def no_backsteps(text: str, path: str) -> list[FieldError]:
-    return [errors.field_invalid(path, text, "must not contain '..'")] if ".." in text.split("/") else []
-
-
-def _local_path(text: str, path: str) -> list[FieldError]:
-    """Below the volume's root, and no name of the kubelet's own ("..data")."""
-    out = local_descending_path(text, path)
-    if text.startswith("..") and not text.startswith("../"):
-        out.append(errors.field_invalid(path, text, "must not start with '..'"))
-    return out
-
-
 def _mode(value: Any, path: str) -> list[FieldError]:
     if isinstance(value, int) and not 0 <= value <= 0o777:
         return [errors.field_invalid(path, value, "must be a number between 0 and 0777 (octal), both inclusive")]
@@ -104,7 +91,7 @@ def _empty_dir(s: Spec, path: str) -> list[FieldError]:
 def host_path(s: Spec, path: str) -> list[FieldError]:
     if not s.get("path"):
         return [errors.field_required(f"{path}.path")]
-    out = no_backsteps(s["path"], f"{path}.path")
+    out = path_validation.no_backsteps(s["path"], f"{path}.path")
     if (s.get("type") or "") not in _HOST_PATH_TYPES:
         out.append(errors.field_not_supported(f"{path}.type", s["type"], _HOST_PATH_TYPES))
     return out
@@ -112,7 +99,7 @@ def host_path(s: Spec, path: str) -> list[FieldError]:
 
 def _git_repo(s: Spec, path: str) -> list[FieldError]:
     out = _required("repository")(s, path)
-    return out + local_descending_path(s.get("directory") or "", f"{path}.directory")
+    return out + path_validation.local(s.get("directory") or "", f"{path}.directory")
 
 
 def _disk(field: str, shown_as: str = "") -> Callable[[Spec, str], list[FieldError]]:
@@ -145,7 +132,7 @@ def _mode_and_items(s: Spec, path: str) -> list[FieldError]:
 
 def _key_to_path(item: Spec, path: str) -> list[FieldError]:
     out = _required("key", "path")(item, path)
-    out += _local_path(item.get("path") or "", f"{path}.path")
+    out += path_validation.local_and_free(item.get("path") or "", f"{path}.path")
     return out + _mode(item.get("mode"), f"{path}.mode")
 
 
@@ -196,7 +183,7 @@ def _downward(s: Spec, path: str) -> list[FieldError]:
 
 def _downward_file(item: Spec, path: str) -> list[FieldError]:
     out = _required("path")(item, path)
-    out += _local_path(item.get("path") or "", f"{path}.path")
+    out += path_validation.local_and_free(item.get("path") or "", f"{path}.path")
     field, resource = item.get("fieldRef"), item.get("resourceFieldRef")
     if field is not None:
         out += env_validation.field_ref(field, f"{path}.fieldRef", env_validation.VOLUME_FIELDS)
@@ -255,7 +242,7 @@ def _token(token: Spec, path: str, volume_path: str) -> list[FieldError]:
     if not token.get("path"):
         out.append(errors.field_required(f"{volume_path}.path"))
     else:
-        out += _local_path(token["path"], f"{volume_path}.path")
+        out += path_validation.local_and_free(token["path"], f"{volume_path}.path")
     return out
 
 
@@ -280,7 +267,7 @@ def _bundle(bundle: Spec, path: str) -> list[FieldError]:
         out.append(errors.field_required(path, "either name or signerName must be specified"))
     if not bundle.get("path"):
         out.append(errors.field_required(f"{path}.path"))
-    return out + _local_path(bundle.get("path") or "", f"{path}.path")
+    return out + path_validation.local_and_free(bundle.get("path") or "", f"{path}.path")
 
 
 def driver_name(name: str, path: str) -> list[FieldError]:

@@ -5,7 +5,9 @@ In: objects. Out: RESOURCE. Called by: catalog.py.
 
 from __future__ import annotations
 
-from kubewheel.api import codec, columns, errors
+from typing import Any
+
+from kubewheel.api import codec, columns, errors, validation
 from kubewheel.api.core import event as core_event
 from kubewheel.api.resource import Object, Resource
 
@@ -50,6 +52,35 @@ def validate(obj: Object) -> list[errors.FieldError]:
     return out
 
 
+# In upstream's order; reason comes twice.
+_FIXED = ("involvedObject", "reason", "message", "source", "firstTimestamp", "lastTimestamp", "count", "reason", "type",
+          "eventTime", "action", "related", "reportingController", "reportingInstance")
+
+
+def validate_update(new: Object, old: Object) -> list[errors.FieldError]:
+    """Only the series (and metadata) of an event changes."""
+    out = core_event.rules(new, controller="reportingController")
+    for field in _FIXED:
+        stored = "reportingComponent" if field == "reportingController" else field
+        have, had = new.get(stored), old.get(stored)
+        if have != had and (have or had):
+            out += validation.immutable(_shown(field, have), _shown(field, had), field)
+    return out
+
+
+def _shown(field: str, value: Any) -> Any:
+    """As upstream's internal types are printed."""
+    if field in ("involvedObject", "related") and value is not None:
+        return {go: value.get(ours) or "" for go, ours in (
+            ("Kind", "kind"), ("Namespace", "namespace"), ("Name", "name"), ("UID", "uid"), ("APIVersion", "apiVersion"),
+            ("ResourceVersion", "resourceVersion"), ("FieldPath", "fieldPath"))}
+    if field == "source":
+        return {"Component": (value or {}).get("component") or "", "Host": (value or {}).get("host") or ""}
+    if field == "count":
+        return value or 0
+    return value if value is not None or field in ("firstTimestamp", "lastTimestamp", "eventTime", "related") else ""
+
+
 def _on_hub(column: columns.Column) -> columns.Column:
     """Cells are written for the hub's shape; descriptions too."""
     return columns.Column(column.name, lambda obj, now: column.cell(to_core(obj), now), type=column.type,
@@ -64,6 +95,7 @@ RESOURCE = Resource(
     definition="io.k8s.api.events.v1.Event",
     registry="events",
     validate_create_here=validate,
+    validate_update_here=validate_update,
     selectable={**{f"regarding.{field}": core_event.about(field) for field in core_event.ABOUT},
                 "reason": lambda obj: obj.get("reason") or "",
                 "reportingController": lambda obj: obj.get("reportingComponent") or "",

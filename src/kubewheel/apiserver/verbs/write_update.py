@@ -192,7 +192,7 @@ def _validate_update(call: Call, hub: Resource, new: Object, old: Object, given:
     findings += validation.validate_meta_update(new["metadata"], old["metadata"])
     if call.sub is None:
         if hub.custom is not None or not _is_same_content(new, old):  # what is stored was found valid
-            findings += hub.validate_update(new, old)
+            findings += (call.resource.validate_update_here or hub.validate_update)(new, old)
     elif call.sub.validate is not None:
         findings += call.sub.validate(new, old)
     if findings:
