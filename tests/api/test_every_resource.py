@@ -369,3 +369,17 @@ async def test_status_and_the_rest_are_written_apart(running: Cluster, which: Re
         assert answer.json["metadata"].get("generation") == made["metadata"].get("generation")
         kept = await s.patch({"status": None})
         assert kept.status == 200 and kept.json.get("status") == answer.json.get("status")
+
+
+@EACH
+async def test_owners_given_twice_are_kept_once(running: Cluster, which: Resource | None) -> None:
+    async with swept(running, which) as s:
+        owner = {"apiVersion": "v1", "kind": "ConfigMap", "name": "o", "uid": "u-1"}
+        told = (".metadata.ownerReferences contains duplicate entries{}; API server dedups owner references in 1.20+, and may "
+                "reject such requests as early as 1.24; please fix your requests; duplicate UID(s) observed: u-1")
+        answer = await s.create(ownerReferences=[owner, owner, {**owner, "name": "p"}])
+        assert answer.status == 201 and told.format("") in answer.warnings
+        assert answer.json["metadata"]["ownerReferences"] == [owner, {**owner, "name": "p"}]
+        patched = await s.patch({"metadata": {"ownerReferences": [owner, owner]}})
+        assert told.format(" after mutating admission happens") in patched.warnings
+        assert patched.json["metadata"]["ownerReferences"] == [owner]

@@ -28,6 +28,7 @@ async def create(call: Call, obj: Object, *, tracked: bool = False) -> Object:
     base = "" if meta.get("name") else meta.get("generateName", "")
     if base:
         meta["name"] = write_meta.generated(call, base)
+    write_meta.once_owned(call, obj)
     if not tracked:
         write_meta.stamp(call, obj)
         write_fields.track(call, None, obj)
@@ -41,6 +42,7 @@ async def create(call: Call, obj: Object, *, tracked: bool = False) -> Object:
         attributes = write_admit.attributes(call, "CREATE", hub, obj, None)
         await server.admission.mutate(attributes)
         obj = attributes.obj or obj
+        write_meta.once_owned(call, obj, mutated=True)
         hub.defaults(obj)
         await server.hooks.after_mutate(call, obj, None)
         findings = validation.validate_meta(obj["metadata"], namespaced=hub.namespaced, name_rule=hub.name_rule)

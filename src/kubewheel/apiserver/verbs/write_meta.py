@@ -112,3 +112,24 @@ def bump_generation(hub: Resource, call: Call, new: Object, old: Object) -> None
         ignored.add("status")
     if {k: v for k, v in new.items() if k not in ignored} != {k: v for k, v in old.items() if k not in ignored}:
         new["metadata"]["generation"] = int(old["metadata"].get("generation", 0)) + 1
+
+
+def once_owned(call: Call, obj: Object, *, mutated: bool = False) -> None:
+    """Owner references given more than once are kept once, and that is told. Of patches only what is `mutated`, as
+    admission left it, is looked at."""
+    owners = obj["metadata"].get("ownerReferences")
+    if not owners or len(owners) < 2 or (not mutated and call.info.verb == "patch"):
+        return
+    kept: list[Object] = []
+    twice = []
+    for owner in owners:
+        if owner in kept:
+            twice.append(str(owner.get("uid", "")))
+        else:
+            kept.append(owner)
+    if twice:
+        obj["metadata"]["ownerReferences"] = kept
+        when = " after mutating admission happens" if mutated else ""
+        call.warnings.append(
+            f".metadata.ownerReferences contains duplicate entries{when}; API server dedups owner references in 1.20+, and may "
+            f"reject such requests as early as 1.24; please fix your requests; duplicate UID(s) observed: {', '.join(twice)}")
