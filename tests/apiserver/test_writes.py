@@ -24,7 +24,7 @@ async def test_bodies_that_are_none(cluster):
         (b"[1]", "application/json", 400, "cannot unmarshal array"), (b"null", "application/json", 400, "null"),
         (b'{"kind":"Pod","apiVersion":"v1"}', "application/json", 400, "ConfigMap"),
         (b'{"kind":"ConfigMap","apiVersion":"apps/v1"}', "application/json", 400,
-         "the API version in the data (apps/v1) does not match the expected API version (v1)"),
+         'no kind "ConfigMap" is registered for version "apps/v1" in scheme'),
         (b'{"metadata": 3}', "application/json", 400, "cannot be handled as a ConfigMap"),
         (b'{"metadata":{"name":"x","labels":{"a":1}}}', "application/json", 400, "cannot be handled"),
         (b'{"a":' * 3000 + b"1" + b"}" * 3000, "application/json", 400, "exceeded max depth"),

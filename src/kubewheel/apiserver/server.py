@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 
 from kubewheel.api import catalog, errors
-from kubewheel.api.resource import Gvr
+from kubewheel.api.resource import Gvr, Resource
 from kubewheel.apiserver import endpoints, hooks, identity, render, runtime_config, server_metrics, subresources
 from kubewheel.apiserver.admission import chain as admission_chain
 from kubewheel.apiserver.attributes import AdmissionContext, RequestInfo
@@ -93,8 +93,7 @@ class Server:
             return await self.endpoints.handle(request, user)
         resource = self.registry.lookup(Gvr(info.group, info.version, info.plural))
         known = resource is not None and (resource.verbs or resource.not_stored)  # a stored version need not be served
-        if not known or resource is None or (
-                info.namespace and not resource.namespaced and info.plural != "namespaces"):
+        if not known or resource is None or _is_other_scope(resource, info):
             return await self.endpoints.unknown(request, info, user)
         call = Call(self, request, info, user, resource)
         if resource.deprecated:
@@ -169,3 +168,10 @@ class Server:
         if method == "DELETE":
             return await (delete.handle(call) if verb == "delete" else delete.collection(call))
         raise errors.not_allowed()
+
+
+def _is_other_scope(resource: Resource, info: RequestInfo) -> bool:
+    """The path of a namespace to what is in none; or of custom resources in none, but for reading all of them."""
+    if not resource.namespaced:
+        return bool(info.namespace) and (info.plural != "namespaces" or info.name != info.namespace)
+    return resource.custom is not None and not info.namespace and info.verb not in ("list", "watch")

@@ -165,7 +165,7 @@ async def remove(call: Call, name: str, options: Object, *, admit: bool = True) 
             return await _remove_once(call, hub, current, options)
         except stores.Conflict:
             continue  # the preconditions are held against what is there now
-    raise errors.conflict(hub.plural, name, group=hub.group)
+    raise errors.conflict(call.resource.plural, name, group=call.resource.group)
 
 
 async def _remove_once(call: Call, hub: Resource, current: Entry, options: Object) -> tuple[Object, bool]:

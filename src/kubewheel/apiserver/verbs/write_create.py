@@ -105,7 +105,7 @@ async def _insert(call: Call, hub: Resource, obj: Object) -> Object:
     try:
         revision = await call.server.store.create(key, write_size.stored(hub, obj))
     except stores.KeyExists as e:
-        raise _already_exists(hub, obj, e.current) from e
+        raise _already_exists(call.resource, obj, e.current) from e
     meta["resourceVersion"] = str(revision)
     return obj
 
@@ -114,17 +114,17 @@ async def _refuse_if_there(call: Call, hub: Resource, obj: Object) -> None:
     meta = obj["metadata"]
     there = await call.server.store.get(keys.key(hub, meta.get("namespace", ""), meta["name"]))
     if there is not None:
-        raise _already_exists(hub, obj, there)
+        raise _already_exists(call.resource, obj, there)
 
 
-def _already_exists(hub: Resource, obj: Object, there: stores.KeyValue) -> errors.StatusError:
+def _already_exists(resource: Resource, obj: Object, there: stores.KeyValue) -> errors.StatusError:
     name = obj["metadata"]["name"]
     if obj["metadata"].get("generateName"):
         error = errors.status_error(409, "AlreadyExists", (
-            f'{hub.qualified} "{name}" already exists, the server was not able to generate a unique name for the object'),
-            name=name, group=hub.group, kind=hub.plural, retry_after=1)
+            f'{resource.qualified} "{name}" already exists, the server was not able to generate a unique name for the object'),
+            name=name, group=resource.group, kind=resource.plural, retry_after=1)
     else:
-        error = errors.already_exists(hub.plural, name, group=hub.group)
+        error = errors.already_exists(resource.plural, name, group=resource.group)
     if codec.loads(there.value)["metadata"].get("deletionTimestamp"):
         error.status["message"] = f"object is being deleted: {error.message}"
     return error

@@ -38,7 +38,7 @@ def stamp(call: Call, obj: Object) -> None:
 
 
 _TWICE = (".metadata.ownerReferences contains duplicate entries{when}; API server dedups owner references in 1.20+, and may "
-          "reject such requests as early as 1.24; please fix your requests; duplicate UID(s): {uids}.")
+          "reject such requests as early as 1.24; please fix your requests; duplicate UID(s) observed: {uids}")
 
 
 def dedup_owners(call: Call, obj: Object, *, after_admission: bool = False) -> None:
