@@ -362,3 +362,33 @@ def test_volumes_and_devices(n1, admin, namespace):
     n1.get(f"{resources}/resourceslices", status=403)
     n1.patch(f"{base}/persistentvolumeclaims/data/status", {"status": {"capacity": {"storage": "2Gi"}}})
     n1.patch(f"{base}/persistentvolumeclaims/data", [{"op": "remove", "path": "/metadata/finalizers"}], JSON_PATCH, status=403)
+
+
+def test_pod_certificates(n1, go, admin, namespace):
+    bundles, base = "/apis/certificates.k8s.io/v1/clustertrustbundles", f"/api/v1/namespaces/{namespace}"
+    requests = f"/apis/certificates.k8s.io/v1/namespaces/{namespace}/podcertificaterequests"
+    n1.informer(bundles).close()
+    worker = admin.post(f"{base}/pods", pod("worker", namespace))
+    account = n1.get(f"{base}/serviceaccounts/default")
+    key = ec.generate_private_key(ec.SECP256R1())
+    stub = x509.CertificateSigningRequestBuilder().subject_name(x509.Name([])).sign(key, hashes.SHA256())
+    stub = stub.public_bytes(serialization.Encoding.DER)
+    spec = {"signerName": "example.com/pods", "podName": "worker", "podUID": worker["metadata"]["uid"], "nodeName": "n1",
+            "serviceAccountName": "default", "serviceAccountUID": account["metadata"]["uid"], "nodeUID": n1.node["metadata"]["uid"],
+            "maxExpirationSeconds": 86400, "stubPKCS10Request": base64.b64encode(stub).decode()}
+    body = {"apiVersion": "certificates.k8s.io/v1", "kind": "PodCertificateRequest", "metadata": {
+        "generateName": "req-worker-", "namespace": namespace, "ownerReferences": [
+            {"apiVersion": "v1", "kind": "Pod", "name": "worker", "uid": worker["metadata"]["uid"]}]}, "spec": spec}
+    for wrong in ({"nodeName": "n9"}, {"podName": "none"}, {"podUID": "another"}, {"serviceAccountUID": "another"}, {"nodeUID": "another"}):
+        assert n1.call("POST", requests, body | {"spec": spec | wrong}, status=403)["reason"] == "Forbidden", wrong
+    all_requests = "/apis/certificates.k8s.io/v1/podcertificaterequests"
+    with n1.informer(all_requests, fieldSelector="spec.nodeName=n1") as own:
+        made = n1.post(requests, body)
+        own.until(lambda kind, obj: obj["metadata"]["uid"] == made["metadata"]["uid"])
+    name = made["metadata"]["name"]
+    assert n1.get(f"{requests}/{name}")["spec"] == spec
+    other = go("kubelet", "system:node:n5", "system:nodes")
+    other.get(f"{requests}/{name}", status=403)
+    for client, path, verb in ((n1, all_requests, "GET"), (n1, f"{requests}/{name}", "DELETE"), (other, requests, "GET")):
+        client.call(verb, path, status=403)
+    n1.patch(f"{requests}/{name}/status", {"status": {}}, status=403)

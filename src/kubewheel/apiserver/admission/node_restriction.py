@@ -198,6 +198,30 @@ class NodeRestriction(AdmissionPlugin):
         if name != node:
             raise _forbidden(a, "can only access CSINode with the same name as the requesting node")
 
+    async def _certificate_request(self, a: Attributes, node: str) -> None:
+        """Only for a real pod on the node, with the identities that it has (KEP-4317)."""
+        if a.operation != "CREATE" or a.subresource:
+            return
+        spec, find = (a.obj or {}).get("spec") or {}, self.context.client.find
+        if spec.get("nodeName") != node:
+            raise _forbidden(a, f'PodCertificateRequest.Spec.NodeName="{spec.get("nodeName", "")}", which is not the '
+                                f'requesting node "{node}"')
+        pod = await find("pods", spec.get("podName", ""), namespace=a.namespace)
+        if pod is None:
+            raise _forbidden(a, "while retrieving pod named in the PodCertificateRequest: "
+                                f'pod "{spec.get("podName", "")}" not found')
+        _must_be_on(a, pod, node, "can only request certificates for pods with spec.nodeName set to itself")
+        if pods.is_mirror(pod):
+            raise _forbidden(a, f'pod "{spec["podName"]}" is a mirror pod')
+        account = (pod.get("spec") or {}).get("serviceAccountName", "")
+        owners = {"podUID": pod, "nodeUID": await find("nodes", node),
+                  "serviceAccountUID": await find("serviceaccounts", account, namespace=a.namespace)}
+        is_of = {"serviceAccountName": account, **{k: ((o or {}).get("metadata") or {}).get("uid", "") for k, o in owners.items()}}
+        for field, wanted in is_of.items():
+            if spec.get(field) != wanted:
+                raise _forbidden(a, f'PodCertificateRequest.Spec.{field[0].upper()}{field[1:]} ("{spec.get(field, "")}") '
+                                    f'differs from running pod ("{wanted}")')
+
     async def _slice(self, a: Attributes, node: str) -> None:
         obj = a.obj if a.operation == "CREATE" else a.old
         if ((obj or {}).get("spec") or {}).get("nodeName") != node:
@@ -210,6 +234,7 @@ _CHECKS: dict[tuple[str, str], Check] = {
     ("", "nodes"): NodeRestriction._node,
     ("", "serviceaccounts"): NodeRestriction._token,
     ("", "persistentvolumeclaims"): NodeRestriction._claim,
+    ("certificates.k8s.io", "podcertificaterequests"): NodeRestriction._certificate_request,
     ("coordination.k8s.io", "leases"): NodeRestriction._lease,
     ("storage.k8s.io", "csinodes"): NodeRestriction._csi_node,
     ("resource.k8s.io", "resourceslices"): NodeRestriction._slice,
