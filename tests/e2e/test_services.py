@@ -57,6 +57,31 @@ def test_service_without_endpoints_refuses(kubectl):
     kubectl.until(refused, what="the connection is refused")
 
 
+def test_pods_are_refused_at_once_too(kubectl):
+    """The host tells a pod so with ICMP messages, of which the kernel sends few: none may go to other news."""
+    kubectl("create", "service", "clusterip", "none", "--tcp=80:80")
+    kubectl.apply(pod("tools", *SLEEP))
+    kubectl("wait", "--for=condition=Ready", "pod/tools", "--timeout=60s")
+    address = kubectl.json("get", "service", "none")["spec"]["clusterIP"]
+    kubectl.until(lambda: "refused" in kubectl("exec", "tools", "--", "sh", "-c", f"timeout 2 wget -qO- http://{address}/ 2>&1; true"),
+                  what="the connection is refused")
+    said = kubectl("exec", "tools", "--", "sh", "-c",
+                   f"for i in 1 2 3 4 5 6 7 8 9 10 11 12; do timeout 3 wget -qO- http://{address}/ 2>&1; done; true")
+    assert said.count("refused") == 12, said
+
+
+def test_endpoints_written_by_hand(kubectl):
+    """A Service without a selector leads where its Endpoints say."""
+    kubectl.apply(web("web", 1), {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "manual"}, "spec": {
+        "ports": [{"port": 80}]}})
+    kubectl("rollout", "status", "deployment/web", "--timeout=60s")
+    address = kubectl.json("get", "pods", "-l", "app=web")["items"][0]["status"]["podIP"]
+    kubectl.apply({"apiVersion": "v1", "kind": "Endpoints", "metadata": {"name": "manual"}, "subsets": [
+        {"addresses": [{"ip": address}], "ports": [{"port": 8080}]}]})
+    virtual = kubectl.json("get", "service", "manual")["spec"]["clusterIP"]
+    kubectl.until(lambda: reachable(f"http://{virtual}/"), what="the service answers")
+
+
 def test_dns(kubectl):
     kubectl.apply(web("web", 2), client_pod(), pod("tools", *SLEEP))
     kubectl("expose", "deployment/web", "--port=80", "--target-port=8080")

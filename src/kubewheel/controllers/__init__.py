@@ -15,6 +15,7 @@ from kubewheel.controllers import (
     disruption,
     endpoints,
     endpointslice,
+    endpointslice_mirroring,
     ephemeral_volume,
     garbagecollector,
     horizontalpodautoscaler,
@@ -59,6 +60,7 @@ CONTROLLERS: tuple[Controller, ...] = (
     # Services.
     endpoints.CONTROLLER,
     endpointslice.CONTROLLER,
+    endpointslice_mirroring.CONTROLLER,
     service_cidrs.CONTROLLER,
     # Cleaning up.
     garbagecollector.CONTROLLER,

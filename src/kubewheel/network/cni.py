@@ -111,7 +111,12 @@ def ensure(network: Network) -> None:
     _ip("link", "set", network.bridge, "mtu", str(network.mtu), "up")
     _ip("route", "replace", network.service_cidr, "dev", network.bridge)
     # Node ports answer on 127.0.0.1 too; the rule above keeps pods from reaching the host's loopback through this.
-    Path(f"/proc/sys/net/ipv4/conf/{network.bridge}/route_localnet").write_text("1")
+    _sysctl(network.bridge, "route_localnet", "1")
+    # What a pod sends to a service nobody serves comes and goes by the bridge. The kernel would tell the pod of a
+    # shorter way, and counts that as messages to it: the refusal would not be sent for seconds. A link redirects where
+    # either its own setting or that of "all" says so; the other links' own settings stay.
+    for link in ("all", network.bridge):
+        _sysctl(link, "send_redirects", "0")
     network.ipam_dir.mkdir(parents=True, exist_ok=True)
     network.conf_dir.mkdir(parents=True, exist_ok=True)
     text = json.dumps(conflist(network), indent=2) + "\n"
@@ -120,6 +125,10 @@ def ensure(network: Network) -> None:
         fresh = path.with_name(f".{CONF_FILE}.new")  # the runtime reads *.conflist only
         fresh.write_text(text)
         fresh.replace(path)
+
+
+def _sysctl(link: str, name: str, value: str) -> None:
+    Path(f"/proc/sys/net/ipv4/conf/{link}/{name}").write_text(value)
 
 
 def remove(network: Network) -> None:

@@ -40,7 +40,8 @@ SYSCTLS = {
 }
 # Set by components as they run; remembered here so that `down` puts them back too.
 ALSO_RESTORED = (
-    "net.ipv4.conf.all.route_localnet", "net.ipv4.vs.conntrack", "net.netfilter.nf_conntrack_max",
+    "net.ipv4.conf.all.route_localnet", "net.ipv4.conf.all.send_redirects", "net.ipv4.vs.conntrack",
+    "net.netfilter.nf_conntrack_max",
     "net.netfilter.nf_conntrack_tcp_timeout_established", "net.netfilter.nf_conntrack_tcp_timeout_close_wait",
     "net.netfilter.nf_conntrack_tcp_be_liberal", "vm.overcommit_memory", "vm.panic_on_oom", "kernel.panic",
     "kernel.panic_on_oops", "kernel.keys.root_maxkeys", "kernel.keys.root_maxbytes",

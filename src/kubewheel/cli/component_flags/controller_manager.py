@@ -40,6 +40,7 @@ FLAGS = (
     *_controller("Csrsigning", Flag("cluster-signing-cert-file"), Flag("cluster-signing-key-file"),
                  Flag("cluster-signing-duration", "duration", "8760h0m0s")),
     *_controller("Endpointslice", Flag("max-endpoints-per-slice", "int", 100)),
+    *_controller("Endpointslicemirroring", Flag("mirroring-max-endpoints-per-subset", "int", 1000)),
     *_controller("Garbagecollector", Flag("enable-garbage-collector", "bool", True, has_effect=False)),
     *_controller("Horizontalpodautoscaling", *without_effect(
         Flag("horizontal-pod-autoscaler-sync-period", "duration", "15s"),
@@ -78,8 +79,7 @@ ABSENT = common.absent(
         cluster-signing-legacy-unknown-cert-file cluster-signing-legacy-unknown-key-file"""),
     ("one family is served: --node-cidr-mask-size", "node-cidr-mask-size-ipv4 node-cidr-mask-size-ipv6"),
     (_BATCHES, "endpoint-updates-batch-period endpointslice-updates-batch-period "
-     "mirroring-endpointslice-updates-batch-period mirroring-concurrent-service-endpoint-syncs "
-     "mirroring-max-endpoints-per-subset"),
+     "mirroring-endpointslice-updates-batch-period mirroring-concurrent-service-endpoint-syncs"),
     ("volume plugins are not loaded from files", "flex-volume-plugin-dir"),
     ("volumes are not recycled", """pv-recycler-pod-template-filepath-nfs pv-recycler-pod-template-filepath-hostpath
         pv-recycler-increment-timeout-nfs pv-recycler-minimum-timeout-hostpath pv-recycler-minimum-timeout-nfs
