@@ -150,6 +150,44 @@ def test_certificates_are_approved_and_signed(manager, admin, served):
     client.post(CSRS, made, status=403)
 
 
+def test_cleaners_publishers_and_migrations(manager, admin, served, namespace):
+    requests = f"/apis/certificates.k8s.io/v1/namespaces/{namespace}/podcertificaterequests"
+    cleaner = manager.as_("podcertificaterequestcleaner")
+    cleaner.informer("/apis/certificates.k8s.io/v1/podcertificaterequests").close()
+    assert cleaner.delete(f"{requests}/none", {"preconditions": {"uid": "a"}}, status=404)["reason"] == "NotFound"
+    bundles = "/apis/certificates.k8s.io/v1/clustertrustbundles"
+    publisher = manager.as_("kube-apiserver-serving-clustertrustbundle-publisher")
+    made = publisher.post(bundles, {"apiVersion": "certificates.k8s.io/v1", "kind": "ClusterTrustBundle", "metadata": {
+        "name": "kubernetes.io:kube-apiserver-serving:abc"}, "spec": {"signerName": "kubernetes.io/kube-apiserver-serving",
+                                                                      "trustBundle": served.cluster.authority().cert.decode()}})
+    other = {"name": "example.com:own:abc"}
+    publisher.call("POST", bundles, made | {"metadata": other, "spec": made["spec"] | {"signerName": "example.com/own"}}, status=403)
+    with publisher.informer(bundles, fieldSelector="spec.signerName=kubernetes.io/kube-apiserver-serving") as own:
+        assert own.names == ["kubernetes.io:kube-apiserver-serving:abc"]
+        publisher.delete(f"{bundles}/kubernetes.io:kube-apiserver-serving:abc")
+        own.until(lambda kind, obj: kind == "DELETED")
+    # storage version migration: a list for its version, an apply of nothing but identity for each object
+    migrator, maps = manager.as_("storage-version-migrator-controller"), f"/api/v1/namespaces/{namespace}/configmaps"
+    made = admin.post(maps, {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "old"}, "data": {"a": "1"}})
+    assert migrator.get("/api/v1/configmaps", accept=metadata_only("PartialObjectMetadataList"), query={"limit": "1"})["metadata"]["resourceVersion"]
+    same = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "old", "namespace": namespace, "uid": made["metadata"]["uid"],
+                                                                  "resourceVersion": made["metadata"]["resourceVersion"]}}
+    name = "storage-version-migrator-controller"
+    moved = applied(migrator, f"{maps}/old", same, name, accept=metadata_only())
+    assert moved["metadata"]["uid"] == made["metadata"]["uid"] and admin.get(f"{maps}/old")["data"] == {"a": "1"}
+    gone = same | {"metadata": same["metadata"] | {"name": "gone"}}
+    assert applied(migrator, f"{maps}/gone", gone, name, accept=metadata_only(), status=409)["reason"] == "Conflict"
+    migrations = "/apis/storagemigration.k8s.io"
+    version = admin.get(migrations, accept="application/json")["preferredVersion"]["groupVersion"]
+    wanted = admin.post(f"/apis/{version}/storageversionmigrations", {"apiVersion": version, "kind": "StorageVersionMigration", "metadata": {
+        "name": "maps"}, "spec": {"resource": {"group": "", "resource": "configmaps"}}})
+    running = {"type": "Running", "status": "True", "reason": "StorageVersionMigrationInProgress", "message": "", "lastTransitionTime": now()}
+    told = migrator.put(f"/apis/{version}/storageversionmigrations/maps/status", wanted | {"status": {
+        "conditions": [running], "resourceVersion": made["metadata"]["resourceVersion"]}})
+    assert [c["type"] for c in told["status"]["conditions"]] == ["Running"]
+    migrator.delete(f"{maps}/old", status=403)
+
+
 def test_volumes_are_bound(manager, admin, namespace):
     claims, volumes = f"/api/v1/namespaces/{namespace}/persistentvolumeclaims", "/api/v1/persistentvolumes"
     binder = manager.as_("persistent-volume-binder")

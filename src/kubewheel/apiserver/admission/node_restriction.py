@@ -216,8 +216,8 @@ class NodeRestriction(AdmissionPlugin):
         account = (pod.get("spec") or {}).get("serviceAccountName", "")
         owners = {"podUID": pod, "nodeUID": await find("nodes", node),
                   "serviceAccountUID": await find("serviceaccounts", account, namespace=a.namespace)}
-        is_of = {"serviceAccountName": account, **{k: ((o or {}).get("metadata") or {}).get("uid", "") for k, o in owners.items()}}
-        for field, wanted in is_of.items():
+        uids = {field: ((o or {}).get("metadata") or {}).get("uid", "") for field, o in owners.items()}
+        for field, wanted in {"serviceAccountName": account, **uids}.items():
             if spec.get(field) != wanted:
                 raise _forbidden(a, f'PodCertificateRequest.Spec.{field[0].upper()}{field[1:]} ("{spec.get(field, "")}") '
                                     f'differs from running pod ("{wanted}")')
