@@ -182,4 +182,9 @@ def test_devices_are_allocated(scheduler, admin, namespace):
     released = scheduler.patch(f"{claims}/gpu/status", {"metadata": {"uid": made["metadata"]["uid"]}, "status": {
         "reservedFor": [{"$patch": "delete", "uid": user["metadata"]["uid"]}]}})
     assert "reservedFor" not in released["status"] and released["status"]["allocation"]
-    scheduler.delete(f"{claims}/gpu", status=403)
+    # of extended resources it makes the claims itself, and deletes them where the pod went elsewhere
+    own = scheduler.post(claims, {"apiVersion": "resource.k8s.io/v1", "kind": "ResourceClaim", "spec": made["spec"], "metadata": {
+        "generateName": "user-extended-resources-", "annotations": {"resource.kubernetes.io/extended-resource-claim": "true"},
+        "ownerReferences": [{"apiVersion": "v1", "kind": "Pod", "name": "user", "uid": user["metadata"]["uid"], "controller": True}]}})
+    scheduler.delete(f"{claims}/{own['metadata']['name']}")
+    scheduler.delete(f"{DRA}/resourceslices/none", status=403)
