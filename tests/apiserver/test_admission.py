@@ -261,7 +261,9 @@ async def test_kubelets_touch_only_their_own():
 
     async def refused(match, *args, **kwargs):
         with pytest.raises(errors.StatusError, match=match) as caught:
-            await plugin.validate(attributes(*args, user=n1, **kwargs))
+            asked = attributes(*args, user=n1, **kwargs)
+            await plugin.mutate(asked)
+            await plugin.validate(asked)
         assert caught.value.code == 403
 
     await refused('node "n1" is not allowed to modify node "n2"', {"metadata": {"name": "n2"}}, res=nodes, namespace="")

@@ -15,8 +15,8 @@ import asyncio
 import contextlib
 from bisect import bisect_left, bisect_right, insort
 from collections import deque
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
 
 from kubewheel.api import codec
 from kubewheel.api.resource import Object
@@ -114,11 +114,21 @@ def _past_event(event: stores.StoreEvent) -> CacheEvent:
 Filter = Callable[[Entry], bool]
 
 
+class Trigger(NamedTuple):
+    """An equality that every object a watch shows must fulfil: most events are none of its business, and never reach it."""
+
+    field: str  # metadata.name, spec.nodeName …
+    read: Callable[[Object], str] | None  # None: the name, which the key tells
+    value: str
+
+
 class Watcher:
     """One open watch: `await batch()` gives [(type, entry, event)], [] when nothing came within the timeout."""
 
-    def __init__(self, cache: ResourceCache, prefix: str, matches: Filter | None, *, after: int = 0) -> None:
+    def __init__(self, cache: ResourceCache, prefix: str, matches: Filter | None, *, after: int = 0,
+                 trigger: Trigger | None = None) -> None:
         self._after = after  # may lie in the future
+        self.trigger = trigger
         self._cache = cache
         self._prefix = prefix
         self._matches = matches
@@ -167,8 +177,34 @@ class Watcher:
 
     def close(self) -> None:
         self.closed = True
-        self._cache.watchers.pop(self, None)
+        self._cache.unsubscribe(self)
         self._wake()
+
+
+class FieldIndex:
+    """Which objects have which value of a field. Made when a list first selects by it, and kept from then on."""
+
+    __slots__ = ("_read", "_values", "keys")
+
+    def __init__(self, read: Callable[[Object], str], entries: Iterable[Entry]) -> None:
+        self._read = read
+        self._values: dict[str, str] = {}  # by key
+        self.keys: dict[str, set[str]] = {}  # by value
+        for entry in entries:
+            self._put(entry.key, read(entry.peek()))
+
+    def _put(self, key: str, value: str) -> None:
+        self._values[key] = value
+        self.keys.setdefault(value, set()).add(key)
+
+    def change(self, key: str, new: Entry | None) -> None:
+        before = self._values.pop(key, None)
+        if before is not None:
+            self.keys[before].discard(key)
+            if not self.keys[before]:
+                del self.keys[before]
+        if new is not None:
+            self._put(key, self._read(new.obj))
 
 
 class ResourceCache:
@@ -182,6 +218,11 @@ class ResourceCache:
         self.history: deque[CacheEvent] = deque()
         self._reading_past = asyncio.Lock()
         self.watchers: dict[Watcher, None] = {}  # in order, so that equal runs wake in equal order
+        # The same once more, by what can concern them: an event costs a look-up for each field in use and not a call
+        # for each watcher. Thousands of kubelets watch the pods of their node, and secrets and config maps by name.
+        self._unaddressed: dict[Watcher, None] = {}
+        self._addressed: dict[str, dict[str, dict[Watcher, None]]] = {}  # by field, by value
+        self._fields: dict[str, FieldIndex] = {}
 
     def load(self, items: list[Entry]) -> None:
         for entry in items:
@@ -202,13 +243,51 @@ class ResourceCache:
                 insort(self.keys, event.key)
             self.entries[event.key] = new
         change = CacheEvent(event.key, event.revision, old, new)
+        for index in self._fields.values():
+            index.change(event.key, new)
+        concerned = self._concerned(change)  # while the old object is still decoded
         if old is not None:
             old.forget()
         self.history.append(change)
         if len(self.history) > HISTORY:
             self.since = self.history.popleft().revision
-        for watcher in self.watchers:
+        for watcher in concerned:
             watcher.offer(change)
+
+    def _concerned(self, change: CacheEvent) -> list[Watcher]:
+        """The watchers whose trigger the object fulfils, or fulfilled before the change; and those without any."""
+        concerned = list(self._unaddressed)
+        for by_value in self._addressed.values():
+            read = next(iter(next(iter(by_value.values())))).trigger.read  # type: ignore[union-attr]
+            if read is None:
+                values = {change.key.rpartition("/")[2]: None}
+            else:
+                values = {read(entry.obj): None for entry in (change.old, change.new) if entry is not None}
+            for value in values:
+                concerned += by_value.get(value, ())
+        return concerned
+
+    def subscribe(self, watcher: Watcher) -> None:
+        self.watchers[watcher] = None
+        trigger = watcher.trigger
+        if trigger is None:
+            self._unaddressed[watcher] = None
+        else:
+            self._addressed.setdefault(trigger.field, {}).setdefault(trigger.value, {})[watcher] = None
+
+    def unsubscribe(self, watcher: Watcher) -> None:
+        if self.watchers.pop(watcher, self) is self:
+            return
+        trigger = watcher.trigger
+        if trigger is None:
+            del self._unaddressed[watcher]
+            return
+        by_value = self._addressed[trigger.field]
+        del by_value[trigger.value][watcher]
+        if not by_value[trigger.value]:
+            del by_value[trigger.value]
+        if not by_value:
+            del self._addressed[trigger.field]
 
     def under(self, prefix: str) -> list[Entry]:
         """Entries whose key begins with `prefix`, in key order."""
@@ -219,14 +298,27 @@ class ResourceCache:
         high = bisect_right(keys, prefix + "\U0010ffff", lo=low)
         return [self.entries[k] for k in keys[low:high]]
 
-    async def watch(self, store: stores.Store, prefix: str, *, after: int, matches: Filter | None) -> Watcher:
+    def chosen(self, prefix: str, trigger: Trigger | None) -> list[Entry]:
+        """Entries whose key begins with `prefix` and that fulfil the trigger, in key order."""
+        if trigger is None:
+            return self.under(prefix)
+        if trigger.read is None:
+            suffix = f"/{trigger.value}"
+            return [e for e in self.under(prefix) if e.key.endswith(suffix)]
+        index = self._fields.get(trigger.field)
+        if index is None:
+            index = self._fields[trigger.field] = FieldIndex(trigger.read, self.entries.values())
+        return [self.entries[k] for k in sorted(index.keys.get(trigger.value, ())) if k.startswith(prefix)]
+
+    async def watch(self, store: stores.Store, prefix: str, *, after: int, matches: Filter | None,
+                    trigger: Trigger | None = None) -> Watcher:
         """Events older than what is kept here come out of the store. Raises Compacted if it has them no more.
         Nothing is awaited where no old events are asked for, nor between the look-up and the subscription."""
         past = await self._past(store, after) if after < self.since else []
-        watcher = Watcher(self, prefix, matches, after=after)
+        watcher = Watcher(self, prefix, matches, after=after, trigger=trigger)
         for event in (*past, *self._history_after(max(after, self.since))):
             watcher.offer(event, at_once=True)
-        self.watchers[watcher] = None
+        self.subscribe(watcher)
         return watcher
 
     async def _past(self, store: stores.Store, after: int) -> list[CacheEvent]:

@@ -132,11 +132,13 @@ async def _sync_claim(context: Context, claim: Object) -> None:
         if ref.get("resource") == "pods" and await _is_over(context, namespace, ref["name"], ref["uid"]):
             over.add(ref["uid"])
     new = settled(claim, over)
+    # A scheduler puts the finalizer first and allocates then: in between it is not ours to take away.
+    is_over = new is not claim or objects.is_terminating(claim)
     if new is not claim:
         claim = await context.client.update_status(CLAIMS, new)
     status = claim.get("status") or {}
     finalizers = claim["metadata"].get("finalizers") or []
-    if FINALIZER in finalizers and not status.get("allocation") and not status.get("reservedFor"):
+    if is_over and FINALIZER in finalizers and not status.get("allocation") and not status.get("reservedFor"):
         new = codec.copy(claim)
         new["metadata"]["finalizers"] = [f for f in finalizers if f != FINALIZER]
         claim = await context.client.update(CLAIMS, new)

@@ -107,6 +107,8 @@ _SCALE_DOWN = {"selectPolicy": "Max", "policies": [{"type": "Percent", "value": 
 
 def defaults(obj: Object) -> None:
     spec = obj.setdefault("spec", {})
+    if "status" in obj:
+        obj["status"].setdefault("currentMetrics", None)  # printed though there are none
     if spec.get("minReplicas") is None:
         spec["minReplicas"] = 1
     if not spec.get("metrics"):

@@ -51,6 +51,7 @@ PLUGINS: dict[str, type[AdmissionPlugin]] = {
     "RuntimeClass": runtime_class.RuntimeClass,
     "CertificateApproval": certificates.CertificateApproval,
     "CertificateSigning": certificates.CertificateSigning,
+    "ClusterTrustBundleAttest": certificates.ClusterTrustBundleAttest,
     "CertificateSubjectRestriction": certificates.CertificateSubjectRestriction,
     "DefaultIngressClass": default_ingress_class.DefaultIngressClass,
     # from here on the object is as it will be, but for what policies and webhooks change
@@ -65,7 +66,7 @@ PLUGINS: dict[str, type[AdmissionPlugin]] = {
 DEFAULT_ON = frozenset({
     "NamespaceLifecycle", "LimitRanger", "ServiceAccount", "TaintNodesByCondition", "PodSecurity", "Priority",
     "DefaultTolerationSeconds", "DefaultStorageClass", "StorageObjectInUseProtection", "PersistentVolumeClaimResize",
-    "RuntimeClass", "CertificateApproval", "CertificateSigning", "CertificateSubjectRestriction",
+    "RuntimeClass", "CertificateApproval", "CertificateSigning", "ClusterTrustBundleAttest", "CertificateSubjectRestriction",
     "DefaultIngressClass", "MutatingAdmissionPolicy", "MutatingAdmissionWebhook", "ValidatingAdmissionPolicy",
     "ValidatingAdmissionWebhook", "ResourceQuota",
     # not on by default upstream, but in every kubeadm cluster (and there --enable-admission-plugins' only entry)
@@ -80,6 +81,5 @@ ABSENT = {
     "LimitPodHardAntiAffinityTopology": "not written",
     "PodNodeSelector": "not written",
     "PodTopologyLabels": "not written",
-    "ClusterTrustBundleAttest": "the resource is not served",
     "DenyServiceExternalIPs": "not written",
 }

@@ -1,6 +1,7 @@
-"""CertificateApproval, CertificateSigning, CertificateSubjectRestriction: who may approve and sign for which signer.
+"""CertificateApproval, CertificateSigning, ClusterTrustBundleAttest, CertificateSubjectRestriction: who may approve, sign
+and attest for which signer.
 
-In: writes to certificatesigningrequests. Out: 403.
+In: writes to certificatesigningrequests and clustertrustbundles. Out: 403.
 """
 
 from __future__ import annotations
@@ -26,14 +27,14 @@ def _forbidden(attributes: Attributes, why: str) -> errors.StatusError:
 
 
 class _SignerPlugin(AdmissionPlugin):
-    async def _check(self, attributes: Attributes, verb: str, signer: str) -> None:
+    async def _check(self, attributes: Attributes, verb: str, signer: str, what: str = "requests with") -> None:
         """The verb on signers named `domain/path`, or on `domain/*`."""
         domain = signer.split("/", 1)[0]
         for name in (signer, f"{domain}/*"):
             info = RequestInfo(True, "", verb, "apis", GROUP, "v1", "", "signers", "", name)
             if (await self.context.authorizer.authorize(attributes.user, info)).verdict == "allow":
                 return
-        raise _forbidden(attributes, f'user not permitted to {verb} requests with signerName "{signer}"')
+        raise _forbidden(attributes, f'user not permitted to {verb} {what} signerName "{signer}"')
 
 
 class CertificateApproval(_SignerPlugin):
@@ -56,6 +57,21 @@ class CertificateSigning(_SignerPlugin):
         if new.get("certificate") == old.get("certificate") and _failed(new) == _failed(old):
             return
         await self._check(attributes, "sign", attributes.old["spec"].get("signerName", ""))
+
+
+class ClusterTrustBundleAttest(_SignerPlugin):
+    """A bundle that speaks for a signer is written by those who may (KEP-3257)."""
+
+    name = "ClusterTrustBundleAttest"
+
+    async def validate(self, attributes: Attributes) -> None:
+        if attributes.resource.plural != "clustertrustbundles" or attributes.resource.group != GROUP or attributes.obj is None:
+            return
+        spec = attributes.obj.get("spec") or {}
+        if attributes.old is not None and attributes.old.get("spec") == spec:
+            return
+        if signer := spec.get("signerName"):
+            await self._check(attributes, "attest", signer, "for")
 
 
 def _failed(status: dict[str, object]) -> bool:

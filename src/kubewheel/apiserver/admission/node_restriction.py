@@ -11,7 +11,7 @@ from typing import Any
 from kubewheel.api import errors
 from kubewheel.api.resource import Object
 from kubewheel.apiserver.admission import pods
-from kubewheel.apiserver.attributes import AdmissionPlugin, Attributes
+from kubewheel.apiserver.attributes import AdmissionPlugin, Attributes, RequestInfo
 from kubewheel.apiserver.authz import node as node_authorizer
 
 ALLOWED_LABELS = {
@@ -27,7 +27,16 @@ LEASES = "kube-node-lease"
 class NodeRestriction(AdmissionPlugin):
     name = "NodeRestriction"
 
+    async def mutate(self, attributes: Attributes) -> None:
+        """A token's audiences are looked at as they were asked for, before the server's own stand in for none."""
+        if attributes.subresource == "token":
+            await self._check(attributes)
+
     async def validate(self, attributes: Attributes) -> None:
+        if attributes.subresource != "token":
+            await self._check(attributes)
+
+    async def _check(self, attributes: Attributes) -> None:
         node, is_node = node_authorizer.node_name(attributes.user)
         if not is_node:
             return
@@ -134,6 +143,40 @@ class NodeRestriction(AdmissionPlugin):
                                 f'({pod["metadata"].get("uid")}). The object might have been deleted and then recreated')
         if (pod.get("spec") or {}).get("nodeName") != node:
             raise _forbidden(a, "node requested token bound to a pod scheduled on a different node")
+        await self._audience(a, pod)
+
+    async def _audience(self, a: Attributes, pod: Object) -> None:
+        """ServiceAccountNodeAudienceRestriction (KEP-4412): only an audience that the pod asks for, or that the node was
+        granted by the verb request-serviceaccounts-token-audience on a resource of the audience's name."""
+        audiences = ((a.obj or {}).get("spec") or {}).get("audiences") or [""]
+        if len(audiences) > 1:
+            raise _forbidden(a, "node may only request 0 or 1 audiences")
+        audience = audiences[0]
+        for volume in (pod.get("spec") or {}).get("volumes") or ():
+            sources = (volume.get("projected") or {}).get("sources") or ()
+            if any((s.get("serviceAccountToken") or {"audience": None}).get("audience", "") == audience for s in sources):
+                return
+            driver = await self._csi_driver(pod, volume)
+            if driver and audience in await self._driver_audiences(driver):
+                return
+        info = RequestInfo(True, "", "request-serviceaccounts-token-audience", "api", "", "v1", a.namespace, audience, "", a.name)
+        if not audience or (await self.context.authorizer.authorize(a.user, info)).verdict != "allow":
+            raise _forbidden(a, f'audience "{audience}" not found in pod spec volume')
+
+    async def _csi_driver(self, pod: Object, volume: Object) -> str:
+        """The CSI driver behind a pod's volume, "" for none."""
+        claim_name = (volume.get("persistentVolumeClaim") or {}).get("claimName") or (
+            f"{pod['metadata']['name']}-{volume['name']}" if "ephemeral" in volume else "")
+        source: Object | None = volume
+        if claim_name:
+            claim = await self.context.client.find("persistentvolumeclaims", claim_name, namespace=pod["metadata"]["namespace"])
+            bound = ((claim or {}).get("spec") or {}).get("volumeName")
+            source = ((await self.context.client.find("persistentvolumes", bound) if bound else None) or {}).get("spec")
+        return str(((source or {}).get("csi") or {}).get("driver") or "")
+
+    async def _driver_audiences(self, name: str) -> list[str]:
+        driver = await self.context.client.find("csidrivers.storage.k8s.io", name)
+        return [t.get("audience", "") for t in ((driver or {}).get("spec") or {}).get("tokenRequests") or ()]
 
     async def _claim(self, a: Attributes, node: str) -> None:
         if a.operation != "UPDATE" or a.subresource != "status":
@@ -155,6 +198,30 @@ class NodeRestriction(AdmissionPlugin):
         if name != node:
             raise _forbidden(a, "can only access CSINode with the same name as the requesting node")
 
+    async def _certificate_request(self, a: Attributes, node: str) -> None:
+        """Only for a real pod on the node, with the identities that it has (KEP-4317)."""
+        if a.operation != "CREATE" or a.subresource:
+            return
+        spec, find = (a.obj or {}).get("spec") or {}, self.context.client.find
+        if spec.get("nodeName") != node:
+            raise _forbidden(a, f'PodCertificateRequest.Spec.NodeName="{spec.get("nodeName", "")}", which is not the '
+                                f'requesting node "{node}"')
+        pod = await find("pods", spec.get("podName", ""), namespace=a.namespace)
+        if pod is None:
+            raise _forbidden(a, "while retrieving pod named in the PodCertificateRequest: "
+                                f'pod "{spec.get("podName", "")}" not found')
+        _must_be_on(a, pod, node, "can only request certificates for pods with spec.nodeName set to itself")
+        if pods.is_mirror(pod):
+            raise _forbidden(a, f'pod "{spec["podName"]}" is a mirror pod')
+        account = (pod.get("spec") or {}).get("serviceAccountName", "")
+        owners = {"podUID": pod, "nodeUID": await find("nodes", node),
+                  "serviceAccountUID": await find("serviceaccounts", account, namespace=a.namespace)}
+        uids = {field: ((o or {}).get("metadata") or {}).get("uid", "") for field, o in owners.items()}
+        for field, wanted in {"serviceAccountName": account, **uids}.items():
+            if spec.get(field) != wanted:
+                raise _forbidden(a, f'PodCertificateRequest.Spec.{field[0].upper()}{field[1:]} ("{spec.get(field, "")}") '
+                                    f'differs from running pod ("{wanted}")')
+
     async def _slice(self, a: Attributes, node: str) -> None:
         obj = a.obj if a.operation == "CREATE" else a.old
         if ((obj or {}).get("spec") or {}).get("nodeName") != node:
@@ -167,6 +234,7 @@ _CHECKS: dict[tuple[str, str], Check] = {
     ("", "nodes"): NodeRestriction._node,
     ("", "serviceaccounts"): NodeRestriction._token,
     ("", "persistentvolumeclaims"): NodeRestriction._claim,
+    ("certificates.k8s.io", "podcertificaterequests"): NodeRestriction._certificate_request,
     ("coordination.k8s.io", "leases"): NodeRestriction._lease,
     ("storage.k8s.io", "csinodes"): NodeRestriction._csi_node,
     ("resource.k8s.io", "resourceslices"): NodeRestriction._slice,

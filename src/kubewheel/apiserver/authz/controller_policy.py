@@ -57,6 +57,8 @@ kubernetes.io/kubelet-serving kubernetes.io/legacy-unknown
         read dra: resourceclaims
         read dra: resourceslices
         read dra: deviceclasses
+        patch,update dra: devicetaintrules/status
+        read dra: devicetaintrules
         events""",
     "disruption-controller": """
         read apps+extensions: deployments
@@ -112,6 +114,10 @@ kubernetes.io/kubelet-serving kubernetes.io/legacy-unknown
         update batch: jobs/finalizers
         create,delete,list,patch,watch core: pods
         events""",
+    "kube-apiserver-serving-clustertrustbundle-publisher": """
+        attest certs: signers = kubernetes.io/kube-apiserver-serving
+        create,delete,list,update,watch certs: clustertrustbundles
+        events""",
     "legacy-service-account-token-cleaner": """
         get core: configmaps = kube-apiserver-legacy-service-account-token-tracking
         delete,patch core: secrets""",
@@ -139,6 +145,8 @@ kubernetes.io/kubelet-serving kubernetes.io/legacy-unknown
         delete,list,watch core: pods
         read core: nodes
         patch core: pods/status""",
+    "podcertificaterequestcleaner": """
+        delete,get,list,watch certs: podcertificaterequests""",
     "pv-protection-controller": """
         get,list,update,watch core: persistentvolumes
         events""",
@@ -209,6 +217,9 @@ kubernetes.io/kubelet-serving kubernetes.io/legacy-unknown
         delete,update core: persistentvolumeclaims
         update core: pods/finalizers
         events""",
+    "storage-version-migrator-controller": """
+        create,list,patch *: *
+        update migration: storageversionmigrations/status""",
     "ttl-after-finished-controller": """
         delete,get,list,watch batch: jobs
         events""",

@@ -156,7 +156,7 @@ ingresses/status networkpolicies replicasets replicasets/scale replicasets/statu
         read storage: csidrivers
         read storage: csistoragecapacities
         read dra: deviceclasses
-        create,get,list,patch,update,watch dra: resourceclaims
+        create,delete,get,list,patch,update,watch dra: resourceclaims
         get,list,patch,update,watch dra: resourceclaims/status
         get,list,patch,update,watch core: pods/finalizers
         read dra: resourceslices

@@ -1,6 +1,6 @@
 """The Node authorizer: a kubelet sees what its own pods need, and no more.
 
-In: caches of pods, persistentvolumes, volumeattachments, resourceslices; a node's user and a request.
+In: caches of pods, persistentvolumes, volumeattachments, resourceslices, podcertificaterequests; a node's user and a request.
 Out: Decision. Called by: authz/modes.
 
 How reachability is known: the pods cache is indexed by "node, kind, namespace, name" of everything a pod refers to,
@@ -133,7 +133,8 @@ class NodeAuthorizer:
         get = self._caches.get
         self._pods, self._volumes = get("pods"), get("persistentvolumes")
         self._attachments, self._slices = get("volumeattachments.storage.k8s.io"), get("resourceslices.resource.k8s.io")
-        for source in (self._pods, self._volumes, self._attachments, self._slices):
+        self._certificate_requests = get("podcertificaterequests.certificates.k8s.io")
+        for source in (self._pods, self._volumes, self._attachments, self._slices, self._certificate_requests):
             await source.wait_synced()
         self._pods.add_index(INDEX, _pod_index)
         self._volumes.add_index(PV_INDEX, _pv_index)
@@ -251,6 +252,23 @@ class NodeAuthorizer:
             return ""
         return "can only list/watch/deletecollection resourceslices with nodeName field selector"
 
+    def _certificate_request(self, node: str, info: RequestInfo) -> str | None:
+        """Pod certificates (KEP-4317): NodeRestriction looks at what is created."""
+        if info.subresource:
+            return "nodes may not access the status subresource of PodCertificateRequests"
+        if info.verb == "create":
+            return ""
+        if info.verb == "get":
+            found = self._certificate_requests.get(info.namespace, info.name)
+            if found is not None and (found.get("spec") or {}).get("nodeName") == node:
+                return ""
+            return f"no relationship found between node '{node}' and this object"
+        if info.verb not in READS:
+            return f"nodes may not {info.verb} podcertificaterequests"
+        if selects(info.field_selector, "spec.nodeName", node):
+            return ""
+        return "can only list/watch podcertificaterequests with nodeName field selector"
+
     def _node(self, node: str, info: RequestInfo) -> str | None:
         if info.subresource or info.verb not in READS:
             return None
@@ -284,6 +302,7 @@ _CHECKS = {
     ("resource.k8s.io", "resourceslices"): NodeAuthorizer._slice,
     ("storage.k8s.io", "volumeattachments"): NodeAuthorizer._attachment,
     ("storage.k8s.io", "csinodes"): NodeAuthorizer._csi_node,
+    ("certificates.k8s.io", "podcertificaterequests"): NodeAuthorizer._certificate_request,
     ("coordination.k8s.io", "leases"): NodeAuthorizer._lease,
 }
 

@@ -31,11 +31,19 @@ async def handle(call: Call) -> Response:
         meta[field] = wanted
     authority = call.server.authenticator.service_accounts
     spec.setdefault("expirationSeconds", DEFAULT_SECONDS)
+    # NodeRestriction holds a kubelet to tokens of its own pods, and looks at the audiences as they were sent
+    attributes = Attributes(user=call.user, operation="CREATE", resource=call.server.registry.hub_of(call.resource),
+                            subresource="token", namespace=call.namespace, name=call.name, obj=request, old=None,
+                            dry_run=call.dry_run)
+    await call.server.admission.mutate(attributes)
+    request = attributes.obj or request
+    spec, meta = request["spec"], request["metadata"]
     if not spec.get("audiences"):
         spec["audiences"] = list(authority.audiences)
     _validate(call.name, spec)
     account = await call.server.client.get("serviceaccounts", call.name, namespace=call.namespace)
-    await _admit(call, request)
+    await call.server.admission.validate(attributes)
+    call.warnings.extend(attributes.warnings)
     bound = await _bound_object(call, account, spec.get("boundObjectRef"))
     now = call.server.clock.now()
     seconds, warn_after = _lifetime(authority, spec, bound)
@@ -47,16 +55,6 @@ async def handle(call: Call) -> Response:
     meta["creationTimestamp"] = clocks.rfc3339(now)
     request["status"] = {"token": authority.sign(payload), "expirationTimestamp": clocks.rfc3339(shown)}
     return call.answer(request, status=201)
-
-
-async def _admit(call: Call, request: Object) -> None:
-    """NodeRestriction holds a kubelet to tokens of its own pods; webhooks may look, too."""
-    attributes = Attributes(user=call.user, operation="CREATE", resource=call.server.registry.hub_of(call.resource),
-                            subresource="token", namespace=call.namespace, name=call.name, obj=request, old=None,
-                            dry_run=call.dry_run)
-    await call.server.admission.mutate(attributes)
-    await call.server.admission.validate(attributes)
-    call.warnings.extend(attributes.warnings)
 
 
 def _validate(name: str, spec: Object) -> None:

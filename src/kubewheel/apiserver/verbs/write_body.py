@@ -12,6 +12,7 @@ from kubewheel.api import errors, schema
 from kubewheel.api.resource import Object
 from kubewheel.apiserver import bodies
 from kubewheel.apiserver.call import Call
+from kubewheel.apiserver.verbs import write_kind
 
 MAX_MANAGER = 128  # bytes of a field manager's name
 
@@ -77,7 +78,7 @@ def _of_manager(manager: str) -> list[errors.FieldError]:
 def checked(call: Call, obj: Object, problems: list[str]) -> Object:
     """Kind check, schema check and defaults, in place. `problems`: what is known to be wrong with the text."""
     resource = call.resource
-    check_kind(obj, resource.kind, resource.api_version)
+    write_kind.check(call, obj, resource.kind, resource.api_version)
     report(call, resource.kind, resource.version, lambda: problems + fitted(call, obj))
     return obj
 
