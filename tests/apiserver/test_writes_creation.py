@@ -119,7 +119,7 @@ async def test_an_owner_named_twice_is_one(cluster):
     owner = {"apiVersion": "v1", "kind": "ConfigMap", "name": "o", "uid": "u-1"}
     other = {**owner, "uid": "u-2"}
     said = [".metadata.ownerReferences contains duplicate entries; API server dedups owner references in 1.20+, and may reject "
-            "such requests as early as 1.24; please fix your requests; duplicate UID(s): u-1."]
+            "such requests as early as 1.24; please fix your requests; duplicate UID(s) observed: u-1"]
     made = await send(cluster, "POST", CMS, config_map("a", ownerReferences=[owner, other, owner]))
     assert made.warnings == said and made.json["metadata"]["ownerReferences"] == [owner, other]
     patched = await send(cluster, "PATCH", CMS + "/a", {"metadata": {"ownerReferences": [owner, owner]}}, content_type=MERGE)

@@ -42,9 +42,10 @@ _TWICE = (".metadata.ownerReferences contains duplicate entries{when}; API serve
 
 
 def dedup_owners(call: Call, obj: Object, *, after_admission: bool = False) -> None:
-    """Owners named twice are owners once, and whoever names them so is told. In place."""
+    """Owners named twice are owners once, and whoever names them so is told. In place. What a patch makes is looked
+    at after admission alone."""
     owners = obj["metadata"].get("ownerReferences")
-    if not owners or len(owners) < 2:
+    if not owners or len(owners) < 2 or (call.info.verb == "patch" and not after_admission):
         return
     kept: list[Object] = []
     twice: dict[str, None] = {}
