@@ -6,7 +6,7 @@ In: objects. Out: RESOURCE. Called by: catalog.py.
 from __future__ import annotations
 
 from kubewheel.api import columns, shape
-from kubewheel.api.dra import requests
+from kubewheel.api.dra import configs, requests
 from kubewheel.api.errors import FieldError
 from kubewheel.api.resource import Object, Resource
 
@@ -16,7 +16,9 @@ def defaults(obj: Object) -> None:
 
 
 def _validate(obj: Object) -> list[FieldError]:
-    return requests.selectors((obj.get("spec") or {}).get("selectors") or [], "spec.selectors")
+    spec = obj.get("spec") or {}
+    return requests.selectors(spec.get("selectors") or [], "spec.selectors") + configs.each(
+        spec.get("config") or [], "spec.config")
 
 
 RESOURCE = Resource(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from kubewheel.api import errors, names, shape, validation
 from kubewheel.api.columns import dig
+from kubewheel.api.dra import configs
 from kubewheel.api.errors import FieldError
 from kubewheel.api.resource import Object
 
@@ -36,20 +37,42 @@ def validate(spec: Object, path: str) -> list[FieldError]:
     out: list[FieldError] = []
     if len(requests) > MAX_REQUESTS:
         out.append(errors.field_too_many(f"{where}.requests", len(requests), MAX_REQUESTS))
-    known: list[str] = []
+    seen: list[str] = []
     for i, request in enumerate(requests):
         out += _request(request, f"{where}.requests[{i}]")
         name = request.get("name") or ""
-        if name in known:
+        if name in seen:
             out.append(errors.field_duplicate(f"{where}.requests[{i}]", name))
-        known.append(name)
-    known += [f"{r.get('name')}/{s.get('name')}" for r in requests for s in r.get("firstAvailable") or ()]
+        seen.append(name)
+    known = known_names(spec)
     for field in ("constraints", "config"):
         for i, entry in enumerate(devices.get(field) or ()):
-            out += [errors.field_invalid(f"{where}.{field}[{i}].requests[{j}]", name, (
-                "must be the name of a request in the claim or the name of a request and a subrequest separated by '/'"))
-                for j, name in enumerate(entry.get("requests") or ()) if name not in known]
-    return out
+            for j, name in enumerate(entry.get("requests") or ()):
+                out += reference(name, f"{where}.{field}[{i}].requests[{j}]", known)
+            for what in ("matchAttribute", "distinctAttribute") if field == "constraints" else ():
+                if "/" not in (entry.get(what) or "/"):
+                    out.append(errors.field_invalid(f"{where}.{field}[{i}].{what}", entry[what], (
+                        "a fully qualified name must be a domain and a name separated by a slash")))
+            if field == "constraints" and entry.get("matchAttribute") is None and entry.get("distinctAttribute") is None:
+                out.append(errors.field_required(f"{where}.{field}[{i}]", (
+                    'exactly one of "matchAttribute" or "distinctAttribute" is required, but multiple fields are set')))
+    return out + configs.each(devices.get("config") or [], f"{where}.config")
+
+
+def known_names(spec: Object) -> list[str]:
+    """What may be referred to: requests, and their alternatives behind a slash."""
+    requests = dig(spec, "devices", "requests") or []
+    return [r.get("name") or "" for r in requests] + [
+        f"{r.get('name')}/{s.get('name')}" for r in requests for s in r.get("firstAvailable") or ()]
+
+
+def reference(name: str, path: str, known: list[str]) -> list[FieldError]:
+    why = "must be the name of a request in the claim or the name of a request and a subrequest separated by '/'"
+    parts = name.split("/")
+    if len(parts) > 2:
+        return [errors.field_invalid(path, name, why)]
+    out = [e for part in parts for e in _name(part, path)]
+    return out if name in known else [*out, errors.field_invalid(path, name, why)]
 
 
 def _name(name: str, path: str) -> list[FieldError]:

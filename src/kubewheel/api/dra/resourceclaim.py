@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from kubewheel.api import columns, shape, subresources, validation
 from kubewheel.api.columns import dig
-from kubewheel.api.dra import requests
+from kubewheel.api.dra import claim_status, requests
 from kubewheel.api.errors import FieldError
 from kubewheel.api.resource import Column, Object, Resource
 
@@ -39,7 +39,7 @@ RESOURCE = Resource(
     plural="resourceclaims",
     definition="io.k8s.api.resource.v1.ResourceClaim",
     registry="resourceclaims",
-    subresources=(subresources.status("ResourceClaim"),),
+    subresources=(subresources.status("ResourceClaim", validate=claim_status.validate),),
     has_generation=False,
     prepare_create=subresources.drop_status,
     defaults=defaults,

@@ -5,14 +5,20 @@ In: objects. Out: RESOURCE. Called by: catalog.py.
 
 from __future__ import annotations
 
+import re
+
 from kubewheel.api import columns, errors, names, shape, validation
 from kubewheel.api.columns import dig
-from kubewheel.api.dra import taints
+from kubewheel.api.dra import configs, taints
 from kubewheel.api.errors import FieldError
 from kubewheel.api.resource import Column, Object, PrepareContext, Resource
 
 MAX_DEVICES = 128
-MAX_DRIVER = 63
+MAX_VALUE = 64  # characters of an attribute
+_VALUES = ("bool", "int", "string", "version")
+_LISTS = ("bools", "ints", "strings", "versions")
+_NUMBER, _PRE = r"(0|[1-9]\d*)", r"(0|[1-9]\d*|\d*[a-zA-Z-][0-9a-zA-Z-]*)"
+_SEMVER = re.compile(rf"{_NUMBER}\.{_NUMBER}\.{_NUMBER}(-{_PRE}(\.{_PRE})*)?(\+[0-9a-zA-Z-]+(\.[0-9a-zA-Z-]+)*)?", re.ASCII)
 _PLACES = ("nodeName", "nodeSelector", "allNodes", "perDeviceNodeSelection")
 
 
@@ -35,12 +41,8 @@ def prepare_update(new: Object, old: Object, context: PrepareContext) -> None:
 def validate(obj: Object) -> list[FieldError]:
     spec = obj.get("spec") or {}
     driver, pool = spec.get("driver") or "", spec.get("pool") or {}
-    out = _driver(driver)
-    name = pool.get("name") or ""
-    if not name:
-        out.append(errors.field_required("spec.pool.name"))
-    for part in name.split("/") if name else ():
-        out += validation.check("spec.pool.name", name, names.subdomain(part))
+    out = configs.driver(driver, "spec.driver")
+    out += configs.pool(pool.get("name") or "", "spec.pool.name")
     if (pool.get("resourceSliceCount") or 0) <= 0:
         out.append(errors.field_invalid("spec.pool.resourceSliceCount", pool.get("resourceSliceCount") or 0,
                                         "must be greater than zero"))
@@ -55,13 +57,6 @@ def validate(obj: Object) -> list[FieldError]:
     return out + _devices(spec.get("devices") or [])
 
 
-def _driver(driver: str) -> list[FieldError]:
-    if not driver:
-        return [errors.field_required("spec.driver")]
-    out = [errors.field_too_long("spec.driver", MAX_DRIVER)] if len(driver) > MAX_DRIVER else []
-    return out + validation.check("spec.driver", driver, names.subdomain(driver))
-
-
 def _devices(devices: list[Object]) -> list[FieldError]:
     out: list[FieldError] = []
     if len(devices) > MAX_DEVICES:
@@ -71,11 +66,29 @@ def _devices(devices: list[Object]) -> list[FieldError]:
         path, name = f"spec.devices[{i}]", device.get("name") or ""
         out += (validation.check(f"{path}.name", name, names.label(name)) if name
                 else [errors.field_required(f"{path}.name")])
+        for key, attribute in sorted((device.get("attributes") or {}).items()):
+            out += _attribute(attribute, f"{path}.attributes[{key}]")
         for j, taint in enumerate(device.get("taints") or ()):
             out += taints.validate(taint, f"{path}.taints[{j}]")
         if name in seen:
             out.append(errors.field_duplicate(f"{path}.name", name))
         seen.add(name)
+    return out
+
+
+def _attribute(attribute: Object, path: str) -> list[FieldError]:
+    if any(attribute.get(field) is not None for field in _LISTS):
+        return []  # behind a gate upstream
+    out: list[FieldError] = []
+    given = [field for field in _VALUES if attribute.get(field) is not None]
+    version = attribute.get("version")
+    if version is not None and _SEMVER.fullmatch(version) is None:
+        out.append(errors.field_invalid(f"{path}.version", version, "must be a string compatible with semver.org spec 2.0.0"))
+    out += [errors.field_too_long(f"{path}.{field}", MAX_VALUE) for field in ("string", "version")
+            if len((attribute.get(field) or "").encode()) > MAX_VALUE]
+    if len(given) != 1:
+        shown = {f"{field.title()}Value": attribute.get(field) for field in ("int", "bool", "string", "version")} if given else ""
+        out.append(errors.field_invalid(path, shown, "exactly one value must be specified"))
     return out
 
 
