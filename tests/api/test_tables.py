@@ -66,3 +66,30 @@ def test_conditions_move_only_with_their_status():
         "2026-01-01T00:00:00Z")
     assert conditions.replaced(old, {"type": "A", "status": "False"}, NOW)[0]["lastTransitionTime"] == (
         "2026-01-01T00:10:00Z")
+
+
+def test_a_kept_row_ages():
+    """A row is made once and shown at any time: it must be what a new one would be then, in every built-in kind."""
+    aged = set()
+    for example in EXAMPLES:
+        doc = codec.copy(example)
+        resource = resource_of(doc)
+        resource.defaults(doc)
+        doc["metadata"].setdefault("creationTimestamp", "2025-12-31T00:00:00Z")
+        data = codec.dumps(doc)
+        row = table.Row(resource, doc, data)
+        for now in (NOW, NOW + 4000, NOW + 90 * 86400):
+            cells = codec.loads(row.json(table.Ages(now), "None", data))["cells"]
+            assert cells == [c.cell(doc, now) for c in resource.columns or table._GENERIC], doc["kind"]
+            aged.add(str(cells))
+        assert codec.loads(row.json(table.Ages(NOW), "Metadata", data))["object"]["metadata"] == doc["metadata"]
+        assert codec.loads(row.json(table.Ages(NOW), "Object", data))["object"] == doc
+    assert len(aged) > len(EXAMPLES)
+
+
+def test_a_row_of_what_was_stored_keeps_no_metadata():
+    obj = {"metadata": {"name": "a", "labels": {"a": "ä\n"}}, "kind": "ConfigMap", "apiVersion": "v1", "data": {}}
+    for data in (codec.splice(codec.to_stored(obj), 7), codec.dumps({"kind": "ConfigMap", **obj})):
+        obj = codec.loads(data)
+        made = codec.loads(table.Row(catalog.resource("configmaps"), obj, data).json(table.Ages(NOW), "Metadata", data))
+        assert made["object"]["metadata"] == obj["metadata"]

@@ -1,5 +1,8 @@
 """The API operations that conformance runs through for each kind: every verb on every resource, seen by a watch."""
 
+import re
+from pathlib import Path
+
 import pytest
 from tests.api.test_catalog import EXAMPLES, resource_of
 from tests.apiserver.wire import account, send
@@ -75,3 +78,17 @@ async def run_through(cluster, doc):
     assert gone.status == 200 and len(gone.json["items"]) == 1, (label_of(doc), gone.body)
     left = await cluster.client.find(resource.gvr, name, namespace=namespace)
     assert left is None or left["metadata"].get("finalizers"), label_of(doc)
+
+
+@with_cluster(nodes=0, controllers="", scheduler=False)
+async def test_the_server_tells_its_version(cluster):
+    told = (await send(cluster, "GET", "/version")).json
+    assert told["major"] == "1" and told["minor"].isdecimal() and told["gitVersion"].startswith(f"v1.{told['minor']}.")
+
+
+def test_the_map_of_conformance_names_tests_that_are_there():
+    root = Path(__file__).parents[2]
+    named = re.findall(r"`([\w/]+\.py)(?:::(\w+))?`", (root / "docs/conformance.md").read_text())
+    assert len(named) > 90
+    for path, test in named:
+        assert re.search(rf"def {test}\b", (root / "tests" / path).read_text()), (path, test)

@@ -67,6 +67,8 @@ async def test_metrics_have_upstreams_names(cluster):
     text = answer.body.decode()
     assert "# HELP apiserver_request_total [STABLE] Counter of apiserver requests" in text
     for line in ('apiserver_admission_step_admission_duration_seconds_count{operation="CREATE",rejected="false",type="admit"}',
+                 'apiserver_admission_controller_admission_duration_seconds_count{name="NamespaceLifecycle",'
+                 'operation="CREATE",rejected="false",type="admit"}',
                  'apiserver_storage_objects{resource="configmaps"} ', 'kubernetes_feature_enabled{name="WatchList",stage="BETA"} 1',
                  'apiserver_resource_objects{group="apps",resource="deployments"} 0', "process_start_time_seconds ",
                  "process_resident_memory_bytes ", 'kubernetes_build_info{build_date="",compiler="cpython"',

@@ -14,7 +14,7 @@ from kubewheel.apiserver.server import Server
 from kubewheel.client.inprocess import component
 from kubewheel.client.transport import Request
 from kubewheel.lib import clock as clocks
-from kubewheel.lib import tls
+from kubewheel.lib import metrics, tls
 from kubewheel.storage.memory import MemoryStore
 
 POD = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p", "namespace": "default"},
@@ -209,6 +209,12 @@ async def test_validating_webhooks_refuse_warn_and_fail_closed(tmp_path):
         await until(lambda: cache.list())
         code, message = await refused(client.create("configmaps", config_map("late")))
         assert code == 500 and 'failed calling webhook "check.example.com": failed to call webhook: Post ' in message
+        told, check = metrics.REGISTRY.render(), 'name="check.example.com",operation="CREATE"'
+        for line in (f'admission_duration_seconds_count{{{check},rejected="false",type="validating"}}',
+                     f'request_total{{code="403",{check},rejected="true",type="validating"}}',
+                     f'rejection_count{{error_type="no_error",{check},rejection_code="403",type="validating"}}',
+                     f'rejection_count{{error_type="calling_webhook_error",{check},rejection_code="503",type="validating"}}'):
+            assert f"apiserver_admission_webhook_{line}" in told, line
 
 
 async def test_pod_security_warns_over_the_wire():

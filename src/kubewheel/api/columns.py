@@ -6,11 +6,12 @@ A description that begins with "." is a path into the kind's schema, looked up w
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from kubewheel.api import durations
-from kubewheel.api.resource import Column, Object
+from kubewheel.api.resource import Age, Column, Object
 from kubewheel.lib import clock
 
 NONE = "<none>"
@@ -39,17 +40,32 @@ def number(*path: str) -> Callable[[Object, float], Any]:
     return at(*path, default=0)
 
 
-def since(text: str | None, now: float) -> str:
-    """kubectl's age of a timestamp."""
-    return durations.human(now - clock.parse_time(text)) if text else UNKNOWN
+def since(text: str | None, *, default: str = UNKNOWN) -> Age | str:
+    """The age of a timestamp."""
+    return Age(clock.parse_time(text)) if text else default
 
 
-def ago(*path: str, default: str = UNKNOWN) -> Callable[[Object, float], Any]:
-    def cell(obj: Object, now: float) -> str:
-        text = dig(obj, *path)
-        return since(text, now) if text else default
+def ago(*path: str, default: str = UNKNOWN) -> Callable[[Object], Age | str]:
+    return lambda obj: since(dig(obj, *path), default=default)
 
-    return cell
+
+def aging(name: str, age: Callable[[Object], Any], **more: Any) -> Column:
+    """A column whose cell depends on now. `age`: what of the object it comes from; whatever is no Age stays as it is."""
+
+    def cell(obj: Object, now: float) -> Any:
+        found = age(obj)
+        if isinstance(found, Age):
+            return f"{found.before}{durations.human(now - found.began)}{found.after}"
+        return found
+
+    return Column(name, cell, age=age, **more)
+
+
+def adapted(column: Column, convert: Callable[[Object], Object]) -> Column:
+    """The column of another version: its cell is written for what `convert` makes."""
+    age = column.age
+    return dataclasses.replace(column, cell=lambda obj, now: column.cell(convert(obj), now),
+                               age=None if age is None else lambda obj: age(convert(obj)))
 
 
 def labels(values: Mapping[str, str] | None) -> str:
@@ -86,7 +102,7 @@ def joined(values: Iterable[str] | None, empty: str = "") -> str:
 
 NAME = Column("Name", lambda obj, now: obj["metadata"].get("name", ""), format="name",
               description=".metadata.name")
-AGE = Column("Age", ago("metadata", "creationTimestamp"), description=".metadata.creationTimestamp")
+AGE = aging("Age", ago("metadata", "creationTimestamp"), description=".metadata.creationTimestamp")
 
 
 def template(*path: str) -> tuple[Column, Column]:

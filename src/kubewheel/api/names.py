@@ -23,6 +23,7 @@ _is_1035 = re.compile(_LABEL_1035, re.ASCII).fullmatch
 _is_qualified = re.compile(_QUALIFIED, re.ASCII).fullmatch
 _is_value = re.compile(_VALUE, re.ASCII).fullmatch
 _is_key = re.compile(_KEY, re.ASCII).fullmatch
+_is_env = re.compile("[ -<>-~]+").fullmatch
 
 LABEL_TEXT = ("a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start "
               "and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is "
@@ -144,9 +145,7 @@ def config_key(text: str) -> list[str]:
 
 
 def env_name(text: str) -> list[str]:
-    if text and all(" " <= c <= "~" and c != "=" for c in text):
-        return []
-    return [ENV_TEXT]
+    return [] if _is_env(text) else [ENV_TEXT]
 
 
 def path_segment(text: str) -> list[str]:
@@ -161,6 +160,11 @@ def port(number: int) -> list[str]:
 
 def port_name(text: str) -> list[str]:
     """IANA service names: container port names, named target ports."""
+    return list(_port_name(text))
+
+
+@lru_cache(maxsize=1024)
+def _port_name(text: str) -> tuple[str, ...]:
     out = []
     if len(text) > 15:
         out.append(max_len(15))
@@ -172,7 +176,7 @@ def port_name(text: str) -> list[str]:
         out.append("must not contain consecutive hyphens")
     if text and (text[0] == "-" or text[-1] == "-"):
         out.append("must not begin or end with a hyphen")
-    return out
+    return tuple(out)
 
 
 def ip(text: str) -> list[str]:

@@ -30,6 +30,14 @@ class Gvr(NamedTuple):
         return f"{self.group}/{self.version}" if self.group else self.version
 
 
+class Age(NamedTuple):
+    """What the cell of an aging column comes from: the time since `began` (epoch seconds), between two texts."""
+
+    began: float
+    before: str = ""
+    after: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Column:
     """One printer column (metav1.TableColumnDefinition) and how its cell is made."""
@@ -40,6 +48,9 @@ class Column:
     format: str = ""  # "name" on the first column
     description: str = ""
     priority: int = 0  # > 0 shows with -o wide only
+    # Of every column whose cell depends on now (columns.aging makes both): the Age to be filled in, or the text that stays.
+    # Without it a cell is made once for each revision of an object, and kept.
+    age: Callable[[Object], Age | str] | None = None
 
 
 @dataclass(slots=True)

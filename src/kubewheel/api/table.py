@@ -1,20 +1,20 @@
 """Tables: what `kubectl get` prints, made by the server (metav1.Table).
 
-In: a Resource, objects, now. Out: the Table dict. Called by: apiserver/render.py, CLI.
+In: a Resource, objects, now. Out: the Table, as JSON with rows that are kept or as a dict. Called by: apiserver/render.py, CLI.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from kubewheel.api import catalog, columns
-from kubewheel.api.resource import Column, Object, Resource
+from kubewheel.api import catalog, codec, columns, durations
+from kubewheel.api.resource import Age, Column, Object, Resource
 from kubewheel.api.schema import data, node
 
 _GENERIC = (
     columns.NAME,
-    Column("Age", lambda obj, now: columns.since(obj["metadata"].get("creationTimestamp"), now), type="date",
-           description=".metadata.creationTimestamp"),
+    columns.aging("Age", columns.ago("metadata", "creationTimestamp"), type="date",
+                  description=".metadata.creationTimestamp"),
 )
 _definitions: dict[tuple[str, str, str], list[Object]] = {}
 
@@ -51,16 +51,70 @@ def _description(resource: Resource, text: str) -> str:
     return found
 
 
-def row(resource: Resource, obj: Object, now: float, *, include: str) -> Object:
-    cells = [c.cell(obj, now) for c in resource.columns or _GENERIC]
-    out: Object = {"cells": cells}
-    if include == "Object":
-        out["object"] = obj
-    elif include != "None":
-        out["object"] = {"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": obj["metadata"]}
-    if conditions := _row_conditions(resource, obj):
-        out["conditions"] = conditions
-    return out
+class Row:
+    """One object's row in JSON, but for the ages: made once for a revision of the object, shown as often as it is asked
+    for. Some hundred bytes: the metadata stays a piece of the object's own JSON."""
+
+    __slots__ = ("resource", "_cells", "_ages", "_conditions", "_metadata")
+
+    def __init__(self, resource: Resource, obj: Object, data: bytes) -> None:
+        """`data`: the object in JSON."""
+        self.resource = resource
+        self._cells, self._ages = _cells(resource.columns or _GENERIC, obj)
+        conditions = _row_conditions(resource, obj)
+        self._conditions = b',"conditions":%b}' % codec.dumps(conditions) if conditions else b"}"
+        metadata = codec.dumps(obj["metadata"])
+        known = data.startswith(_HEAD + metadata)
+        self._metadata: bytes | int = len(_HEAD) + len(metadata) if known else metadata  # itself, or where in data it ends
+
+    def json(self, ages: Ages, include: str, data: bytes) -> bytes:
+        """The row at the moment of `ages`."""
+        shown = [b'{"cells":[']
+        for part, began in zip(self._cells, self._ages, strict=False):
+            shown += (part, ages[began])
+        shown.append(self._cells[-1])
+        if include == "Object":
+            shown += (b'],"object":', data)
+        elif include != "None":
+            metadata = self._metadata
+            shown += (_PARTIAL, data[len(_HEAD):metadata] if isinstance(metadata, int) else metadata, b"}")
+        else:
+            shown.append(b"]")
+        shown.append(self._conditions)
+        return b"".join(shown)
+
+
+_HEAD = b'{"metadata":'
+_PARTIAL = b'],"object":{"kind":"PartialObjectMetadata","apiVersion":"meta.k8s.io/v1","metadata":'
+
+
+class Ages(dict[float, bytes]):
+    """Ages at one moment, by when they began: objects made together share theirs."""
+
+    def __init__(self, now: float) -> None:
+        super().__init__()
+        self._now = now
+
+    def __missing__(self, began: float) -> bytes:
+        made = self[began] = durations.human(self._now - began).encode()
+        return made
+
+
+def _cells(shown: tuple[Column, ...], obj: Object) -> tuple[tuple[bytes, ...], tuple[float, ...]]:
+    """The cells in JSON, cut where an age belongs; and when those began."""
+    parts: list[bytes] = []
+    ages: list[float] = []
+    text = b""
+    for column in shown:
+        cell = column.cell(obj, 0.0) if column.age is None else column.age(obj)
+        text += b"," if text or parts else b""
+        if isinstance(cell, Age):
+            parts.append(text + codec.dumps(cell.before)[:-1])
+            ages.append(cell.began)
+            text = codec.dumps(cell.after)[1:]
+        else:
+            text += codec.dumps(cell)
+    return (*parts, text), tuple(ages)
 
 
 def _row_conditions(resource: Resource, obj: Object) -> list[Object]:
@@ -77,11 +131,18 @@ def _row_conditions(resource: Resource, obj: Object) -> list[Object]:
     return []
 
 
+def joined(resource: Resource, rows: list[bytes], meta: Object, *, version: str = "v1", defined: bool = True) -> bytes:
+    """The Table of rows in JSON. `defined`: with what the columns are."""
+    head = codec.dumps({"kind": "Table", "apiVersion": f"meta.k8s.io/{version}", "metadata": meta,
+                        "columnDefinitions": column_definitions(resource) if defined else None})
+    return b'%b,"rows":[%b]}' % (head[:-1], b",".join(rows))
+
+
 def render(resource: Resource, objs: list[Object], now: float, *, include: str = "Metadata",
            list_meta: Any = None) -> Object:
     """include: Metadata | Object | None (the query's includeObject)."""
-    return {
-        "kind": "Table", "apiVersion": "meta.k8s.io/v1", "metadata": dict(list_meta or {}),
-        "columnDefinitions": column_definitions(resource),
-        "rows": [row(resource, obj, now, include=include) for obj in objs],
-    }
+    ages, rows = Ages(now), []
+    for obj in objs:
+        data = codec.dumps(obj)
+        rows.append(Row(resource, obj, data).json(ages, include, data))
+    return codec.loads(joined(resource, rows, dict(list_meta or {})))

@@ -64,6 +64,7 @@ class Attributes:
     dry_run: bool = False
     warnings: list[str] = field(default_factory=list)
     annotations: dict[str, str] = field(default_factory=dict)  # audit annotations
+    is_name_generated: bool = False  # then `name` is generateName while the object may change, and webhooks are not told
     reinvoke: bool = False  # somebody's webhook or policy changed the object: the mutating plugins run once more
     again: bool = False  # they do
     rounds: dict[str, Any] = field(default_factory=dict)  # admission/reinvocation.py: its memory between the runs
@@ -75,6 +76,8 @@ class AdmissionPlugin:
     (errors.forbidden for most)."""
 
     name: str = ""
+    # The qualified names of the resources it looks at ("pods", "deployments.apps"); None: all. Of the others it is not asked.
+    resources: frozenset[str] | None = None
 
     def __init__(self, context: AdmissionContext) -> None:
         self.context = context

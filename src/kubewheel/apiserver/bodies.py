@@ -58,16 +58,16 @@ def _json(raw: bytes, kind: str) -> Object:
     try:
         value = codec.loads(raw)
     except ValueError as e:
-        raise _unrecognized(kind, f"couldn't get version/kind; json parse error: {json_error(raw)}", raw) from e
+        raise unrecognized(kind, f"couldn't get version/kind; json parse error: {json_error(raw)}", raw) from e
     if not isinstance(value, dict):
-        raise _unrecognized(kind, f"couldn't get version/kind; json parse error: json: cannot unmarshal {_go(value)} into Go "
+        raise unrecognized(kind, f"couldn't get version/kind; json parse error: json: cannot unmarshal {_go(value)} into Go "
                             "value of type struct { APIVersion string \"json:\\\"apiVersion,omitempty\\\"\"; "
                             "Kind string \"json:\\\"kind,omitempty\\\"\" }", raw)
     check_depth(value, raw)
     return value
 
 
-def _unrecognized(kind: str, why: str, raw: bytes) -> errors.StatusError:
+def unrecognized(kind: str, why: str, raw: bytes) -> errors.StatusError:
     if not raw:
         shown = "<empty>"
     else:
@@ -150,7 +150,7 @@ def _protobuf(raw: bytes, kind: str, api_version: str) -> Object:
         if e.kind:
             raise errors.bad_request(f'{e.kind} in version "{e.api_version.rpartition("/")[2]}" cannot be handled as a '
                                      f"{kind}: {e}") from e
-        raise _unrecognized(kind, str(e), raw) from e
+        raise unrecognized(kind, str(e), raw) from e
     check_depth(made)
     return made
 

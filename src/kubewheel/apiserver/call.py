@@ -58,12 +58,12 @@ class Call:
     def typed_body(self) -> Object:
         """The body of a kind that is answered and not stored (reviews, bindings, evictions …), checked by its schema."""
         from kubewheel.api import schema
-        from kubewheel.apiserver.verbs import write
+        from kubewheel.apiserver.verbs import write, write_kind
 
         body = self.body()
         kind, api_version = self.expected()
         write.check_options(self)
-        write.check_kind(body, kind, api_version)
+        write_kind.check(self, body, kind, api_version)
         node = schema.definition(kinds.definition_of(api_version, kind))
         write.report(self, kind, api_version.rpartition("/")[2], lambda: schema.check(node, body))
         return body

@@ -80,12 +80,16 @@ class Chain:
             request_metrics.TERMINATED.inc("429", *request_metrics.undry(request_metrics.where(request, info)))
             return limits.too_many()
         seconds = self.limits.seconds(request)
+        limit: asyncio.Timeout | None = None
         self.limits.running[kind] += 1
         try:
+            begun = limits.Begun(self._serve(request, info, user))
+            if begun.is_done:
+                return await begun
             async with asyncio.timeout(seconds or None) as limit:
-                return await self._serve(request, info, user)
+                return await begun
         except TimeoutError:
-            if not limit.expired():
+            if limit is None or not limit.expired():
                 raise
             request_metrics.TERMINATED.inc("504", *request_metrics.undry(request_metrics.where(request, info)))
             raise limits.timed_out() from None

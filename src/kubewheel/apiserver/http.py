@@ -260,15 +260,19 @@ async def _body(raw: web.BaseRequest) -> AsyncIterator[bytes]:
 
 async def _read(raw: web.BaseRequest) -> bytes:
     """The whole body. _Edge 413 past the limit, 400 where it is none."""
-    error = bodies.too_large()
     if (raw.content_length or 0) > bodies.MAX_BYTES:
-        raise _Edge(413, "", error=error)
+        raise _Edge(413, "", error=bodies.too_large())
     parts, size = [], 0
     try:
+        if raw.content.is_eof():  # it came with the head
+            whole = raw.content.read_nowait()
+            if len(whole) > bodies.MAX_BYTES:
+                raise _Edge(413, "", error=bodies.too_large())
+            return whole
         async for chunk in raw.content.iter_any():
             size += len(chunk)
             if size > bodies.MAX_BYTES:
-                raise _Edge(413, "", error=error)
+                raise _Edge(413, "", error=bodies.too_large())
             parts.append(chunk)
     except (web.RequestPayloadError, PayloadEncodingError) as e:
         raise _Edge(400, "", error=errors.bad_request(f"the body of the request could not be read: {e}")) from e

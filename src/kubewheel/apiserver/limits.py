@@ -8,7 +8,9 @@ upstream's loopback client is.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Awaitable, Coroutine, Generator
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from kubewheel.api import durations, errors
 from kubewheel.apiserver import request_metrics
@@ -18,6 +20,44 @@ if TYPE_CHECKING:
     from kubewheel.apiserver.options import Options
 
 MASTERS = "system:masters"
+T = TypeVar("T")
+
+
+class Begun(Awaitable[T]):
+    """A coroutine that was run as far as it goes without waiting. Most requests are answered by then, and need no timer."""
+
+    __slots__ = ("is_done", "result", "_work", "_waits_for")
+
+    def __init__(self, work: Coroutine[Any, Any, T]) -> None:
+        """Whatever the coroutine raises on its way."""
+        self._work = work
+        self._waits_for: Any = None
+        self.result: T | None = None
+        self.is_done = False
+        try:
+            self._waits_for = work.send(None)
+        except StopIteration as e:
+            self.is_done, self.result = True, e.value
+
+    def __await__(self) -> Generator[Any, Any, T]:
+        """The rest of it. To be awaited once, by the task that began it."""
+        if self.is_done:
+            return self.result  # type: ignore[return-value]
+        work, waits_for = self._work, self._waits_for
+        while True:
+            try:
+                sent = yield waits_for
+            except GeneratorExit:
+                work.close()
+                raise
+            except BaseException as e:  # noqa: BLE001 - a cancellation, handed in to where the coroutine waits
+                step = partial(work.throw, e)
+            else:
+                step = partial(work.send, sent)
+            try:
+                waits_for = step()
+            except StopIteration as e:
+                return e.value
 
 
 class Limits:

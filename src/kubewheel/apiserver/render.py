@@ -142,8 +142,7 @@ def _bytes(server: Server, obj: Any, form: Form, request: Request) -> bytes:
     if isinstance(obj, Stored):
         entry = shown(obj.resource, obj.entry)
         if form.shape == "Table":
-            return codec.dumps(_table(server, obj.resource, [entry.obj], {
-                "resourceVersion": str(entry.revision)}, request, form))
+            return _table(server, obj.resource, [entry], {"resourceVersion": str(entry.revision)}, request, form)
         if form.shape:
             return codec.dumps(partial(entry.obj, form.version))
         return entry.data
@@ -154,8 +153,7 @@ def _bytes(server: Server, obj: Any, form: Form, request: Request) -> bytes:
         if resource is None or resource.not_stored:  # a review: nothing to make a row of
             raise media_types.not_acceptable()
         if form.shape == "Table":
-            return codec.dumps(_table(server, resource, [obj], {
-                "resourceVersion": obj["metadata"].get("resourceVersion", "")}, request, form))
+            return _table(server, resource, [_unstored(obj)], _meta(obj), request, form)
         return codec.dumps(partial(obj, form.version))
     return codec.dumps(obj)
 
@@ -163,8 +161,8 @@ def _bytes(server: Server, obj: Any, form: Form, request: Request) -> bytes:
 def _list_bytes(server: Server, listing: Listing, form: Form, request: Request) -> bytes:
     resource = listing.resource
     if form.shape == "Table":
-        objs = [shown(resource, e).obj for e in listing.entries]
-        return codec.dumps(_table(server, resource, objs, listing.meta(), request, form))
+        entries = listing.entries if as_stored(resource) else [shown(resource, e) for e in listing.entries]
+        return _table(server, resource, entries, listing.meta(), request, form)
     if form.shape:
         api_version = f"meta.k8s.io/{form.version}"
         metas = [partial(e.obj, form.version) for e in listing.entries]
@@ -180,14 +178,23 @@ def partial(obj: Object, version: str) -> Object:
     return {"kind": "PartialObjectMetadata", "apiVersion": f"meta.k8s.io/{version}", "metadata": obj["metadata"]}
 
 
-def _table(server: Server, resource: Resource, objs: list[Object], meta: Object, request: Request, form: Form) -> Object:
+def _unstored(obj: Object) -> Entry:
+    """What is answered and not kept, to be shown as what is."""
+    return Entry("", 0, codec.dumps(obj))
+
+
+def _meta(obj: Object) -> Object:
+    return {"resourceVersion": obj["metadata"].get("resourceVersion", "")}
+
+
+def _table(server: Server, resource: Resource, entries: list[Entry], meta: Object, request: Request, form: Form, *,
+           defined: bool = True) -> bytes:
     include = request.first("includeObject") or "Metadata"
     if include not in ("None", "Metadata", "Object"):
         raise errors.bad_request(f'unrecognized includeObject value: "{include}"')
-    made = table.render(resource, objs, server.clock.now(), include=include, list_meta=meta)
-    if form.version != "v1":
-        made["apiVersion"] = f"meta.k8s.io/{form.version}"
-    return made
+    ages = table.Ages(server.clock.now())
+    rows = [results.row(resource, e).json(ages, include, e.data) for e in entries]
+    return table.joined(resource, rows, meta, version=form.version, defined=defined)
 
 
 def _resource_of(server: Server, obj: Object) -> Resource | None:
@@ -306,29 +313,23 @@ def _encoder(server: Server, stream: Stream, form: Form, request: Request) -> Ca
     plain = not form.shape and as_stored(resource)
     shown_columns = False
 
-    def shape(obj: Object) -> Object:
+    def shape(entry: Entry) -> bytes:
         nonlocal shown_columns
         if form.shape == "Table":
-            out = _table(server, resource, [obj], {"resourceVersion": obj["metadata"].get("resourceVersion", "")},
-                         request, form)
-            if shown_columns:  # later events leave them out
-                out["columnDefinitions"] = None
-            shown_columns = True
-            return out
-        return partial(obj, form.version) if form.shape else obj
+            defined, shown_columns = not shown_columns, True  # later events leave them out
+            return _table(server, resource, [entry], _meta(entry.peek()), request, form, defined=defined)
+        return codec.dumps(partial(entry.obj, form.version)) if form.shape else entry.data
 
     def encode(kind: str, entry: Any, event: Any) -> bytes:
         if kind in ("BOOKMARK", "MARKER"):
-            kind, obj = "BOOKMARK", shape(_bookmark(resource, event, marker=kind == "MARKER"))
+            kind, made = "BOOKMARK", shape(_unstored(_bookmark(resource, event, marker=kind == "MARKER")))
         elif kind == "ERROR":
-            obj = event
-        elif plain:
-            if event is not None:
-                return event.wire(kind, entry)
-            return b'{"type":"%s","object":%s}\n' % (kind.encode(), entry.data)
+            made = codec.dumps(event)
+        elif plain and event is not None:
+            return event.wire(kind, entry)
         else:
-            obj = shape(shown(resource, entry).obj)
-        return codec.dumps({"type": kind, "object": obj}) + b"\n"
+            made = shape(shown(resource, entry))
+        return b'{"type":"%s","object":%s}\n' % (kind.encode(), made)
 
     return encode
 

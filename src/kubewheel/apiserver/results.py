@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from kubewheel.api import codec, errors
+from kubewheel.api import codec, errors, table
 from kubewheel.api.protobuf import codec as protobuf
 from kubewheel.api.resource import Object, Resource
 from kubewheel.apiserver.watch_cache import Entry, ResourceCache, Watcher
@@ -172,6 +172,14 @@ async def converted(resource: Resource, entries: list[Entry]) -> list[Entry]:
 def data(resource: Resource, entry: Entry) -> bytes:
     """The entry's JSON in the version of `resource`."""
     return shown(resource, entry).data
+
+
+def row(resource: Resource, entry: Entry) -> table.Row:
+    """The entry's row in a Table of `resource`, made when a Table of it is first asked for, once a revision."""
+    known: table.Row | None = entry.row
+    if known is None or known.resource is not resource:
+        known = entry.row = table.Row(resource, entry.peek(), entry.data)
+    return known
 
 
 # -- protobuf: made when it is first asked for, once a revision, and shared by all that read ---------------------------

@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 
 from kubewheel.api import catalog, errors
-from kubewheel.api.resource import Gvr
+from kubewheel.api.resource import Gvr, Resource
 from kubewheel.apiserver import endpoints, hooks, identity, render, runtime_config, server_metrics, subresources
 from kubewheel.apiserver.admission import chain as admission_chain
 from kubewheel.apiserver.attributes import AdmissionContext, RequestInfo
@@ -46,7 +46,7 @@ class Server:
         self.registry = Registry(runtime_config.served(catalog.RESOURCES, options.runtime_config))
         self.watch_cache = WatchCache(store)
         self.chain = Chain(self)
-        self.client = self.client_for(LOOPBACK)
+        self.client = self.client_for(LOOPBACK, user_agent="kube-apiserver")
         self.caches = Caches(self.client, rng=rng)
         self.tasks = Tasks("apiserver")
         self.hooks = hooks.Hooks(self)
@@ -83,7 +83,7 @@ class Server:
         await self.kubelets.aclose()
 
     def client_for(self, user: Identity, *, user_agent: str = "kubewheel") -> Client:
-        return Client(InProcess(self.chain, user, user_agent=user_agent))
+        return Client(InProcess(self.chain, user, user_agent=user_agent), manager=user_agent)
 
     # -- dispatch -------------------------------------------------------------------------------------------------
     async def dispatch(self, request: Request, info: RequestInfo, user: Identity) -> Response:
@@ -93,8 +93,7 @@ class Server:
             return await self.endpoints.handle(request, user)
         resource = self.registry.lookup(Gvr(info.group, info.version, info.plural))
         known = resource is not None and (resource.verbs or resource.not_stored)  # a stored version need not be served
-        if not known or resource is None or (
-                info.namespace and not resource.namespaced and info.plural != "namespaces"):
+        if not known or resource is None or _is_other_scope(resource, info):
             return await self.endpoints.unknown(request, info, user)
         call = Call(self, request, info, user, resource)
         if resource.deprecated:
@@ -169,3 +168,10 @@ class Server:
         if method == "DELETE":
             return await (delete.handle(call) if verb == "delete" else delete.collection(call))
         raise errors.not_allowed()
+
+
+def _is_other_scope(resource: Resource, info: RequestInfo) -> bool:
+    """The path of a namespace to what is in none; or of custom resources in none, but for reading all of them."""
+    if not resource.namespaced:
+        return bool(info.namespace) and (info.plural != "namespaces" or info.name != info.namespace)
+    return resource.custom is not None and not info.namespace and info.verb not in ("list", "watch")

@@ -15,8 +15,8 @@ import asyncio
 import contextlib
 from bisect import bisect_left, bisect_right, insort
 from collections import deque
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
 
 from kubewheel.api import codec
 from kubewheel.api.resource import Object
@@ -32,7 +32,7 @@ MAX_BEHIND = 50_000  # events a watcher may lag before it is ended
 class Entry:
     """One object at one revision."""
 
-    __slots__ = ("key", "revision", "data", "_obj", "shown", "item", "partial_item")
+    __slots__ = ("key", "revision", "data", "_obj", "shown", "item", "partial_item", "row")
 
     def __init__(self, key: str, revision: int, data: bytes) -> None:
         self.key = key
@@ -42,6 +42,7 @@ class Entry:
         self.shown: tuple[Any, Entry | None] | None = None  # results.shown: as a resource shows it; None inside: as it is
         self.item: bytes | None = None  # results.item: the object in protobuf, once somebody asked for that
         self.partial_item: bytes | None = None  # results.partial_item: its metadata
+        self.row: Any = None  # results.row: its row in a Table
 
     @property
     def obj(self) -> Object:
@@ -55,7 +56,7 @@ class Entry:
 
     def forget(self) -> None:
         """A newer entry took its place: of the history only the JSON is kept, a fifth of the dicts."""
-        self._obj = self.item = self.partial_item = None
+        self._obj = self.item = self.partial_item = self.row = None
 
 
 class CacheEvent:
@@ -113,17 +114,27 @@ def _past_event(event: stores.StoreEvent) -> CacheEvent:
 Filter = Callable[[Entry], bool]
 
 
+class Trigger(NamedTuple):
+    """An equality that every object a watch shows must fulfil: most events are none of its business, and never reach it."""
+
+    field: str  # metadata.name, spec.nodeName …
+    read: Callable[[Object], str] | None  # None: the name, which the key tells
+    value: str
+
+
 class Watcher:
     """One open watch: `await batch()` gives [(type, entry, event)], [] when nothing came within the timeout."""
 
-    def __init__(self, cache: ResourceCache, prefix: str, matches: Filter | None, *, after: int = 0) -> None:
+    def __init__(self, cache: ResourceCache, prefix: str, matches: Filter | None, *, after: int = 0,
+                 trigger: Trigger | None = None) -> None:
         self._after = after  # may lie in the future
+        self.trigger = trigger
         self._cache = cache
         self._prefix = prefix
         self._matches = matches
         self._waiting: list[CacheEvent] = []
         self._behind_at_start = 0
-        self._wake = asyncio.Event()
+        self._idle: asyncio.Future[None] | None = None  # what batch waits for
         self.closed = False
         self.overrun = False
 
@@ -135,18 +146,25 @@ class Watcher:
                 self._behind_at_start += 1
             elif len(self._waiting) > MAX_BEHIND + self._behind_at_start:
                 self.overrun = self.closed = True
-            self._wake.set()
+            self._wake()
 
     async def batch(self, timeout: float | None) -> list[tuple[str, Entry, CacheEvent]]:
         if not self._waiting and not self.closed:
+            loop = asyncio.get_running_loop()
+            self._idle = loop.create_future()
+            timer = None if timeout is None else loop.call_later(timeout, self._wake)
             try:
-                async with asyncio.timeout(timeout):
-                    await self._wake.wait()
-            except TimeoutError:
-                return []
-        self._wake.clear()
+                await self._idle  # no Event, no asyncio.timeout: with many watchers they cost more than the event's bytes
+            finally:
+                self._idle = None
+                if timer is not None:
+                    timer.cancel()
         events, self._waiting = self._waiting, []
         return [seen for event in events if (seen := self._see(event)) is not None]
+
+    def _wake(self) -> None:
+        if self._idle is not None and not self._idle.done():
+            self._idle.set_result(None)
 
     def _see(self, event: CacheEvent) -> tuple[str, Entry, CacheEvent] | None:
         matches = self._matches
@@ -159,8 +177,34 @@ class Watcher:
 
     def close(self) -> None:
         self.closed = True
-        self._cache.watchers.pop(self, None)
-        self._wake.set()
+        self._cache.unsubscribe(self)
+        self._wake()
+
+
+class FieldIndex:
+    """Which objects have which value of a field. Made when a list first selects by it, and kept from then on."""
+
+    __slots__ = ("_read", "_values", "keys")
+
+    def __init__(self, read: Callable[[Object], str], entries: Iterable[Entry]) -> None:
+        self._read = read
+        self._values: dict[str, str] = {}  # by key
+        self.keys: dict[str, set[str]] = {}  # by value
+        for entry in entries:
+            self._put(entry.key, read(entry.peek()))
+
+    def _put(self, key: str, value: str) -> None:
+        self._values[key] = value
+        self.keys.setdefault(value, set()).add(key)
+
+    def change(self, key: str, new: Entry | None) -> None:
+        before = self._values.pop(key, None)
+        if before is not None:
+            self.keys[before].discard(key)
+            if not self.keys[before]:
+                del self.keys[before]
+        if new is not None:
+            self._put(key, self._read(new.obj))
 
 
 class ResourceCache:
@@ -174,6 +218,11 @@ class ResourceCache:
         self.history: deque[CacheEvent] = deque()
         self._reading_past = asyncio.Lock()
         self.watchers: dict[Watcher, None] = {}  # in order, so that equal runs wake in equal order
+        # The same once more, by what can concern them: an event costs a look-up for each field in use and not a call
+        # for each watcher. Thousands of kubelets watch the pods of their node, and secrets and config maps by name.
+        self._unaddressed: dict[Watcher, None] = {}
+        self._addressed: dict[str, dict[str, dict[Watcher, None]]] = {}  # by field, by value
+        self._fields: dict[str, FieldIndex] = {}
 
     def load(self, items: list[Entry]) -> None:
         for entry in items:
@@ -194,13 +243,51 @@ class ResourceCache:
                 insort(self.keys, event.key)
             self.entries[event.key] = new
         change = CacheEvent(event.key, event.revision, old, new)
+        for index in self._fields.values():
+            index.change(event.key, new)
+        concerned = self._concerned(change)  # while the old object is still decoded
         if old is not None:
             old.forget()
         self.history.append(change)
         if len(self.history) > HISTORY:
             self.since = self.history.popleft().revision
-        for watcher in self.watchers:
+        for watcher in concerned:
             watcher.offer(change)
+
+    def _concerned(self, change: CacheEvent) -> list[Watcher]:
+        """The watchers whose trigger the object fulfils, or fulfilled before the change; and those without any."""
+        concerned = list(self._unaddressed)
+        for by_value in self._addressed.values():
+            read = next(iter(next(iter(by_value.values())))).trigger.read  # type: ignore[union-attr]
+            if read is None:
+                values = {change.key.rpartition("/")[2]: None}
+            else:
+                values = {read(entry.obj): None for entry in (change.old, change.new) if entry is not None}
+            for value in values:
+                concerned += by_value.get(value, ())
+        return concerned
+
+    def subscribe(self, watcher: Watcher) -> None:
+        self.watchers[watcher] = None
+        trigger = watcher.trigger
+        if trigger is None:
+            self._unaddressed[watcher] = None
+        else:
+            self._addressed.setdefault(trigger.field, {}).setdefault(trigger.value, {})[watcher] = None
+
+    def unsubscribe(self, watcher: Watcher) -> None:
+        if self.watchers.pop(watcher, self) is self:
+            return
+        trigger = watcher.trigger
+        if trigger is None:
+            del self._unaddressed[watcher]
+            return
+        by_value = self._addressed[trigger.field]
+        del by_value[trigger.value][watcher]
+        if not by_value[trigger.value]:
+            del by_value[trigger.value]
+        if not by_value:
+            del self._addressed[trigger.field]
 
     def under(self, prefix: str) -> list[Entry]:
         """Entries whose key begins with `prefix`, in key order."""
@@ -211,14 +298,27 @@ class ResourceCache:
         high = bisect_right(keys, prefix + "\U0010ffff", lo=low)
         return [self.entries[k] for k in keys[low:high]]
 
-    async def watch(self, store: stores.Store, prefix: str, *, after: int, matches: Filter | None) -> Watcher:
+    def chosen(self, prefix: str, trigger: Trigger | None) -> list[Entry]:
+        """Entries whose key begins with `prefix` and that fulfil the trigger, in key order."""
+        if trigger is None:
+            return self.under(prefix)
+        if trigger.read is None:
+            suffix = f"/{trigger.value}"
+            return [e for e in self.under(prefix) if e.key.endswith(suffix)]
+        index = self._fields.get(trigger.field)
+        if index is None:
+            index = self._fields[trigger.field] = FieldIndex(trigger.read, self.entries.values())
+        return [self.entries[k] for k in sorted(index.keys.get(trigger.value, ())) if k.startswith(prefix)]
+
+    async def watch(self, store: stores.Store, prefix: str, *, after: int, matches: Filter | None,
+                    trigger: Trigger | None = None) -> Watcher:
         """Events older than what is kept here come out of the store. Raises Compacted if it has them no more.
         Nothing is awaited where no old events are asked for, nor between the look-up and the subscription."""
         past = await self._past(store, after) if after < self.since else []
-        watcher = Watcher(self, prefix, matches, after=after)
+        watcher = Watcher(self, prefix, matches, after=after, trigger=trigger)
         for event in (*past, *self._history_after(max(after, self.since))):
             watcher.offer(event, at_once=True)
-        self.watchers[watcher] = None
+        self.subscribe(watcher)
         return watcher
 
     async def _past(self, store: stores.Store, after: int) -> list[CacheEvent]:

@@ -167,11 +167,15 @@ class Caches:
         self.client = client
         self._random = rng or random.Random(0)
         self._caches: dict[tuple[Any, ...], Cache] = {}
+        self._plain: dict[str | Gvr, Cache] = {}  # those of whole resources, by the names they were asked for with
         self._running: dict[tuple[Any, ...], asyncio.Task[object]] = {}
         self._tasks = Tasks("caches")
 
     def get(self, resource: str | Gvr, *, namespace: str | None = None, label_selector: str = "",
             field_selector: str = "") -> Cache:
+        plain = namespace is None and not label_selector and not field_selector
+        if plain and (known := self._plain.get(resource)) is not None:
+            return known
         key = (gvr_of(resource), namespace, label_selector, field_selector)
         cache = self._caches.get(key)
         if cache is None:
@@ -179,10 +183,13 @@ class Caches:
                 self.client, key[0], namespace=namespace, label_selector=label_selector,
                 field_selector=field_selector, rng=self._random)
             self._running[key] = self._tasks.spawn(key[0].plural, cache.run())
+        if plain:
+            self._plain[resource] = cache
         return cache
 
     async def stop(self, resource: str | Gvr) -> None:
         """Ends every cache of the resource (a CRD went away)."""
+        self._plain.clear()
         for key in [k for k in self._caches if k[0] == gvr_of(resource)]:
             del self._caches[key]
             self._running.pop(key).cancel()

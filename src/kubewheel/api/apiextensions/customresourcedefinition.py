@@ -16,6 +16,8 @@ FINALIZER = "customresourcecleanup.apiextensions.k8s.io"
 
 def defaults(obj: Object) -> None:
     spec = obj.setdefault("spec", {})
+    if "status" in obj:
+        obj["status"].setdefault("conditions", [])  # printed though there are none
     names = spec.setdefault("names", {})
     if kind := names.get("kind"):
         if not names.get("singular"):

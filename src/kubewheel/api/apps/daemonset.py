@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from kubewheel.api import columns, fill, subresources, validation
 from kubewheel.api.columns import dig
-from kubewheel.api.core import pod_spec_validation, workload
+from kubewheel.api.core import workload
 from kubewheel.api.errors import FieldError, field_invalid, field_not_supported, field_required
 from kubewheel.api.resource import Column, Object, PrepareContext, Resource
 
@@ -43,14 +43,14 @@ def _count_templates(obj: Object, number: int) -> None:
     notes[TEMPLATE_GENERATION] = str(number)
 
 
-def validate(obj: Object) -> list[FieldError]:
+def validate(obj: Object, old: Object | None = None) -> list[FieldError]:
     spec = obj.get("spec") or {}
     template, given = spec.get("template") or {}, spec.get("selector")
     out = validation.validate_selector(given, "spec.selector")
     out += workload.selects_template(spec)
     if given is not None:
         out += workload.not_empty(given, "daemonset")
-    out += pod_spec_validation.pod_template(template, "spec.template")
+    out += workload.pod_template(spec, old and old.get("spec"))
     out += workload.always_restarted(template, "DaemonSet")
     out += workload.numbers(spec, "minReadySeconds")
     out += _strategy(spec.get("updateStrategy") or {})
@@ -95,7 +95,7 @@ RESOURCE = Resource(
     prepare_create=prepare_create,
     prepare_update=prepare_update,
     validate=validate,
-    validate_update=lambda new, old: validate(new) + workload.immutable_selector(new, old),
+    validate_update=lambda new, old: validate(new, old) + workload.immutable_selector(new, old),
     warnings=workload.template_warnings,
     columns=(
         columns.NAME,

@@ -18,10 +18,10 @@ def defaults(obj: Object) -> None:
     workload.template_defaults(spec)
 
 
-def validate(obj: Object) -> list[FieldError]:
+def validate(obj: Object, old: Object | None = None) -> list[FieldError]:
     spec = obj.get("spec") or {}
     out = workload.numbers(spec, "replicas")
-    out += workload.replica_template(spec)
+    out += workload.replica_template(spec, old and old.get("spec"))
     out += _strategy(spec.get("strategy") or {})
     out += workload.numbers(spec, "minReadySeconds", "revisionHistoryLimit", "progressDeadlineSeconds")
     deadline = spec.get("progressDeadlineSeconds")
@@ -69,7 +69,7 @@ RESOURCE = Resource(
     defaults=defaults,
     prepare_create=subresources.empty_status,
     validate=validate,
-    validate_update=lambda new, old: validate(new) + workload.immutable_selector(new, old),
+    validate_update=lambda new, old: validate(new, old) + workload.immutable_selector(new, old),
     warnings=workload.template_warnings,
     create_warnings=workload.name_warnings,
     columns=(

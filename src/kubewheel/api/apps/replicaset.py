@@ -22,9 +22,9 @@ def prepare_create(obj: Object, context: PrepareContext) -> None:
     obj["status"] = {"replicas": 0}
 
 
-def validate(obj: Object) -> list[FieldError]:
+def validate(obj: Object, old: Object | None = None) -> list[FieldError]:
     spec = obj.get("spec") or {}
-    return workload.numbers(spec, "replicas", "minReadySeconds") + workload.replica_template(spec)
+    return workload.numbers(spec, "replicas", "minReadySeconds") + workload.replica_template(spec, old and old.get("spec"))
 
 
 RESOURCE = Resource(
@@ -44,7 +44,7 @@ RESOURCE = Resource(
     defaults=defaults,
     prepare_create=prepare_create,
     validate=validate,
-    validate_update=lambda new, old: validate(new) + workload.immutable_selector(new, old),
+    validate_update=lambda new, old: validate(new, old) + workload.immutable_selector(new, old),
     warnings=workload.template_warnings,
     create_warnings=workload.name_warnings,
     columns=(*workload.REPLICA_COLUMNS, columns.selector("spec", "selector")),

@@ -107,6 +107,8 @@ _SCALE_DOWN = {"selectPolicy": "Max", "policies": [{"type": "Percent", "value": 
 
 def defaults(obj: Object) -> None:
     spec = obj.setdefault("spec", {})
+    if "status" in obj:
+        obj["status"].setdefault("currentMetrics", None)  # printed though there are none
     if spec.get("minReplicas") is None:
         spec["minReplicas"] = 1
     if not spec.get("metrics"):
@@ -193,8 +195,7 @@ RESOURCE = Resource(
 
 def _on_hub(column: Column) -> Column:
     """Cells are written for v2."""
-    return Column(column.name, lambda obj, now: column.cell(from_v1(obj), now), format=column.format,
-                  description=column.description)
+    return columns.adapted(column, from_v1)
 
 
 RESOURCE_V1 = Resource(

@@ -10,7 +10,7 @@ from kubewheel.api.batch import job_spec, job_status
 from kubewheel.api.columns import dig
 from kubewheel.api.core import workload
 from kubewheel.api.errors import FieldError, field_invalid, field_required
-from kubewheel.api.resource import Column, Object, PrepareContext, Resource
+from kubewheel.api.resource import Age, Column, Object, PrepareContext, Resource
 from kubewheel.lib import clock
 
 
@@ -143,12 +143,14 @@ def _completions(obj: Object, now: float) -> str:
     return f"{done}/1 of {parallel}" if parallel > 1 else f"{done}/1"
 
 
-def _duration(obj: Object, now: float) -> str:
+def _duration(obj: Object) -> Age | str:
     status = obj.get("status") or {}
     if not status.get("startTime"):
         return ""
-    end = clock.parse_time(status["completionTime"]) if status.get("completionTime") else now
-    return durations.human(end - clock.parse_time(status["startTime"]))
+    began = clock.parse_time(status["startTime"])
+    if status.get("completionTime"):
+        return durations.human(clock.parse_time(status["completionTime"]) - began)
+    return Age(began)
 
 
 RESOURCE = Resource(
@@ -169,7 +171,7 @@ RESOURCE = Resource(
         columns.NAME,
         Column("Status", _status, description="Status of the job."),
         Column("Completions", _completions, description=".status.succeeded"),
-        Column("Duration", _duration, description="Time required to complete the job."),
+        columns.aging("Duration", _duration, description="Time required to complete the job."),
         columns.AGE,
         *columns.template("spec", "template", "spec"),
         columns.selector("spec", "selector"),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from kubewheel.api import columns, errors, fill, names, validation
 from kubewheel.api.columns import dig
-from kubewheel.api.resource import Column, Object, Resource
+from kubewheel.api.resource import Age, Column, Object, Resource
 
 
 def defaults(obj: Object) -> None:
@@ -46,15 +46,15 @@ def rules(obj: Object, *, controller: str) -> list[errors.FieldError]:
     return out
 
 
-def _last_seen(obj: Object, now: float) -> str:
+def _last_seen(obj: Object) -> Age | str:
     series = obj.get("series")
     if series is not None:
-        return columns.since(series.get("lastObservedTime"), now)
-    return columns.since(obj.get("lastTimestamp"), now) if obj.get("lastTimestamp") else _first_seen(obj, now)
+        return columns.since(series.get("lastObservedTime"))
+    return columns.since(obj.get("lastTimestamp")) if obj.get("lastTimestamp") else _first_seen(obj)
 
 
-def _first_seen(obj: Object, now: float) -> str:
-    return columns.since(obj.get("firstTimestamp") or obj.get("eventTime"), now)
+def _first_seen(obj: Object) -> Age | str:
+    return columns.since(obj.get("firstTimestamp") or obj.get("eventTime"))
 
 
 def _object(obj: Object, now: float) -> str:
@@ -93,7 +93,7 @@ RESOURCE = Resource(
     validate=validate,
     validate_update=lambda new, old: validate(new),
     columns=(
-        Column("Last Seen", _last_seen, description=".lastTimestamp"),
+        columns.aging("Last Seen", _last_seen, description=".lastTimestamp"),
         Column("Type", columns.at("type"), description=".type"),
         Column("Reason", columns.at("reason"), description=".reason"),
         Column("Object", _object, description=".involvedObject"),
@@ -101,7 +101,7 @@ RESOURCE = Resource(
                description=".involvedObject.fieldPath"),
         Column("Source", _source, priority=1, description=".source"),
         Column("Message", lambda obj, now: (obj.get("message") or "").strip(), description=".message"),
-        Column("First Seen", _first_seen, priority=1, description=".firstTimestamp"),
+        columns.aging("First Seen", _first_seen, priority=1, description=".firstTimestamp"),
         Column("Count", _count, priority=1, description=".count"),
         Column("Name", lambda obj, now: obj["metadata"].get("name", ""), format="name", priority=1,
                description=".metadata.name"),

@@ -49,67 +49,95 @@ def prepare_status(new: Object, old: Object, context: PrepareContext) -> None:
 
 
 def validate(obj: Object) -> list[errors.FieldError]:
-    spec, out = obj.get("spec") or {}, []
-    modes, capacity = spec.get("accessModes") or (), spec.get("capacity") or {}
+    return spec_rules(obj.get("spec") or {}, "spec", inline=False)
+
+
+_INLINE = "may not be specified in the context of inline volumes"
+
+
+def spec_rules(spec: Object, at: str, *, inline: bool) -> list[errors.FieldError]:
+    """`inline`: of a volume that is described where it is attached (VolumeAttachment), and is no object."""
+    out = _inline(spec, at) if inline else []
+    modes = spec.get("accessModes") or ()
     if not modes:
-        out.append(errors.field_required("spec.accessModes"))
+        out.append(errors.field_required(f"{at}.accessModes"))
     for mode in modes:
         if mode not in persistentvolumeclaim.MODES:
-            out.append(errors.field_not_supported("spec.accessModes", mode, persistentvolumeclaim.MODES))
+            out.append(errors.field_not_supported(f"{at}.accessModes", mode, persistentvolumeclaim.MODES))
     if "ReadWriteOncePod" in modes and set(modes) & (set(persistentvolumeclaim.MODES) - {"ReadWriteOncePod"}):
-        out.append(errors.field_forbidden("spec.accessModes", "may not use ReadWriteOncePod with other access modes"))
-    if not capacity:
-        out.append(errors.field_required("spec.capacity"))
-    if "storage" not in capacity or len(capacity) > 1:
-        out.append(errors.field_not_supported("spec.capacity", capacity or None, ("storage",)))
-    for name, amount in capacity.items():
-        out += persistentvolumeclaim.positive(amount, f"spec.capacity[{name}]")
-    policy = spec.get("persistentVolumeReclaimPolicy") or ""
-    if policy and policy not in ("Delete", "Recycle", "Retain"):
-        out.append(errors.field_not_supported("spec.persistentVolumeReclaimPolicy", policy,
-                                              ("Delete", "Recycle", "Retain")))
+        out.append(errors.field_forbidden(f"{at}.accessModes", "may not use ReadWriteOncePod with other access modes"))
+    if not inline:
+        out += _capacity(spec, at)
     required = dig(spec, "nodeAffinity", "required")
     if spec.get("nodeAffinity") is not None:
         if required is None:
-            out.append(errors.field_required("spec.nodeAffinity.required",
-                                             "must specify required node constraints"))
+            out.append(errors.field_required(f"{at}.nodeAffinity.required", "must specify required node constraints"))
         else:
-            out += scheduling_validation.node_selector(required, "spec.nodeAffinity.required")
-    return out + _source(spec, required) + _class(spec)
+            out += scheduling_validation.node_selector(required, f"{at}.nodeAffinity.required")
+    return out + _source(spec, at, required) + _class(spec, at, inline=inline)
 
 
-def _source(spec: Object, required: Object | None) -> list[errors.FieldError]:
+def _inline(spec: Object, at: str) -> list[errors.FieldError]:
+    out = [errors.field_forbidden(f"{at}.{field}", _INLINE) for field in ("claimRef", "capacity") if spec.get(field)]
+    if spec.get("csi") is None:
+        out.append(errors.field_required(f"{at}.csi", "has to be specified in the context of inline volumes"))
+    return out
+
+
+def _capacity(spec: Object, at: str) -> list[errors.FieldError]:
+    out: list[errors.FieldError] = []
+    capacity = spec.get("capacity") or {}
+    if not capacity:
+        out.append(errors.field_required(f"{at}.capacity"))
+    if "storage" not in capacity or len(capacity) > 1:
+        out.append(errors.field_not_supported(f"{at}.capacity", capacity or None, ("storage",)))
+    for name, amount in capacity.items():
+        out += persistentvolumeclaim.positive(amount, f"{at}.capacity[{name}]")
+    policy = spec.get("persistentVolumeReclaimPolicy") or ""
+    if policy and policy not in ("Delete", "Recycle", "Retain"):
+        out.append(errors.field_not_supported(f"{at}.persistentVolumeReclaimPolicy", policy, ("Delete", "Recycle", "Retain")))
+    return out
+
+
+def _source(spec: Object, at: str, required: Object | None) -> list[errors.FieldError]:
     out: list[errors.FieldError] = []
     have = sources(spec)
     if have:
         rule = _RULES.get(have[0])
-        out += rule(spec[have[0]], f"spec.{have[0]}") if rule is not None else []
+        out += rule(spec[have[0]], f"{at}.{have[0]}") if rule is not None else []
     if spec.get("local") is not None and required is None:
-        out.append(errors.field_required("spec.nodeAffinity", "Local volume requires node affinity"))
-    out += [errors.field_forbidden(f"spec.{extra}", "may not specify more than 1 volume type") for extra in have[1:]]
+        out.append(errors.field_required(f"{at}.nodeAffinity", "Local volume requires node affinity"))
+    out += [errors.field_forbidden(f"{at}.{extra}", "may not specify more than 1 volume type") for extra in have[1:]]
     if not have:
-        out.append(errors.field_required("spec", "must specify a volume type"))
+        out.append(errors.field_required(at, "must specify a volume type"))
     path = dig(spec, "hostPath", "path")
     if path and posixpath.normpath(path) == "/" and spec.get("persistentVolumeReclaimPolicy") == "Recycle":
-        out.append(errors.field_forbidden("spec.persistentVolumeReclaimPolicy",
+        out.append(errors.field_forbidden(f"{at}.persistentVolumeReclaimPolicy",
                                           "may not be 'recycle' for a hostPath mount of '/'"))
     return out
 
 
-def _class(spec: Object) -> list[errors.FieldError]:
+def _class(spec: Object, at: str, *, inline: bool) -> list[errors.FieldError]:
     out: list[errors.FieldError] = []
-    if name := spec.get("storageClassName"):
-        out += validation.check("spec.storageClassName", name, names.subdomain(name))
-    out += validation.one_of(spec.get("volumeMode"), ("Block", "Filesystem"), "spec.volumeMode", required=False)
+    name, mode = spec.get("storageClassName"), spec.get("volumeMode")
+    if inline:
+        if name:
+            out.append(errors.field_forbidden(f"{at}.storageClassName", _INLINE))
+        if mode not in (None, "Filesystem"):
+            out.append(errors.field_forbidden(
+                f"{at}.volumeMode", "may not specify volumeMode other than Filesystem in the context of inline volumes"))
+    else:
+        out += validation.check(f"{at}.storageClassName", name, names.subdomain(name)) if name else []
+        out += validation.one_of(mode, ("Block", "Filesystem"), f"{at}.volumeMode", required=False)
     attributes = spec.get("volumeAttributesClassName")
     if attributes is not None:
-        where = "spec.volumeAttributesClassName"
+        where = f"{at}.volumeAttributesClassName"
         if not attributes:
             out.append(errors.field_required(where, "an empty string is disallowed"))
         else:
             out += validation.check(where, attributes, names.subdomain(attributes))
         if spec.get("csi") is None:
-            out.append(errors.field_required("spec.csi", "has to be specified when using volumeAttributesClassName"))
+            out.append(errors.field_required(f"{at}.csi", "has to be specified when using volumeAttributesClassName"))
     return out
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from kubewheel.api import columns
-from kubewheel.api.resource import Column, Object
+from kubewheel.api.resource import Age, Column, Object
 from kubewheel.lib import clock
 
 
@@ -134,11 +134,11 @@ class _Remembered:
 _summary = _Remembered()
 
 
-def _restarts(pod: Object, now: float) -> str:
+def _restarts(pod: Object) -> Age | str:
     s = _summary(pod)
     _summary.forget()  # the last of the three: a pod changed in place is looked at anew
     if s.restarts and s.last_restart:
-        return f"{s.restarts} ({columns.since(s.last_restart, now)} ago)"
+        return Age(clock.parse_time(s.last_restart), f"{s.restarts} (", " ago)")
     return str(s.restarts)
 
 
@@ -172,9 +172,9 @@ COLUMNS = (
     Column("Ready", _ready, description="The aggregate readiness state of this pod for accepting traffic."),
     Column("Status", lambda pod, now: _summary(pod).reason,
            description="The aggregate status of the containers in this pod."),
-    Column("Restarts", _restarts,
-           description="The number of times the containers in this pod have been restarted and when the last "
-                       "container in this pod has restarted."),
+    columns.aging("Restarts", _restarts,
+                  description="The number of times the containers in this pod have been restarted and when the last "
+                              "container in this pod has restarted."),
     columns.AGE,
     Column("IP", _ip, priority=1, description=".status.podIP"),
     Column("Node", _or_none("spec", "nodeName"), priority=1, description=".spec.nodeName"),

@@ -89,15 +89,22 @@ def always_restarted(template: Object, kind: str) -> list[FieldError]:
     return out
 
 
-def replica_template(spec: Object) -> list[FieldError]:
-    """Of Deployments and ReplicaSets, which upstream tells with the same words."""
+def pod_template(spec: Object, before: Object | None) -> list[FieldError]:
+    """`before`: the stored spec. Its template was found valid, which is most of the work of an update that keeps it."""
+    if before is not None and spec.get("template") == before.get("template"):
+        return []
+    return pod_spec_validation.pod_template(spec.get("template") or {}, "spec.template")
+
+
+def replica_template(spec: Object, before: Object | None) -> list[FieldError]:
+    """Of Deployments and ReplicaSets, which upstream tells with the same words. `before`: the stored spec."""
     template = spec.get("template") or {}
     out = selector(spec, "deployment")
     matched = selects_template(spec, unreadable="invalid label selector")
     if any(f.field == "spec.selector" for f in matched):
         return out + matched
     out += matched
-    return out + pod_spec_validation.pod_template(template, "spec.template") + always_restarted(template, "ReplicaSet")
+    return out + pod_template(spec, before) + always_restarted(template, "ReplicaSet")
 
 
 def immutable_selector(new: Object, old: Object) -> list[FieldError]:

@@ -83,8 +83,7 @@ def _shown(field: str, value: Any) -> Any:
 
 def _on_hub(column: columns.Column) -> columns.Column:
     """Cells are written for the hub's shape; descriptions too."""
-    return columns.Column(column.name, lambda obj, now: column.cell(to_core(obj), now), type=column.type,
-                          format=column.format, description=column.description, priority=column.priority)
+    return columns.adapted(column, to_core)
 
 
 RESOURCE = Resource(

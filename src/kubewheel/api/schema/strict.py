@@ -18,11 +18,12 @@ class _Pairs(list):
     """A JSON object as its members came."""
 
 
-def duplicates(raw: bytes, node: Node | None = None) -> list[str]:
-    """With a node, what Go does not decode (unknown fields, raw values) is not looked into. b"" and YAML: none."""
+def duplicates(raw: bytes, node: Node | None = None, *, parsed: Any = None) -> list[str]:
+    """With a node, what Go does not decode (unknown fields, raw values) is not looked into. b"" and YAML: none.
+    `parsed`: what the text holds, where the caller has decoded it already."""
     try:
         # Compact JSON that keeps its length when written again holds nothing twice.
-        if len(orjson.dumps(orjson.loads(raw))) == len(raw.strip()):
+        if len(orjson.dumps(orjson.loads(raw) if parsed is None else parsed)) == len(raw.strip()):
             return []
         tree = json.loads(raw, object_pairs_hook=_Pairs)
     except ValueError:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from kubewheel.api import columns, errors, names, shape, subresources, validation
 from kubewheel.api.columns import dig
+from kubewheel.api.core import persistentvolume
 from kubewheel.api.errors import FieldError
 from kubewheel.api.resource import Column, Object, Resource
 from kubewheel.api.storage import drivers
@@ -48,7 +49,7 @@ def _source(source: Object) -> list[FieldError]:
         return [errors.field_forbidden("spec.source", one)]
     if name == "":
         return [errors.field_required("spec.source.persistentVolumeName", "must specify non empty persistentVolumeName")]
-    return []
+    return [] if inline is None else persistentvolume.spec_rules(inline, "spec.source.inlineVolumeSpec", inline=True)
 
 
 def validate_update(new: Object, old: Object) -> list[FieldError]:

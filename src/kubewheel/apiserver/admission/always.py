@@ -24,6 +24,7 @@ class AlwaysDeny(AdmissionPlugin):
 
 class AlwaysPullImages(AdmissionPlugin):
     name = "AlwaysPullImages"
+    resources = frozenset({"pods"})
 
     async def mutate(self, attributes: Attributes) -> None:
         if not pods.is_pod(attributes) or attributes.subresource or attributes.obj is None:

@@ -44,6 +44,7 @@ class _SignerPlugin(AdmissionPlugin):
 
 class CertificateApproval(_SignerPlugin):
     name = "CertificateApproval"
+    resources = frozenset({"certificatesigningrequests.certificates.k8s.io"})
 
     async def validate(self, attributes: Attributes) -> None:
         if _is_request(attributes) and attributes.subresource == "approval" and attributes.old is not None:
@@ -52,6 +53,7 @@ class CertificateApproval(_SignerPlugin):
 
 class CertificateSigning(_SignerPlugin):
     name = "CertificateSigning"
+    resources = frozenset({"certificatesigningrequests.certificates.k8s.io"})
 
     async def validate(self, attributes: Attributes) -> None:
         if attributes.subresource != "status" or attributes.resource.group != GROUP or attributes.old is None:
@@ -96,6 +98,7 @@ def _failed(status: dict[str, object]) -> bool:
 
 class CertificateSubjectRestriction(AdmissionPlugin):
     name = "CertificateSubjectRestriction"
+    resources = frozenset({"certificatesigningrequests.certificates.k8s.io"})
 
     async def validate(self, attributes: Attributes) -> None:
         if not _is_request(attributes) or attributes.operation != "CREATE" or attributes.subresource \

@@ -13,6 +13,7 @@ LEGACY = "kubernetes.io/ingress.class"
 
 class DefaultIngressClass(AdmissionPlugin):
     name = "DefaultIngressClass"
+    resources = frozenset({"ingresses.networking.k8s.io"})
 
     async def mutate(self, attributes: Attributes) -> None:
         resource = attributes.resource

@@ -15,6 +15,7 @@ ANNOTATIONS = ("storageclass.kubernetes.io/is-default-class", "storageclass.beta
 
 class DefaultStorageClass(AdmissionPlugin):
     name = "DefaultStorageClass"
+    resources = frozenset({"persistentvolumeclaims"})
 
     async def mutate(self, attributes: Attributes) -> None:
         resource = attributes.resource

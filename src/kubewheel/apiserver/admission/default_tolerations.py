@@ -14,6 +14,7 @@ KEYS = ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")
 
 class DefaultTolerationSeconds(AdmissionPlugin):
     name = "DefaultTolerationSeconds"
+    resources = frozenset({"pods"})
 
     async def mutate(self, attributes: Attributes) -> None:
         if not pods.is_pod(attributes) or attributes.subresource or attributes.operation not in ("CREATE", "UPDATE") \

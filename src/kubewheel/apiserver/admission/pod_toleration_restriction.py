@@ -18,6 +18,7 @@ WHITELIST = "scheduler.alpha.kubernetes.io/tolerationsWhitelist"
 
 class PodTolerationRestriction(AdmissionPlugin):
     name = "PodTolerationRestriction"
+    resources = frozenset({"pods"})
 
     async def mutate(self, attributes: Attributes) -> None:
         if not pods.is_pod_create(attributes):

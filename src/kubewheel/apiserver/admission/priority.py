@@ -45,6 +45,7 @@ async def ensure_system_classes(client: Any) -> None:
 
 class Priority(AdmissionPlugin):
     name = "Priority"
+    resources = frozenset({"pods", f"priorityclasses.{GROUP}"})
 
     async def mutate(self, attributes: Attributes) -> None:
         if not pods.is_pod(attributes) or attributes.subresource or attributes.obj is None:

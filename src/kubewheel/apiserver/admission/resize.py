@@ -12,6 +12,7 @@ from kubewheel.apiserver.attributes import AdmissionPlugin, Attributes
 
 class PersistentVolumeClaimResize(AdmissionPlugin):
     name = "PersistentVolumeClaimResize"
+    resources = frozenset({"persistentvolumeclaims"})
 
     async def validate(self, attributes: Attributes) -> None:
         resource = attributes.resource

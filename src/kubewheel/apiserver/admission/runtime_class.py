@@ -15,6 +15,7 @@ RESOURCE = "runtimeclasses.node.k8s.io"
 
 class RuntimeClass(AdmissionPlugin):
     name = "RuntimeClass"
+    resources = frozenset({"pods"})
 
     async def mutate(self, attributes: Attributes) -> None:
         if not pods.is_pod_create(attributes):

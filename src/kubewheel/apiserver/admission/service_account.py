@@ -20,6 +20,7 @@ SUFFIX_ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
 
 class ServiceAccount(AdmissionPlugin):
     name = "ServiceAccount"
+    resources = frozenset({"pods"})
 
     async def mutate(self, attributes: Attributes) -> None:
         if not pods.is_pod_create(attributes):

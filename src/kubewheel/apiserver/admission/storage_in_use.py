@@ -16,6 +16,7 @@ FINALIZERS = {
 
 class StorageObjectInUseProtection(AdmissionPlugin):
     name = "StorageObjectInUseProtection"
+    resources = frozenset(FINALIZERS)
 
     async def mutate(self, attributes: Attributes) -> None:
         finalizer = FINALIZERS.get(attributes.resource.qualified)

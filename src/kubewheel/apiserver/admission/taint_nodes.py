@@ -12,6 +12,7 @@ TAINT = {"key": "node.kubernetes.io/not-ready", "effect": "NoSchedule"}
 
 class TaintNodesByCondition(AdmissionPlugin):
     name = "TaintNodesByCondition"
+    resources = frozenset({"nodes"})
 
     async def mutate(self, attributes: Attributes) -> None:
         if attributes.operation != "CREATE" or attributes.resource.plural != "nodes" or attributes.resource.group \

@@ -16,7 +16,7 @@ from typing import Any
 from kubewheel.api import codec, errors, schema
 from kubewheel.api.resource import Object
 from kubewheel.apiserver import results
-from kubewheel.apiserver.admission import policy_match, reinvocation, webhook_match
+from kubewheel.apiserver.admission import measures, policy_match, reinvocation, webhook_match
 from kubewheel.apiserver.admission.policy_match import PolicyError
 from kubewheel.apiserver.admission.webhook_client import CallFailed, WebhookClient
 from kubewheel.apiserver.admission.webhook_match import Invocation
@@ -33,6 +33,7 @@ class _Webhooks(AdmissionPlugin):
     """What both share: finding the hooks that match, calling one, reading its answer."""
 
     configurations = ""
+    kind = ""  # as metrics call it
 
     def __init__(self, context: AdmissionContext) -> None:
         super().__init__(context)
@@ -71,13 +72,27 @@ class _Webhooks(AdmissionPlugin):
             review = await policy_match.review_of(attributes, invocation, uid=self._uid())
             if hook.get("matchConditions") and not self._wanted(hook, review["request"], attributes):
                 return NOT_ASKED
-            return await self._http.call(hook["clientConfig"], review,
-                                         seconds=int(hook.get("timeoutSeconds") or DEFAULT_SECONDS))
+            return await self._call_measured(hook, review, attributes)
         except (CallFailed, PolicyError) as e:
             if hook.get("failurePolicy", "Fail") == "Ignore":
                 log.warning("Failed calling webhook, failing open %s: %s", hook["name"], e)
+                measures.FAIL_OPEN.inc(hook["name"], self.kind)
                 return None
             raise errors.internal(f'failed calling webhook "{hook["name"]}": {e}') from e
+
+    async def _call_measured(self, hook: Object, review: Object, attributes: Attributes) -> Object:
+        time = asyncio.get_running_loop().time
+        began = time()
+        try:
+            response = await self._http.call(hook["clientConfig"], review,
+                                             seconds=int(hook.get("timeoutSeconds") or DEFAULT_SECONDS))
+        except CallFailed:
+            measures.webhook(hook["name"], attributes.operation, self.kind, time() - began, code=measures.UNANSWERED,
+                             error="calling_webhook_error", rejected=hook.get("failurePolicy", "Fail") != "Ignore")
+            raise
+        code = 200 if response.get("allowed") else refusal(hook["name"], response.get("status") or {}).code
+        measures.webhook(hook["name"], attributes.operation, self.kind, time() - began, code=code, rejected=code != 200)
+        return response
 
     def _wanted(self, hook: Object, request: Object, attributes: Attributes) -> bool:
         """Do its matchConditions hold?"""
@@ -103,6 +118,7 @@ class _Webhooks(AdmissionPlugin):
 class MutatingAdmissionWebhook(_Webhooks):
     name = "MutatingAdmissionWebhook"
     configurations = "mutatingwebhookconfigurations"
+    kind = "admit"
 
     async def mutate(self, attributes: Attributes) -> None:
         matching = await self._matching(attributes)
@@ -168,6 +184,7 @@ class MutatingAdmissionWebhook(_Webhooks):
 class ValidatingAdmissionWebhook(_Webhooks):
     name = "ValidatingAdmissionWebhook"
     configurations = "validatingwebhookconfigurations"
+    kind = "validating"
 
     async def validate(self, attributes: Attributes) -> None:
         matching = await self._matching(attributes)

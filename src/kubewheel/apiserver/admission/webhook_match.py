@@ -96,7 +96,7 @@ def review(invocation: Invocation, attributes: Attributes, *, uid: str, obj: Obj
         "requestResource": _gvr(request_resource), "operation": attributes.operation, "userInfo": _user(attributes),
         "object": obj, "oldObject": old, "dryRun": attributes.dry_run, "options": _options(attributes),
     }
-    if attributes.name:
+    if attributes.name and not attributes.is_name_generated:
         request["name"] = attributes.name
     if attributes.namespace:
         request["namespace"] = attributes.namespace

@@ -63,7 +63,7 @@ def applied_body(call: Call) -> Object:
     try:
         body = codec.loads(raw)  # most clients send JSON, which is YAML too
         twice = [f'line 1: key "{p.split(chr(34))[1].rpartition(".")[2]}" already set in map'
-                 for p in schema.duplicates(raw)] if write.policy_of(call) != "Ignore" else []
+                 for p in schema.duplicates(raw, parsed=body)] if write.policy_of(call) != "Ignore" else []
     except ValueError:
         body = bodies.yaml_object(raw)
         twice = bodies.yaml_duplicates(raw)

@@ -5,12 +5,14 @@ Source of the rules: the API concepts page (deletion), garbage collection page, 
 
 from __future__ import annotations
 
+import dataclasses
+
 from kubewheel.api import codec, errors, schema
 from kubewheel.api.resource import Object, Resource
 from kubewheel.apiserver import bodies, results
 from kubewheel.apiserver.attributes import Attributes
 from kubewheel.apiserver.call import Call
-from kubewheel.apiserver.verbs import get, write
+from kubewheel.apiserver.verbs import get, keys, write_size
 from kubewheel.apiserver.verbs import list as listing
 from kubewheel.apiserver.watch_cache import Entry
 from kubewheel.client.transport import Response
@@ -19,6 +21,7 @@ from kubewheel.storage import store as stores
 
 MAX_ATTEMPTS = 8  # of a deletion that others write against
 FOREGROUND, ORPHAN = "foregroundDeletion", "orphan"
+UNSAFE, GATE = "ignoreStoreReadErrorWithClusterBreakingPotential", "AllowUnsafeMalformedObjectDeletion"
 # Kinds that answer with the object even when it is gone at once (upstream's ReturnDeletedObject).
 RETURNED = {"pods", "services", "serviceaccounts", "persistentvolumes", "persistentvolumeclaims", "podtemplates",
             "resourcequotas"}
@@ -38,21 +41,48 @@ def options_of(call: Call) -> Object:
         schema.check(schema.definition("io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions"), body)
     except schema.DecodeError as e:
         raise errors.bad_request(f'DeleteOptions in version "v1" cannot be handled as a DeleteOptions: {e}') from e
-    if request.first("gracePeriodSeconds"):
-        body["gracePeriodSeconds"] = request.integer("gracePeriodSeconds")
-    if "propagationPolicy" in request.query:
-        body["propagationPolicy"] = request.first("propagationPolicy")
-    if "orphanDependents" in request.query:
-        body["orphanDependents"] = request.flag("orphanDependents")
+    if not request.body:  # the query speaks where there is no body
+        if request.first("gracePeriodSeconds"):
+            body["gracePeriodSeconds"] = request.integer("gracePeriodSeconds")
+        if "propagationPolicy" in request.query:
+            body["propagationPolicy"] = request.first("propagationPolicy")
+        for name in ("orphanDependents", UNSAFE):
+            if name in request.query:
+                body[name] = request.flag(name)
     if request.query.get("dryRun"):
         body["dryRun"] = request.query["dryRun"]
     if body.get("dryRun"):
         request.query["dryRun"] = body["dryRun"]
-    _check(body)
+    _check(body, collection=call.info.verb == "deletecollection")
     return body
 
 
-def _check(body: Object) -> None:
+async def _unread(call: Call) -> Response:
+    """Deletes what cannot be read, without a look at finalizers, and nothing else (KEP-3926). It takes a permission of
+    its own. 403, 422"""
+    verb = "unsafe-delete-ignore-read-errors"
+    decision = await call.server.authorizer.authorize(call.user, dataclasses.replace(call.info, verb=verb))
+    if decision.verdict != "allow":
+        raise errors.forbidden(call.resource.plural, call.name, f'not permitted to do "{verb}", reason: {decision.reason}',
+                               group=call.resource.group)
+    hub, store = call.server.registry.hub_of(call.resource), call.server.store
+    key = keys.key(hub, call.namespace, call.name)
+    found = await store.get(key)
+    if found is None or _is_readable(found.value):
+        raise errors.invalid(hub.plural, call.name, [errors.field_invalid(
+            UNSAFE, True, "is exclusively used to delete corrupt object(s), try again by removing this option")], group=hub.group)
+    await store.delete(key, expected=found.revision)
+    return Response(obj=success(call.resource, {"metadata": {"name": call.name}}))
+
+
+def _is_readable(value: bytes) -> bool:
+    try:
+        return isinstance(codec.loads(value), dict)
+    except ValueError:
+        return False
+
+
+def _check(body: Object, *, collection: bool) -> None:
     findings = []
     policy = body.get("propagationPolicy")
     if policy is not None and body.get("orphanDependents") is not None:
@@ -61,17 +91,35 @@ def _check(body: Object) -> None:
     if policy is not None and policy not in ("Foreground", "Background", "Orphan"):
         findings.append(errors.field_not_supported("propagationPolicy", policy, ("Foreground", "Background", "Orphan", "nil")))
     if any(value != "All" for value in body.get("dryRun") or ()):
-            findings.append(errors.field_not_supported("dryRun", body["dryRun"], ("All",)))
+        findings.append(errors.field_not_supported("dryRun", body["dryRun"], ("All",)))
+    if body.get(UNSAFE):
+        findings += [errors.field_invalid(UNSAFE, True, f"cannot be set together with .{other}")
+                     for other in ("dryRun", "propagationPolicy", "orphanDependents", "gracePeriodSeconds", "preconditions")
+                     if body.get(other) not in (None, [])]
+        if collection:
+            findings.append(errors.field_invalid(
+                UNSAFE, True, "is not allowed with DELETECOLLECTION, try again after removing the option"))
     if findings:
         raise errors.invalid("DeleteOptions", "", findings, group="meta.k8s.io")
 
 
 async def handle(call: Call) -> Response:
     options = options_of(call)
+    if options.get(UNSAFE) and call.server.options.feature_gates.get(GATE, True):
+        return await _unread(call)
+    _warn(call, options)
     obj, done = await remove(call, call.name, options)
     if done and not (call.resource.group == "" and call.resource.plural in RETURNED):
         return Response(obj=success(call.resource, obj))
-    return Response(obj=await results.seen(call.resource, obj))
+    accepted = not done and options.get("orphanDependents") is False
+    return Response(status=202 if accepted else 200, obj=await results.seen(call.resource, obj))
+
+
+def _warn(call: Call, options: Object) -> None:
+    """Jobs keep their pods unless told otherwise; whoever does not know is told."""
+    if call.resource.qualified == "jobs.batch" and _policy(options) is None:
+        call.warnings.append("child pods are preserved by default when jobs are deleted; set propagationPolicy=Background "
+                             "to remove them or set propagationPolicy=Orphan to suppress this warning")
 
 
 def success(resource: Resource, obj: Object) -> Object:
@@ -84,23 +132,19 @@ def success(resource: Resource, obj: Object) -> Object:
 async def collection(call: Call) -> Response:
     """DELETE of a collection: every match, one after the other; answers the list of what there was."""
     options = options_of(call)
-    want = listing.wanted(call)
-    await call.server.watch_cache.fresh()
-    hub = call.server.registry.hub_of(call.resource)
-    entries = call.server.watch_cache.resource(hub.registry).under(want.prefix)
-    if want.late:
-        entries = await results.converted(call.resource, entries)
-    entries = [e for e in entries if want.matches is None or want.matches(e)]
-    for entry in entries:
+    _warn(call, options)
+    limit = max(call.request.integer("limit"), 0)
+    found = await listing.listed(call, listing.wanted(call), limit)
+    for entry in found.entries:
         meta = entry.obj["metadata"]
         call.info.namespace = meta.get("namespace", "")
         try:
-            await remove(call, meta["name"], options)
+            await remove(call, meta["name"], dict(options))
         except errors.StatusError as e:
             if e.code != 404:
                 raise
-    entries = await results.converted(call.resource, entries)
-    return Response(obj=results.Listing(call.resource, entries, call.server.watch_cache.revision))
+    found.entries = await results.converted(call.resource, found.entries)
+    return Response(obj=found)
 
 
 async def remove(call: Call, name: str, options: Object, *, admit: bool = True) -> tuple[Object, bool]:
@@ -120,68 +164,113 @@ async def remove(call: Call, name: str, options: Object, *, admit: bool = True) 
         try:
             return await _remove_once(call, hub, current, options)
         except stores.Conflict:
-            if (options.get("preconditions") or {}).get("resourceVersion"):
-                raise errors.conflict(hub.plural, name, group=hub.group) from None
-    raise errors.conflict(hub.plural, name, group=hub.group)
+            continue  # the preconditions are held against what is there now
+    raise errors.conflict(call.resource.plural, name, group=call.resource.group)
 
 
 async def _remove_once(call: Call, hub: Resource, current: Entry, options: Object) -> tuple[Object, bool]:
     store = call.server.store
-    new = mark(call, hub, current.obj, options)
+    new, done = mark(hub, current.obj, options, now=call.server.clock.now())
     new["metadata"].pop("resourceVersion", None)
-    if write.is_finished(hub, new):
-        new["metadata"]["resourceVersion"] = str(current.revision)
-        if not call.dry_run:
-            revision = await store.delete(current.key, expected=current.revision)
-            new["metadata"]["resourceVersion"] = str(revision)
+    revision, value = current.revision, write_size.stored(hub, new)
+    if not call.dry_run:
+        if codec.splice(value, revision) != current.data:
+            revision = await store.update(current.key, value, expected=revision)
+        if done:
+            revision = await store.delete(current.key, expected=revision)
             await call.server.hooks.after_delete(call, new)
-        new["metadata"].pop("deletionTimestamp", None) if "deletionTimestamp" not in current.obj["metadata"] else None
-        return new, True
-    value = codec.to_stored(new)
-    if codec.splice(value, current.revision) == current.data or call.dry_run:
-        new["metadata"]["resourceVersion"] = str(current.revision)
-        return new, False
-    revision = await store.update(current.key, value, expected=current.revision)
     new["metadata"]["resourceVersion"] = str(revision)
+    return new, done
+
+
+def mark(hub: Resource, old: Object, options: Object, *, now: float) -> tuple[Object, bool]:
+    """(the object as it is to be written, whether it can go at once): finalizers of the propagation policy,
+    deletionTimestamp, grace. Kinds that have a grace period are marked even where it is 0; of the others, only those
+    that finalizers keep. Pure. Source: upstream's BeforeDelete and markAsDeleting."""
+    new = codec.copy(old)
+    meta = new["metadata"]
+    if hub.plural == "namespaces" and hub.group == "" and (
+            not meta.get("deletionTimestamp") or (new.get("spec") or {}).get("finalizers")):
+        return _mark_namespace(new, options, now), False
+    has_grace = hub.grace_seconds is not None and _begin(hub, new, options, now)
+    if has_grace is None:
+        return new, False
+    _put_finalizers(hub, meta, options)
+    if has_grace:
+        return new, not meta.get("finalizers") and not meta["deletionGracePeriodSeconds"]
+    if not meta.get("finalizers"):
+        return new, True
+    if not meta.get("deletionTimestamp"):
+        if meta.get("generation"):
+            meta["generation"] += 1
+        meta["deletionTimestamp"] = clocks.rfc3339(now)
+    elif clocks.parse_time(meta["deletionTimestamp"]) > now:
+        meta["deletionTimestamp"] = clocks.rfc3339(now)
+    meta["deletionGracePeriodSeconds"] = 0
     return new, False
 
 
-def mark(call: Call, hub: Resource, old: Object, options: Object) -> Object:
-    """The object with deletion begun: finalizers of the propagation policy, deletionTimestamp, grace."""
-    new = codec.copy(old)
-    meta = new["metadata"]
-    finalizers = _finalizers(list(meta.get("finalizers") or ()), options)
-    if finalizers:
-        meta["finalizers"] = finalizers
-    else:
-        meta.pop("finalizers", None)
-    grace = hub.grace_seconds(old, options) if hub.grace_seconds is not None else 0
-    now = call.server.clock.now()
-    if not meta.get("deletionTimestamp"):
-        meta["deletionTimestamp"] = clocks.rfc3339(now + grace)
-        meta["deletionGracePeriodSeconds"] = grace
-        if "generation" in meta:
-            meta["generation"] += 1
-    elif grace < int(meta.get("deletionGracePeriodSeconds") or 0):  # only ever shortened
-        began = clocks.parse_time(meta["deletionTimestamp"]) - int(meta["deletionGracePeriodSeconds"])
-        meta["deletionTimestamp"] = clocks.rfc3339(max(began + grace, now if grace == 0 else began))
-        meta["deletionGracePeriodSeconds"] = grace
-    if hub.plural == "namespaces" and hub.group == "":
+def _mark_namespace(new: Object, options: Object, now: float) -> Object:
+    """Its contents go first: spec.finalizers keep it until then."""
+    if not new["metadata"].get("deletionTimestamp"):
+        new["metadata"]["deletionTimestamp"] = clocks.rfc3339(now)
         new.setdefault("status", {})["phase"] = "Terminating"
+        _put_finalizers(None, new["metadata"], options)
     return new
 
 
-def _finalizers(finalizers: list[str], options: Object) -> list[str]:
-    policy = options.get("propagationPolicy")
-    if options.get("orphanDependents") is True:
-        policy = "Orphan"
-    elif options.get("orphanDependents") is False and policy is None:
-        policy = "Background"
-    if policy is None:
-        return finalizers
-    wanted = {"Foreground": FOREGROUND, "Orphan": ORPHAN}.get(policy)
-    kept = [f for f in finalizers if f not in (FOREGROUND, ORPHAN)]
-    return [*kept, wanted] if wanted else kept
+def _begin(hub: Resource, new: Object, options: Object, now: float) -> bool | None:
+    """Graceful deletion begins, or its time gets shorter, in place. False: the time is over; None: it runs already, and
+    nothing of the object may change."""
+    meta, asked = new["metadata"], options.get("gracePeriodSeconds")
+    if asked is not None and asked < 0:
+        asked = 1
+    assert hub.grace_seconds is not None
+    if not meta.get("deletionTimestamp"):
+        grace = hub.grace_seconds(new, options)
+        meta["deletionTimestamp"] = clocks.rfc3339(now + grace)
+        if meta.get("generation"):
+            meta["generation"] += 1
+    else:
+        left = int(meta.get("deletionGracePeriodSeconds") or 0)
+        if not left:
+            return False
+        if asked is None or asked >= left:
+            return None
+        grace = asked
+        meta["deletionTimestamp"] = clocks.rfc3339(clocks.parse_time(meta["deletionTimestamp"]) - left + grace)
+    meta["deletionGracePeriodSeconds"] = grace
+    return True
+
+
+def _policy(options: Object) -> str | None:
+    if (orphan := options.get("orphanDependents")) is not None:
+        return "Orphan" if orphan else "Background"
+    return options.get("propagationPolicy")
+
+
+# Kinds whose dependents stay where nobody says what is to become of them ("for back compatibility"), and those that
+# have none.
+ORPHANING, UNSUPPORTED = {"replicationcontrollers", "jobs.batch"}, {"events", "events.events.k8s.io"}
+
+
+def _put_finalizers(hub: Resource | None, meta: Object, options: Object) -> None:
+    """The finalizer of the policy: of the options, else the one that is there, else the kind's own. In place."""
+    before, policy = list(meta.get("finalizers") or ()), _policy(options)
+    kept = [f for f in before if f not in (FOREGROUND, ORPHAN)]
+    qualified = hub.qualified if hub is not None else ""
+    if qualified not in UNSUPPORTED:
+        if policy is None:
+            decided = kept != before
+            kept = list(before) if decided or qualified not in ORPHANING else [*before, ORPHAN]
+        elif policy != "Background":
+            kept.append({"Foreground": FOREGROUND, "Orphan": ORPHAN}[policy])
+    if set(kept) == set(before):
+        return
+    if kept:
+        meta["finalizers"] = kept
+    else:
+        meta.pop("finalizers")
 
 
 def _preconditions(call: Call, name: str, old: Object, options: Object) -> None:
@@ -191,6 +280,6 @@ def _preconditions(call: Call, name: str, old: Object, options: Object) -> None:
             ("uid", "UID", meta.get("uid"), "deleted and then recreated"),
             ("resourceVersion", "ResourceVersion", meta["resourceVersion"], "modified")):
         if wanted.get(field) and wanted[field] != have:
-            raise errors.conflict(call.resource.plural, name, group=call.resource.group, message=(
+            raise errors.conflict(call.resource.kind, name, group=call.resource.group, message=(
                 f"the {title} in the precondition ({wanted[field]}) does not match the {title} in record ({have}). "
                 f"The object might have been {why}"))

@@ -6,6 +6,7 @@ Source of the rules: the API concepts page (resourceVersion semantics, limit and
 from __future__ import annotations
 
 import base64
+import posixpath
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -15,7 +16,7 @@ from kubewheel.apiserver import results
 from kubewheel.apiserver.call import Call
 from kubewheel.apiserver.results import Listing
 from kubewheel.apiserver.verbs import keys
-from kubewheel.apiserver.watch_cache import Entry, Filter, selector_filter
+from kubewheel.apiserver.watch_cache import Entry, Filter, Trigger, selector_filter
 from kubewheel.client.transport import Response
 from kubewheel.storage import store as stores
 
@@ -30,6 +31,7 @@ class Wanted(NamedTuple):
     matches: Filter | None
     exact: str  # the one name a field selector allows, or ""
     late: bool = False  # `matches` asks about what a conversion webhook makes
+    trigger: Trigger | None = None  # what the field selector asks to be equal, for the index of watchers
 
 
 def wanted(call: Call) -> Wanted:
@@ -46,7 +48,19 @@ def wanted(call: Call) -> Wanted:
     late = getattr(call.resource.custom, "convert", None) is not None and any(
         t.path in call.resource.selectable for t in fields.terms)
     return Wanted(keys.prefix(hub, call.namespace),
-                  selector_filter(label.matches if label.requirements else None, accessors), exact, late)
+                  selector_filter(label.matches if label.requirements else None, accessors), exact, late,
+                  None if late else _trigger(call.resource, fields))
+
+
+def _trigger(resource: Resource, fields: selectors.FieldSelector) -> Trigger | None:
+    """The name if the selector tells it, or else the first field that must be equal. Only fields of what is stored."""
+    equal = [term for term in fields.terms if term.op != "!="]
+    for term in equal:
+        if term.path == "metadata.name":
+            return Trigger(term.path, None, term.value)
+    if not results.as_stored(resource):
+        return None
+    return next((Trigger(t.path, resource.selectable[t.path], t.value) for t in equal if t.path in resource.selectable), None)
 
 
 def field_accessors(resource: Resource, fields: selectors.FieldSelector, namespace: str):
@@ -78,9 +92,10 @@ def _namespace(obj) -> str:
     return obj["metadata"].get("namespace", "")
 
 
-def number(text: str, what: str = "resourceVersion") -> int:
+def number(text: str) -> int:
     if not (text.isascii() and text.isdecimal()) or len(text) > 19:
-        raise errors.bad_request(f'invalid resource version "{text}": strconv.ParseUint: parsing "{text}": invalid syntax')
+        raise errors.bad_request(f'invalid resource version: resourceVersion: Invalid value: "{text}": '
+                                 f'strconv.ParseUint: parsing "{text}": invalid syntax')
     return int(text)
 
 
@@ -89,16 +104,22 @@ async def handle(call: Call) -> Response:
     want = wanted(call)
     limit = max(query.integer("limit"), 0)
     query.integer("timeoutSeconds")
+    return await _answer(await listed(call, want, limit))
+
+
+async def listed(call: Call, want: Wanted, limit: int) -> Listing:
+    """What the request's selectors, versions and continue token ask for, not yet converted. 400, 410, 422, 504."""
+    query = call.request
     token, version, match = query.first("continue"), query.first("resourceVersion"), query.first("resourceVersionMatch")
-    _check_versions(token, version, match)
+    _check_versions(token, version, match, query.first("sendInitialEvents"))
     if token:
-        return await _answer(await _continued(call, want, limit, token))
+        return await _continued(call, want, limit, token)
     if match == "Exact" or (version not in ("", "0") and limit and match == ""):
-        return await _answer(await _page(call, want, limit, revision=number(version), start=""))
+        return await _page(call, want, limit, revision=number(version), start="")
+    if version == "0":
+        limit = 0  # whatever there is, all of it: the watch cache knows no limit
     cache = await cache_at(call, version)
-    entries = cache.under(want.prefix)
-    if want.exact:
-        entries = [e for e in entries if e.key.endswith("/" + want.exact)]
+    entries = cache.chosen(want.prefix, want.trigger)
     if want.late:
         entries = await results.converted(call.resource, entries)
     if want.matches is not None:
@@ -109,7 +130,7 @@ async def handle(call: Call) -> Response:
         listing.continue_ = _token(listing.revision, entries[limit - 1].key, want.prefix)
         if want.matches is None:
             listing.remaining = len(entries) - limit
-    return await _answer(listing)
+    return listing
 
 
 async def _answer(listing: Listing) -> Response:
@@ -117,7 +138,7 @@ async def _answer(listing: Listing) -> Response:
     return Response(obj=listing)
 
 
-def _check_versions(token: str, version: str, match: str) -> None:
+def _check_versions(token: str, version: str, match: str, initial: str) -> None:
     field, found = "resourceVersionMatch", []
     if match and not version:
         found.append(errors.field_forbidden(field, f"{field} is forbidden unless resourceVersion is provided"))
@@ -127,6 +148,8 @@ def _check_versions(token: str, version: str, match: str) -> None:
         found.append(errors.field_not_supported(field, match, ("Exact", "NotOlderThan", "")))
     if match == "Exact" and version == "0":
         found.append(errors.field_forbidden(field, f'{field} "exact" is forbidden for resourceVersion "0"'))
+    if initial:
+        found.append(errors.field_forbidden("sendInitialEvents", "sendInitialEvents is forbidden for list"))
     if found:
         raise errors.invalid("ListOptions", "", found, group="meta.k8s.io")
     if token and version not in ("", "0"):
@@ -152,17 +175,13 @@ async def reach(call: Call, version: str) -> None:
 
 
 def too_large(wanted_revision: int, current: int) -> errors.StatusError:
-    message = f"Too large resource version: {wanted_revision}, current: {current}"
+    message = f"Timeout: Too large resource version: {wanted_revision}, current: {current}"
     return errors.status_error(504, "Timeout", message, retry_after=1,
                                causes=[{"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}])
 
 
 async def _continued(call: Call, want: Wanted, limit: int, token: str) -> Listing:
-    try:
-        decoded = codec.loads(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
-        revision, start = int(decoded["rv"]), str(decoded["start"]).removesuffix("\0")
-    except (ValueError, KeyError, TypeError) as e:
-        raise errors.bad_request(f"continue key is not valid: {e}") from e
+    revision, start = _decoded(token)
     if revision < 1:  # -1: go on from a key in what there is now
         revision = 0
     try:
@@ -172,6 +191,28 @@ async def _continued(call: Call, want: Wanted, limit: int, token: str) -> Listin
         error = errors.gone(EXPIRED)
         error.status["metadata"] = {"continue": fresh}
         raise error from e
+
+
+def _decoded(token: str) -> tuple[int, str]:
+    """(revision, the last key there was) of a continue token, which is the client's word only. 400"""
+    invalid = "invalid continue token: continue key is not valid"
+    try:
+        decoded = codec.loads(base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True))
+    except ValueError as e:
+        raise errors.bad_request(f"{invalid}: {e}") from e
+    found = decoded if isinstance(decoded, dict) else {}
+    version, revision, start = found.get("v", ""), found.get("rv", 0), found.get("start", "")
+    if not isinstance(revision, int) or not isinstance(start, str):
+        raise errors.bad_request(f"{invalid}: json: cannot unmarshal it into Go value of type storage.continueToken")
+    if version != "meta.k8s.io/v1":
+        raise errors.bad_request(f"{invalid}: server does not recognize this encoded version {version}")
+    if revision == 0:
+        raise errors.bad_request(f"{invalid}: incorrect encoded start resourceVersion (version meta.k8s.io/v1)")
+    if not start:
+        raise errors.bad_request(f"{invalid}: encoded start key empty (version meta.k8s.io/v1)")
+    if posixpath.normpath("/" + start.removeprefix("/")) != "/" + start.removeprefix("/"):
+        raise errors.bad_request(f"{invalid}: {start}")  # a path that climbs out of what the client may list
+    return revision, start.removeprefix("/").removesuffix("\0")
 
 
 async def _page(call: Call, want: Wanted, limit: int, *, revision: int, start: str) -> Listing:

@@ -62,7 +62,7 @@ def _problems_of(call: Call, kind: str, change: Any) -> list[str]:
     if write.policy_of(call) == "Ignore":
         return []
     if kind != JSON:
-        return schema.duplicates(raw, call.resource.node()) if isinstance(raw, bytes) else []
+        return schema.duplicates(raw, call.resource.node(), parsed=change) if isinstance(raw, bytes) else []
     return [f'json patch unknown field "[{at}].{name}"' for at, op in enumerate(change) for name in op
             if name not in ("op", "path", "from", "value")]
 

@@ -6,6 +6,7 @@ Source of the rules: the API concepts page (watch, bookmarks, sendInitialEvents)
 from __future__ import annotations
 
 from kubewheel.api import errors
+from kubewheel.apiserver import watch_cache
 from kubewheel.apiserver.call import Call
 from kubewheel.apiserver.results import Stream
 from kubewheel.apiserver.verbs import list as listing
@@ -15,14 +16,11 @@ from kubewheel.storage import store as stores
 
 async def handle(call: Call) -> Response:
     request = call.request
-    want = listing.wanted(call)
+    want = _of_one(call, listing.wanted(call))
     matches = want.matches if not want.late else None
-    if call.name and matches is None:  # watch of one object by name
-        suffix = "/" + call.name
-        matches = lambda entry: entry.key.endswith(suffix)  # noqa: E731
     version = request.first("resourceVersion")
     initial = request.first("sendInitialEvents")
-    _check(request.first("resourceVersionMatch"), initial, request.first("allowWatchBookmarks"))
+    _check(request.first("resourceVersionMatch"), initial, request.first("continue"))
     after = listing.number(version) if version not in ("", "0") else 0
     stream = Stream(call.resource, None, None, deadline=_deadline(call))  # type: ignore[arg-type]
     stream.late = want.matches if want.late else None
@@ -36,13 +34,14 @@ async def handle(call: Call) -> Response:
     if wants_initial:
         # Nothing suspends from here on: the snapshot and the subscription are one moment.
         stream.initial_revision = after = call.server.watch_cache.revision
-        entries = cache.under(want.prefix)
+        entries = cache.chosen(want.prefix, want.trigger)
         stream.initial = [e for e in entries if matches(e)] if matches is not None else entries
         stream.marker = bool(initial) and stream.bookmarks
     elif not after:
         after = call.server.watch_cache.revision
     try:
-        stream.watcher = await cache.watch(call.server.store, want.prefix, after=after, matches=matches)
+        stream.watcher = await cache.watch(call.server.store, want.prefix, after=after, matches=matches,
+                                            trigger=want.trigger)
     except stores.Compacted as e:
         return _failed(stream, errors.gone(f"too old resource version: {after} ({e.oldest})"))
     return Response(obj=stream)
@@ -54,14 +53,29 @@ def _failed(stream: Stream, error: errors.StatusError) -> Response:
     return Response(obj=stream)
 
 
-def _check(match: str, initial: str, bookmarks: str) -> None:
-    findings = []
+def _of_one(call: Call, want: listing.Wanted) -> listing.Wanted:
+    """The path of a single object (of old: /watch/…/name) asks for that name; a field selector may but repeat it."""
+    parts = call.info.parts
+    if len(parts) < 2:
+        return want
+    if want.exact and want.exact != parts[1] or call.request.first("fieldSelector") and not want.exact:
+        raise errors.bad_request("fieldSelector metadata.name doesn't match requested name")
+    suffix, also = "/" + parts[1], want.matches
+    return want._replace(exact=parts[1], trigger=watch_cache.Trigger("metadata.name", None, parts[1]),
+                         matches=lambda entry: entry.key.endswith(suffix) and (also is None or also(entry)))
+
+
+def _check(match: str, initial: str, token: str) -> None:
+    field, findings = "resourceVersionMatch", []
     if initial and match != "NotOlderThan":
-        findings.append(errors.field_forbidden(
-            "resourceVersionMatch", "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"))
+        findings.append(errors.field_forbidden(field, "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"))
     if match and not initial:
         findings.append(errors.field_forbidden(
-            "resourceVersionMatch", "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided"))
+            field, "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided"))
+    if match and match != "NotOlderThan":
+        findings.append(errors.field_not_supported(field, match, ("NotOlderThan",)))
+    if match and token:
+        findings.append(errors.field_forbidden(field, "resourceVersionMatch is forbidden when continue is provided"))
     if findings:
         raise errors.invalid("ListOptions", "", findings, group="meta.k8s.io")
 

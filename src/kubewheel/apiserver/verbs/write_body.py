@@ -12,24 +12,26 @@ from kubewheel.api import errors, schema
 from kubewheel.api.resource import Object
 from kubewheel.apiserver import bodies
 from kubewheel.apiserver.call import Call
+from kubewheel.apiserver.verbs import write_kind
 
 MAX_MANAGER = 128  # bytes of a field manager's name
 
 
 def decode(call: Call) -> Object:
     """The body as a private object of the request's version: kind checked, unknown fields handled, defaulted."""
-    return checked(call, call.body(), found_twice(call))
+    body = call.body()
+    return checked(call, body, found_twice(call, body))
 
 
-def found_twice(call: Call) -> list[str]:
-    """Fields that the body names more than once."""
+def found_twice(call: Call, body: Object) -> list[str]:
+    """Fields that the body names more than once. `body`: what it holds, as it was decoded."""
     raw, kind = call.request.body, bodies.media_type(call.request)
     if not isinstance(raw, bytes) or policy_of(call) == "Ignore":
         return []
     if kind in bodies.YAML_TYPES:
         found = bodies.yaml_duplicates(raw)
         return ["yaml: unmarshal errors:\n  " + "\n  ".join(found)] if found else []
-    return schema.duplicates(raw, call.resource.node()) if kind in bodies.JSON_TYPES else []
+    return schema.duplicates(raw, call.resource.node(), parsed=body) if kind in bodies.JSON_TYPES else []
 
 
 def policy_of(call: Call) -> str:
@@ -76,7 +78,7 @@ def _of_manager(manager: str) -> list[errors.FieldError]:
 def checked(call: Call, obj: Object, problems: list[str]) -> Object:
     """Kind check, schema check and defaults, in place. `problems`: what is known to be wrong with the text."""
     resource = call.resource
-    check_kind(obj, resource.kind, resource.api_version)
+    write_kind.check(call, obj, resource.kind, resource.api_version)
     report(call, resource.kind, resource.version, lambda: problems + fitted(call, obj))
     return obj
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 from kubewheel.api import codec, errors, validation
 from kubewheel.api.resource import Object, Resource
 from kubewheel.apiserver import results
+from kubewheel.apiserver.attributes import Attributes
 from kubewheel.apiserver.call import Call
-from kubewheel.apiserver.verbs import keys, write_admit, write_fields, write_meta
+from kubewheel.apiserver.verbs import keys, write_admit, write_fields, write_meta, write_size
 from kubewheel.storage import store as stores
 
 MAX_ATTEMPTS = 8  # of a generated name
@@ -22,39 +23,64 @@ async def create(call: Call, obj: Object, *, tracked: bool = False) -> Object:
     server, resource = call.server, call.resource
     hub = server.registry.hub_of(resource)
     _refuse_terminating(call)
-    meta = obj["metadata"]
-    if meta.get("resourceVersion") not in (None, "", "0"):
-        raise errors.bad_request("resourceVersion should not be set on objects to be created")
-    base = "" if meta.get("name") else meta.get("generateName", "")
-    if base:
-        meta["name"] = write_meta.generated(call, base)
+    versioned = call.info.verb != "update" and _is_version(obj["metadata"].pop("resourceVersion", None))
+    base = "" if obj["metadata"].get("name") else obj["metadata"].get("generateName", "")
+    write_meta.dedup_owners(call, obj)
     if not tracked:
-        write_meta.stamp(call, obj)
         write_fields.track(call, None, obj)
-    else:
-        write_meta.stamp(call, obj)
     obj = await results.stored_form(resource, hub, obj)
-    context = write_admit.context(call)
     await server.hooks.before_create(call, obj)
+    attributes = write_admit.attributes(call, "CREATE", hub, obj, None)
+    if base:  # the name is made once all have had their say about what it is of
+        attributes.name, attributes.is_name_generated = base, True
+    await server.admission.mutate(attributes)
+    obj = attributes.obj or obj
+    write_meta.dedup_owners(call, obj, after_admission=True)
+    if not base:
+        return await _create_once(call, hub, obj, attributes, versioned=versioned)
+    for _ in range(MAX_ATTEMPTS - 1):
+        try:
+            return await _create_once(call, hub, codec.copy(obj), attributes, base=base, versioned=versioned)
+        except errors.StatusError as e:
+            if e.reason != "AlreadyExists":
+                raise
+    return await _create_once(call, hub, obj, attributes, base=base, versioned=versioned)
+
+
+def _is_version(given: object) -> bool:
+    """A resource version as the server gives them; what is no number, upstream drops without a word."""
+    return isinstance(given, str) and given.isascii() and given.isdecimal() and int(given) > 0
+
+
+async def _create_once(call: Call, hub: Resource, obj: Object, attributes: Attributes, *, base: str = "",
+                       versioned: bool) -> Object:
+    server = call.server
+    write_meta.stamp(call, obj)
+    meta = obj["metadata"]
+    if base:
+        meta["name"] = attributes.name = write_meta.generated(call, base)
+    attributes.obj = obj
+    warned = len(call.warnings)
     try:
-        hub.prepare_create(obj, context)
-        attributes = write_admit.attributes(call, "CREATE", hub, obj, None)
-        await server.admission.mutate(attributes)
-        obj = attributes.obj or obj
+        hub.prepare_create(obj, write_admit.context(call))
         hub.defaults(obj)
         await server.hooks.after_mutate(call, obj, None)
-        findings = validation.validate_meta(obj["metadata"], namespaced=hub.namespaced, name_rule=hub.name_rule)
-        findings += (resource.validate_create_here or hub.validate)(obj)
+        findings = validation.validate_meta(meta, namespaced=hub.namespaced, name_rule=hub.name_rule)
+        findings += (call.resource.validate_create_here or hub.validate)(obj)
         if findings:
-            raise errors.invalid(hub.kind, obj["metadata"].get("name", ""), findings, group=hub.group)
+            raise errors.invalid(hub.kind, meta.get("name", ""), findings, group=hub.group)
         call.warnings.extend(hub.warnings(obj) + hub.create_warnings(obj))
         await server.admission.validate(attributes)
         if call.dry_run:
             await _refuse_if_there(call, hub, obj)
             await server.hooks.release(call, obj)
             return obj
-        return await _insert(call, hub, obj, base)
-    except BaseException:
+        if versioned:  # upstream's storage says so, whose plain errors are told as they are
+            raise errors.status_error(500, "", "resourceVersion should not be set on objects to be created")
+        return await _insert(call, hub, obj)
+    except BaseException as e:
+        if isinstance(e, errors.StatusError) and e.reason == "AlreadyExists":
+            del call.warnings[warned:]
         await server.hooks.release(call, obj)
         raise
 
@@ -73,23 +99,32 @@ def _refuse_terminating(call: Call) -> None:
         raise error
 
 
-async def _insert(call: Call, hub: Resource, obj: Object, base: str) -> Object:
+async def _insert(call: Call, hub: Resource, obj: Object) -> Object:
     meta = obj["metadata"]
-    for attempt in range(MAX_ATTEMPTS):
-        key = keys.key(hub, meta.get("namespace", ""), meta["name"])
-        try:
-            revision = await call.server.store.create(key, codec.to_stored(obj))
-        except stores.KeyExists as e:
-            if base and attempt < MAX_ATTEMPTS - 1:
-                meta["name"] = write_meta.generated(call, base)
-                continue
-            raise errors.already_exists(hub.plural, meta["name"], group=hub.group) from e
-        meta["resourceVersion"] = str(revision)
-        return obj
-    raise AssertionError("unreachable")
+    key = keys.key(hub, meta.get("namespace", ""), meta["name"])
+    try:
+        revision = await call.server.store.create(key, write_size.stored(hub, obj))
+    except stores.KeyExists as e:
+        raise _already_exists(call.resource, obj, e.current) from e
+    meta["resourceVersion"] = str(revision)
+    return obj
 
 
 async def _refuse_if_there(call: Call, hub: Resource, obj: Object) -> None:
     meta = obj["metadata"]
-    if await call.server.store.get(keys.key(hub, meta.get("namespace", ""), meta["name"])) is not None:
-        raise errors.already_exists(hub.plural, meta["name"], group=hub.group)
+    there = await call.server.store.get(keys.key(hub, meta.get("namespace", ""), meta["name"]))
+    if there is not None:
+        raise _already_exists(call.resource, obj, there)
+
+
+def _already_exists(resource: Resource, obj: Object, there: stores.KeyValue) -> errors.StatusError:
+    name = obj["metadata"]["name"]
+    if obj["metadata"].get("generateName"):
+        error = errors.status_error(409, "AlreadyExists", (
+            f'{resource.qualified} "{name}" already exists, the server was not able to generate a unique name for the object'),
+            name=name, group=resource.group, kind=resource.plural, retry_after=1)
+    else:
+        error = errors.already_exists(resource.plural, name, group=resource.group)
+    if codec.loads(there.value)["metadata"].get("deletionTimestamp"):
+        error.status["message"] = f"object is being deleted: {error.message}"
+    return error

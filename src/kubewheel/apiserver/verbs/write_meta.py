@@ -37,6 +37,31 @@ def stamp(call: Call, obj: Object) -> None:
         meta["generation"] = 1
 
 
+_TWICE = (".metadata.ownerReferences contains duplicate entries{when}; API server dedups owner references in 1.20+, and may "
+          "reject such requests as early as 1.24; please fix your requests; duplicate UID(s) observed: {uids}")
+
+
+def dedup_owners(call: Call, obj: Object, *, after_admission: bool = False) -> None:
+    """Owners named twice are owners once, and whoever names them so is told. In place."""
+    owners = obj["metadata"].get("ownerReferences")
+    if not owners or len(owners) < 2:
+        return
+    kept: list[Object] = []
+    twice: dict[str, None] = {}
+    for owner in owners:
+        if owner in kept:
+            twice[owner.get("uid", "")] = None
+        else:
+            kept.append(owner)
+    if not twice:
+        return
+    obj["metadata"]["ownerReferences"] = kept
+    when = " after mutating admission happens" if after_admission else ""
+    text = _TWICE.format(when=when, uids=", ".join(twice))
+    if text not in call.warnings:
+        call.warnings.append(text)
+
+
 def keep_server_fields(new: Object, old: Object) -> None:
     for field in SERVER_OWNED:
         if field in old:

@@ -15,7 +15,7 @@ from kubewheel.api.merge import managed
 from kubewheel.api.resource import Object, Resource
 from kubewheel.apiserver import results
 from kubewheel.apiserver.call import Call
-from kubewheel.apiserver.verbs import get, keys, write_admit, write_create, write_fields, write_meta
+from kubewheel.apiserver.verbs import get, keys, write_admit, write_create, write_fields, write_meta, write_size
 from kubewheel.apiserver.watch_cache import Entry
 from kubewheel.storage import store as stores
 
@@ -60,6 +60,7 @@ async def _update_once(call: Call, current: Entry, make: Make, *, tracked: bool)
     given = dict(new["metadata"])
     write_meta.keep_server_fields(new["metadata"], old["metadata"])
     subresource = call.request.attributes.get("subresource") or (call.sub.name if call.sub is not None else "")
+    write_meta.dedup_owners(call, new)
     write_meta.restrict(call, new, old_view)
     if not tracked:
         write_fields.track(call, old_view, new, subresource=subresource)
@@ -76,6 +77,7 @@ async def _update_once(call: Call, current: Entry, make: Make, *, tracked: bool)
         attributes = write_admit.attributes(call, "UPDATE", hub, new, old)
         await server.admission.mutate(attributes)
         new = attributes.obj or new
+        write_meta.dedup_owners(call, new, after_admission=True)
         if call.sub is None:
             hub.defaults(new)
         _validate_update(call, hub, new, old, given)
@@ -97,15 +99,16 @@ async def _replace(call: Call, hub: Resource, current: Entry, new: Object, old: 
     new["metadata"].pop("resourceVersion", None)
     if _is_same(new, old, custom=hub.custom is not None):
         return old  # nothing changed: no write, no new revision
-    value = codec.to_stored(new)
+    value = write_size.stored(hub, new)
     if codec.splice(value, current.revision) == current.data:
         return old  # written again as it would be today, an older version's bytes
     if call.dry_run:
         new["metadata"]["resourceVersion"] = str(current.revision)
         return new
-    if is_finished(hub, new):
-        revision = await server.store.delete(current.key, expected=current.revision)
+    if is_finished(hub, new):  # clients expect the object that they wrote, at the version that it was
+        await server.store.delete(current.key, expected=current.revision)
         await server.hooks.after_delete(call, new)
+        revision = current.revision
     else:
         revision = await server.store.update(current.key, value, expected=current.revision)
         await server.hooks.after_update(call, new, old)
@@ -172,8 +175,6 @@ def _check_identity(call: Call, old: Object, new: Object) -> None:
         raise errors.conflict(resource.plural, call.name, group=resource.group)
 
 
-# Nobody but the server sets these; a client may repeat them or leave them out.
-FIXED = ("creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds")
 
 
 def _warnings(call: Call, hub: Resource, new: Object, old: Object) -> list[str]:
@@ -186,9 +187,22 @@ def _warnings(call: Call, hub: Resource, new: Object, old: Object) -> list[str]:
     return hub.warnings(new)
 
 
+def _of_deletion(given: Object, old: Object) -> list[errors.FieldError]:
+    """What a client may not say of the deletion: that it began, where it did not, or another grace period.
+    A deletion that has begun keeps its time, whatever is said; so does the creation (upstream's BeforeUpdate)."""
+    findings = []
+    stamp, grace = given.get("deletionTimestamp"), given.get("deletionGracePeriodSeconds")
+    if stamp is not None and not old.get("deletionTimestamp"):
+        shown = f"{stamp[:10]} {stamp[11:19]} +0000 UTC"
+        findings.append(errors.FieldError(
+            "FieldValueInvalid", "metadata.deletionTimestamp", f"Invalid value: {shown}: {validation.IMMUTABLE}"))
+    if grace is not None and grace != old.get("deletionGracePeriodSeconds"):
+        findings.append(errors.field_invalid("metadata.deletionGracePeriodSeconds", grace, validation.IMMUTABLE))
+    return findings
+
+
 def _validate_update(call: Call, hub: Resource, new: Object, old: Object, given: Object) -> None:
-    findings = [errors.field_invalid(f"metadata.{field}", given[field], "field is immutable") for field in FIXED
-                if given.get(field) is not None and given[field] != old["metadata"].get(field)]
+    findings = _of_deletion(given, old["metadata"])
     findings += validation.validate_meta_update(new["metadata"], old["metadata"])
     if call.sub is None:
         if hub.custom is not None or not _is_same_content(new, old):  # what is stored was found valid

@@ -15,18 +15,18 @@ from kubewheel.testing.bench import figures
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="kw bench", description="Measures kubewheel on this machine.")
-    parser.add_argument("names", nargs="*", metavar="name", help="which ones (default: all but `up`)")
+    parser.add_argument("names", nargs="*", metavar="name", help="which ones, or a group of them (default: all but `up`)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="default: bench-results/<time>.json")
     parser.add_argument("--list", action="store_true", help="name them and end")
     options = parser.parse_args()
-    known = {one.name: one for one in bench.BENCHMARKS}
     if options.list:
         print("\n".join(f"{one.name:12} {one.about}" for one in bench.BENCHMARKS))
+        print("\n".join(f"{name:12} all of: {', '.join(members)}" for name, members in bench.GROUPS.items()))
         return 0
-    unknown = [name for name in options.names if name not in known]
-    if unknown:
-        parser.error(f"no such benchmark: {', '.join(unknown)}; there are: {', '.join(known)}")
-    chosen = [known[name] for name in options.names] or [one for one in bench.BENCHMARKS if one.by_default]
+    try:
+        chosen = bench.chosen(options.names)
+    except ValueError as e:
+        parser.error(str(e))
     found: list[figures.Figure] = []
     failed: list[str] = []
     for one in chosen:

@@ -1,4 +1,5 @@
-"""Protobuf: the codec by itself, GET and CREATE of a pod, LIST of 5,000 pods for the first and for every later time."""
+"""Protobuf: the codec by itself, GET and CREATE of a pod, LIST of 5,000 pods for the first and for every later time,
+with the same LIST in JSON and as a Table beside it."""
 
 from __future__ import annotations
 
@@ -17,6 +18,7 @@ from kubewheel.testing.bench.figures import Aim, Figure, percentile
 from kubewheel.testing.bench.get import PODS
 
 COUNT = 5000
+TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json"
 PROTOBUF = "application/vnd.kubernetes.protobuf"
 POD = "io.k8s.api.core.v1.Pod"
 
@@ -32,6 +34,7 @@ def run() -> list[Figure]:
         uvloop.run(load.all_of(server, [_create(f"p{i}") for i in range(COUNT)]))
         found.append(Figure("CREATE pod (protobuf), 16 conn", COUNT / (time.perf_counter() - began), "req/s"))
         for title, accept in (("protobuf, first", PROTOBUF), ("protobuf", PROTOBUF), ("JSON", "application/json"),
+                              ("Table", TABLE),
                               ("PartialObjectMetadata, protobuf", f"{PROTOBUF};as=PartialObjectMetadata;g=meta.k8s.io;v=v1")):
             found.append(_list(server, title, accept))
     return found

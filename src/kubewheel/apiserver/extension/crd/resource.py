@@ -15,6 +15,7 @@ from kubewheel.api.apiextensions import evaluation, fits, nodes, rules, values
 from kubewheel.api.errors import FieldError
 from kubewheel.api.resource import (
     ALL_VERBS,
+    Age,
     Column,
     Gvr,
     Object,
@@ -212,10 +213,26 @@ def _columns(version: Object) -> tuple[Column, ...]:
 
 
 def _column(declared: Object) -> Column:
-    return Column(
-        declared["name"], _cell(declared["type"], jsonpath.compile(declared["jsonPath"])), type=declared["type"],
-        format=declared.get("format", ""), priority=declared.get("priority", 0), description=declared.get("description")
-        or f"Custom resource definition column (in JSONPath format): {declared['jsonPath']}")
+    kind, find = declared["type"], jsonpath.compile(declared["jsonPath"])
+    more = {"type": kind, "format": declared.get("format", ""), "priority": declared.get("priority", 0),
+            "description": declared.get("description")
+            or f"Custom resource definition column (in JSONPath format): {declared['jsonPath']}"}
+    if kind == "date":
+        return columns.aging(declared["name"], _age(find), **more)
+    return Column(declared["name"], _cell(kind, find), **more)
+
+
+def _age(find: JsonPath) -> Callable[[Object], Age | str | None]:
+    def age(obj: Object) -> Age | str | None:
+        found = find(obj)
+        if not found or found[0] is None:
+            return None
+        try:
+            return columns.since(str(found[0]))
+        except ValueError:
+            return "<invalid>"
+
+    return age
 
 
 def _cell(kind: str, find: JsonPath) -> Callable[[Object, float], Any]:
@@ -224,11 +241,6 @@ def _cell(kind: str, find: JsonPath) -> Callable[[Object, float], Any]:
         if not found or found[0] is None:
             return None
         value = found[0]
-        if kind == "date":
-            try:
-                return columns.since(str(value), now)
-            except ValueError:
-                return "<invalid>"
         if kind == "string":
             return _text(value)  # of several the first, as upstream
         wanted = {"integer": (int, float), "number": (int, float), "boolean": (bool,)}[kind]
