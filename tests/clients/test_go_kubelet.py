@@ -392,3 +392,16 @@ def test_pod_certificates(n1, go, admin, namespace):
     for client, path, verb in ((n1, all_requests, "GET"), (n1, f"{requests}/{name}", "DELETE"), (other, requests, "GET")):
         client.call(verb, path, status=403)
     n1.patch(f"{requests}/{name}/status", {"status": {}}, status=403)
+    admin.post("/apis/rbac.authorization.k8s.io/v1/clusterroles", {
+        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": "signer"}, "rules": [
+            {"apiGroups": ["certificates.k8s.io"], "resources": ["podcertificaterequests/status"], "verbs": ["patch"]}]})
+    admin.post("/apis/rbac.authorization.k8s.io/v1/clusterrolebindings", {
+        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding", "metadata": {"name": "signer"},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "signer"},
+        "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "half-a-signer"}]})
+    half, denied = go("signer", "half-a-signer"), {"status": {"conditions": [
+        {"type": "Denied", "status": "True", "reason": "No", "message": "no", "lastTransitionTime": now()}]}}
+    until(lambda: half.raw("PATCH", f"{requests}/{name}/status", denied, content_type=STRATEGIC).status == 422, what="the role")
+    refused = half.patch(f"{requests}/{name}/status", denied, status=422)
+    assert 'User "half-a-signer" is not permitted to "sign" for signer "example.com/pods"' in refused["message"]
+    assert admin.patch(f"{requests}/{name}/status", denied)["status"]["conditions"][0]["type"] == "Denied"

@@ -27,13 +27,18 @@ def _forbidden(attributes: Attributes, why: str) -> errors.StatusError:
 
 
 class _SignerPlugin(AdmissionPlugin):
-    async def _check(self, attributes: Attributes, verb: str, signer: str, what: str = "requests with") -> None:
+    async def _may(self, attributes: Attributes, verb: str, signer: str) -> bool:
         """The verb on signers named `domain/path`, or on `domain/*`."""
         domain = signer.split("/", 1)[0]
         for name in (signer, f"{domain}/*"):
             info = RequestInfo(True, "", verb, "apis", GROUP, "v1", "", "signers", "", name)
             if (await self.context.authorizer.authorize(attributes.user, info)).verdict == "allow":
-                return
+                return True
+        return False
+
+    async def _check(self, attributes: Attributes, verb: str, signer: str, what: str = "requests with") -> None:
+        if await self._may(attributes, verb, signer):
+            return
         raise _forbidden(attributes, f'user not permitted to {verb} {what} signerName "{signer}"')
 
 
@@ -51,12 +56,24 @@ class CertificateSigning(_SignerPlugin):
     resources = frozenset({"certificatesigningrequests.certificates.k8s.io"})
 
     async def validate(self, attributes: Attributes) -> None:
-        if not _is_request(attributes) or attributes.subresource != "status" or attributes.old is None:
+        if attributes.subresource != "status" or attributes.resource.group != GROUP or attributes.old is None:
             return
         new, old = (attributes.obj or {}).get("status") or {}, attributes.old.get("status") or {}
+        if attributes.resource.plural == "podcertificaterequests" and new != old:
+            await self._check_pod_request(attributes, attributes.old["spec"].get("signerName", ""))
+        if not _is_request(attributes):
+            return
         if new.get("certificate") == old.get("certificate") and _failed(new) == _failed(old):
             return
         await self._check(attributes, "sign", attributes.old["spec"].get("signerName", ""))
+
+
+    async def _check_pod_request(self, attributes: Attributes, signer: str) -> None:
+        """Upstream's registry says it, as a finding of validation."""
+        if not await self._may(attributes, "sign", signer):
+            raise errors.invalid("PodCertificateRequest", attributes.name, [errors.field_forbidden(
+                "spec.signerName", f'User "{attributes.user.name}" is not permitted to "sign" for signer "{signer}"')],
+                group=GROUP)
 
 
 class ClusterTrustBundleAttest(_SignerPlugin):
