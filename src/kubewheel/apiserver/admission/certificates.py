@@ -53,7 +53,7 @@ class CertificateApproval(_SignerPlugin):
 
 class CertificateSigning(_SignerPlugin):
     name = "CertificateSigning"
-    resources = frozenset({"certificatesigningrequests.certificates.k8s.io"})
+    resources = frozenset({"certificatesigningrequests.certificates.k8s.io", "podcertificaterequests.certificates.k8s.io"})
 
     async def validate(self, attributes: Attributes) -> None:
         if attributes.subresource != "status" or attributes.resource.group != GROUP or attributes.old is None:
@@ -80,6 +80,7 @@ class ClusterTrustBundleAttest(_SignerPlugin):
     """A bundle that speaks for a signer is written by those who may (KEP-3257)."""
 
     name = "ClusterTrustBundleAttest"
+    resources = frozenset({"clustertrustbundles.certificates.k8s.io"})
 
     async def validate(self, attributes: Attributes) -> None:
         if attributes.resource.plural != "clustertrustbundles" or attributes.resource.group != GROUP or attributes.obj is None:
