@@ -201,7 +201,7 @@ def test_pykube(served, namespace, ships):
         config.reload()
         assert config.obj["data"] == {"a": "2"}
         ship = pykube.object_factory(api, "sea.example.com/v1", "Ship")
-        ship(api, {"metadata": {"name": "ann", "namespace": namespace}, "spec": {"masts": 1}}).create()
+        ship(api, {"apiVersion": "sea.example.com/v1", "kind": "Ship", "metadata": {"name": "ann", "namespace": namespace}, "spec": {"masts": 1}}).create()
         (found,) = ship.objects(api, namespace=namespace)
         found.patch({"status": {"masts": 1}}, subresource="status")
         found.reload()

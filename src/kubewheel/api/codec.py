@@ -27,13 +27,21 @@ def dumps(value: Any) -> bytes:
 
 
 def to_stored(obj: dict[str, Any]) -> bytes:
-    """The bytes to store: metadata first, without resourceVersion and selfLink."""
+    """The bytes to store: metadata first, without resourceVersion and selfLink, then apiVersion and kind."""
     meta = {k: v for k, v in obj["metadata"].items() if k not in ("resourceVersion", "selfLink")}
     out: dict[str, Any] = {"metadata": meta}
-    for key, value in obj.items():
-        if key != "metadata":
-            out[key] = value
-    return dumps(out)
+    for key in ("apiVersion", "kind"):
+        if key in obj:
+            out[key] = obj[key]
+    return dumps(out | {key: value for key, value in obj.items() if key != "metadata"})
+
+
+def without_kind(raw: bytes, api_version: str, kind: str) -> bytes:
+    """The JSON of an object as `to_stored` orders it, less apiVersion and kind. Nothing inside of metadata can look like
+    the place: what ends in a brace there is followed by no apiVersion and kind."""
+    mark = b'},"apiVersion":"%s","kind":"%s"' % (api_version.encode(), kind.encode())
+    at = raw.find(mark)
+    return raw if at < 0 else raw[:at + 1] + raw[at + len(mark):]
 
 
 def splice(stored: bytes, revision: int) -> bytes:

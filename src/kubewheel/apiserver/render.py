@@ -170,8 +170,10 @@ def _list_bytes(server: Server, listing: Listing, form: Form, request: Request) 
                             "metadata": listing.meta(), "items": metas})
     head = codec.dumps({"kind": resource.list_kind, "apiVersion": resource.api_version, "metadata": listing.meta()})
     entries = listing.entries
-    items = b",".join([e.data for e in entries] if as_stored(resource) else [data(resource, e) for e in entries])
-    return head[:-1] + b',"items":[' + items + b"]}"
+    items = [e.data for e in entries] if as_stored(resource) else [data(resource, e) for e in entries]
+    if resource.custom is None:  # items of Go's typed lists do not say what they are
+        items = [codec.without_kind(raw, resource.api_version, resource.kind) for raw in items]
+    return head[:-1] + b',"items":[' + b",".join(items) + b"]}"
 
 
 def partial(obj: Object, version: str) -> Object:
