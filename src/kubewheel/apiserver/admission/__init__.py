@@ -18,6 +18,7 @@ from kubewheel.apiserver.admission import (
     owner_references,
     pod_security,
     pod_toleration_restriction,
+    pod_topology_labels,
     priority,
     resize,
     resource_quota,
@@ -41,6 +42,7 @@ PLUGINS: dict[str, type[AdmissionPlugin]] = {
     "TaintNodesByCondition": taint_nodes.TaintNodesByCondition,
     "AlwaysPullImages": always.AlwaysPullImages,
     "PodSecurity": pod_security.PodSecurity,
+    "PodTopologyLabels": pod_topology_labels.PodTopologyLabels,
     "Priority": priority.Priority,
     "DefaultTolerationSeconds": default_tolerations.DefaultTolerationSeconds,
     "PodTolerationRestriction": pod_toleration_restriction.PodTolerationRestriction,
@@ -64,7 +66,8 @@ PLUGINS: dict[str, type[AdmissionPlugin]] = {
 }
 
 DEFAULT_ON = frozenset({
-    "NamespaceLifecycle", "LimitRanger", "ServiceAccount", "TaintNodesByCondition", "PodSecurity", "Priority",
+    "NamespaceLifecycle", "LimitRanger", "ServiceAccount", "TaintNodesByCondition", "PodSecurity",
+    "PodTopologyLabels", "Priority",
     "DefaultTolerationSeconds", "DefaultStorageClass", "StorageObjectInUseProtection", "PersistentVolumeClaimResize",
     "RuntimeClass", "CertificateApproval", "CertificateSigning", "ClusterTrustBundleAttest", "CertificateSubjectRestriction",
     "DefaultIngressClass", "MutatingAdmissionPolicy", "MutatingAdmissionWebhook", "ValidatingAdmissionPolicy",
@@ -80,6 +83,5 @@ ABSENT = {
     "ImagePolicyWebhook": "its configuration file is not read",
     "LimitPodHardAntiAffinityTopology": "not written",
     "PodNodeSelector": "not written",
-    "PodTopologyLabels": "not written",
     "DenyServiceExternalIPs": "not written",
 }

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from kubewheel.api import codec, errors, selectors
 from kubewheel.api.resource import Object
+from kubewheel.apiserver.attributes import Attributes
 from kubewheel.apiserver.call import Call
-from kubewheel.apiserver.verbs import delete, get, write
+from kubewheel.apiserver.verbs import delete, get, write, write_admit
 from kubewheel.client.transport import Response
 from kubewheel.lib import clock as clocks
 
@@ -21,9 +22,13 @@ async def binding(call: Call) -> Response:
         findings.append(errors.field_not_supported("target.kind", target["kind"], ("Node", "<empty>")))
     if not target.get("name"):
         findings.append(errors.field_required("target.name", ""))
+    attributes = await _mutated(call, body)
+    body = attributes.obj or body
     if findings:
         raise errors.invalid("Binding", call.name, findings)
+    await call.server.admission.validate(attributes)
     meta = body.get("metadata") or {}
+    target = body.get("target") or {}
     now = clocks.rfc3339(call.server.clock.now())
 
     def bind(pod: Object) -> None:
@@ -45,6 +50,13 @@ async def binding(call: Call) -> Response:
     return call.answer({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}, status=201)
 
 
+async def _mutated(call: Call, body: Object) -> Attributes:
+    """What admission makes of a body that is no object of its own."""
+    attributes = write_admit.attributes(call, "CREATE", call.server.registry.hub_of(call.resource), body, None)
+    await call.server.admission.mutate(attributes)
+    return attributes
+
+
 def _bindable(call: Call, pod: Object, meta: Object) -> None:
     def conflict(text: str) -> errors.StatusError:
         return errors.conflict("pods/binding", call.name, message=text)
@@ -62,13 +74,15 @@ def _bindable(call: Call, pod: Object, meta: Object) -> None:
 
 async def eviction(call: Call) -> Response:
     """POST pods/x/eviction: a deletion that disruption budgets may refuse with 429 (policy/v1)."""
-    body = call.typed_body()
+    attributes = await _mutated(call, call.typed_body())
+    body = attributes.obj or {}
     options = dict(body.get("deleteOptions") or {})
     if options.get("dryRun"):
         call.request.query["dryRun"] = options["dryRun"]
     named = (body.get("metadata") or {}).get("name", call.name)
     if named and named != call.name:
         raise errors.bad_request("name in URL does not match name in Eviction object")
+    await call.server.admission.validate(attributes)
     pod = (await get.entry(call)).obj
     if not _unprotected(pod):
         await _take_disruption(call, pod)
