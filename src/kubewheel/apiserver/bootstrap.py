@@ -16,9 +16,10 @@ from kubewheel.api import errors
 from kubewheel.api.resource import Object
 from kubewheel.apiserver import flow_defaults
 from kubewheel.apiserver.admission import priority
+from kubewheel.apiserver.allocators import addresses
 from kubewheel.apiserver.authz import reconcile_policy
 from kubewheel.lib import clock as clocks
-from kubewheel.lib.supervise import Tasks
+from kubewheel.lib.supervise import Tasks, keep_running
 
 if TYPE_CHECKING:
     from kubewheel.apiserver.server import Server
@@ -49,6 +50,8 @@ class Bootstrap:
         self._tasks.spawn("hooks", self._run())
         self._tasks.spawn("events", self._expire_events())
         self._tasks.spawn("flow-control", self._keep_flow_defaults())
+        keeper = addresses.AddressKeeper(self._server.client, self._server.caches)
+        self._tasks.spawn("addresses", keep_running("addresses", keeper.run))
 
     async def aclose(self) -> None:
         await self._tasks.aclose()

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from kubewheel.api import errors
 from kubewheel.api.resource import Object
+from kubewheel.apiserver.allocators.addresses import cluster_ips
 from kubewheel.apiserver.call import Call
 from kubewheel.apiserver.hooks import BaseHook
 
@@ -76,7 +77,7 @@ class ServiceHook(BaseHook):
         hub = self.server.registry.by_kind("", "Service")
         assert hub is not None
         for entry in self.server.watch_cache.resource(hub.registry).entries.values():
-            for ip in _ips(entry.obj):
+            for ip in cluster_ips(entry.obj):
                 self.ips.take(int(ipaddress.ip_address(ip)))
             for port in _node_ports(entry.obj):
                 self.ports.take(port)
@@ -95,17 +96,17 @@ class ServiceHook(BaseHook):
                 if not spec.get(field) and before.get(field):
                     spec[field] = before[field]
         _keep_ports(spec, before)
-        self._allocate(call, new, held_ips=set(_ips(old)), held_ports=set(_node_ports(old)))
+        self._allocate(call, new, held_ips=set(cluster_ips(old)), held_ports=set(_node_ports(old)))
 
     async def after_update(self, call: Call, new: Object, old: Object) -> None:
-        for ip in set(_ips(old)) - set(_ips(new)):
+        for ip in set(cluster_ips(old)) - set(cluster_ips(new)):
             self.ips.free(int(ipaddress.ip_address(ip)))
         for port in set(_node_ports(old)) - set(_node_ports(new)):
             self.ports.free(port)
 
     async def after_delete(self, call: Call, obj: Object) -> None:
         self._load()
-        for ip in _ips(obj):
+        for ip in cluster_ips(obj):
             self.ips.free(int(ipaddress.ip_address(ip)))
         for port in _node_ports(obj):
             self.ports.free(port)
@@ -207,12 +208,6 @@ class ServiceHook(BaseHook):
         if not self.ports.take(number):
             raise errors.invalid("Service", name, [errors.field_invalid(path, number, "provided port is already allocated")])
         taken.append((self.ports, number))
-
-
-def _ips(service: Object) -> list[str]:
-    spec = service.get("spec") or {}
-    found = spec.get("clusterIPs") or ([spec["clusterIP"]] if spec.get("clusterIP") else [])
-    return [ip for ip in found if ip and ip != "None"]
 
 
 def _node_ports(service: Object) -> list[int]:
