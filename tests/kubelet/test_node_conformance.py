@@ -297,8 +297,9 @@ async def test_probes_and_hooks(runtime: Settings, tmp_path: Path) -> None:
         await n.run(
             "probed", container("away", LOOP, livenessProbe=http("/away")),
             container("near", LOOP, livenessProbe=http("/near"), readinessProbe=http("/fine")),
-            container("grpc", LOOP, livenessProbe={"grpc": {"port": grpc_port}, **hasty}),
-            container("tcp", LOOP, livenessProbe={"tcpSocket": {"port": site.port}, **hasty}),
+            # these succeed, also on a host that is busy
+            container("grpc", LOOP, livenessProbe={"grpc": {"port": grpc_port}, "periodSeconds": 1, "timeoutSeconds": 9}),
+            container("tcp", LOOP, livenessProbe={"tcpSocket": {"port": site.port}, "periodSeconds": 1, "timeoutSeconds": 9}),
             container("gated", LOOP, startupProbe={"exec": {"command": ["test", "-e", "/go"]}, "periodSeconds": 1,
                                                    "failureThreshold": 100}, readinessProbe=http("/gated")),
             hostNetwork=True)
