@@ -109,7 +109,8 @@ async def test_patches_that_do_not_fit(cluster):
 
 @bare
 async def test_dry_run_changes_nothing(cluster):
-    await cluster.server.bootstrap.wait_ready()  # it writes as well
+    await cluster.server.bootstrap.wait_ready()  # it writes as well, and the address of its Service a moment later
+    await cluster.wait_for("ipaddresses.networking.k8s.io", "10.96.0.1", lambda a: a, namespace=None)
     await cluster.client.create("configmaps", config_map("d"))
     before = await cluster.client.get("configmaps", "d", namespace="default")
     store = cluster.control_plane.store
