@@ -36,12 +36,10 @@ def to_stored(obj: dict[str, Any]) -> bytes:
     return dumps(out | {key: value for key, value in obj.items() if key != "metadata"})
 
 
-def without_kind(raw: bytes, api_version: str, kind: str) -> bytes:
-    """The JSON of an object as `to_stored` orders it, less apiVersion and kind. Nothing inside of metadata can look like
-    the place: what ends in a brace there is followed by no apiVersion and kind."""
-    mark = b'},"apiVersion":"%s","kind":"%s"' % (api_version.encode(), kind.encode())
-    at = raw.find(mark)
-    return raw if at < 0 else raw[:at + 1] + raw[at + len(mark):]
+def kind_mark(api_version: str, kind: str) -> bytes:
+    """The end of metadata, apiVersion and kind, as `to_stored` orders them. Nothing inside of metadata looks like it: what
+    ends in a brace there is followed by no apiVersion and kind."""
+    return b'},"apiVersion":"%s","kind":"%s"' % (api_version.encode(), kind.encode())
 
 
 def splice(stored: bytes, revision: int) -> bytes:

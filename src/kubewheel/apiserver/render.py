@@ -19,7 +19,7 @@ from kubewheel.api.protobuf import kinds
 from kubewheel.api.resource import Object, Resource
 from kubewheel.apiserver import media_types, request_metrics, results
 from kubewheel.apiserver.media_types import Form, Offer
-from kubewheel.apiserver.results import Listing, Stored, Stream, as_stored, data, shown
+from kubewheel.apiserver.results import Listing, Stored, Stream, as_stored, shown
 from kubewheel.apiserver.watch_cache import Entry
 from kubewheel.client.transport import Request, Response
 
@@ -170,9 +170,13 @@ def _list_bytes(server: Server, listing: Listing, form: Form, request: Request) 
                             "metadata": listing.meta(), "items": metas})
     head = codec.dumps({"kind": resource.list_kind, "apiVersion": resource.api_version, "metadata": listing.meta()})
     entries = listing.entries
-    items = [e.data for e in entries] if as_stored(resource) else [data(resource, e) for e in entries]
+    if not as_stored(resource):
+        entries = [shown(resource, e) for e in entries]
     if resource.custom is None:  # items of Go's typed lists do not say what they are
-        items = [codec.without_kind(raw, resource.api_version, resource.kind) for raw in items]
+        mark = codec.kind_mark(resource.api_version, resource.kind)
+        items = [e.without_kind(mark) for e in entries]
+    else:
+        items = [e.data for e in entries]
     return head[:-1] + b',"items":[' + b",".join(items) + b"]}"
 
 

@@ -32,7 +32,7 @@ MAX_BEHIND = 50_000  # events a watcher may lag before it is ended
 class Entry:
     """One object at one revision."""
 
-    __slots__ = ("key", "revision", "data", "_obj", "shown", "item", "partial_item", "row")
+    __slots__ = ("key", "revision", "data", "_obj", "shown", "kind_at", "item", "partial_item", "row")
 
     def __init__(self, key: str, revision: int, data: bytes) -> None:
         self.key = key
@@ -40,6 +40,7 @@ class Entry:
         self.data = data  # JSON with resourceVersion inside
         self._obj: Object | None = None
         self.shown: tuple[Any, Entry | None] | None = None  # results.shown: as a resource shows it; None inside: as it is
+        self.kind_at: int | None = None  # where data says its kind, once a list asked; negative: nowhere known
         self.item: bytes | None = None  # results.item: the object in protobuf, once somebody asked for that
         self.partial_item: bytes | None = None  # results.partial_item: its metadata
         self.row: Any = None  # results.row: its row in a Table
@@ -49,6 +50,13 @@ class Entry:
         if self._obj is None:
             self._obj = frozen.loads(self.data)
         return self._obj
+
+    def without_kind(self, mark: bytes) -> bytes:
+        """The JSON less apiVersion and kind; `mark` as codec.kind_mark gives it for them."""
+        if self.kind_at is None:
+            self.kind_at = self.data.find(mark)
+        at = self.kind_at
+        return self.data if at < 0 else self.data[:at + 1] + self.data[at + len(mark):]
 
     def peek(self) -> Object:
         """The object for one look: a dict that was not there before is not kept."""
