@@ -326,7 +326,8 @@ async def test_probes_and_hooks(runtime: Settings, tmp_path: Path) -> None:
         await n.status("sick-grpc", lambda s: state(s, "c")["restartCount"] > 0)
         await n.status("slow", lambda s: state(s, "c")["restartCount"] > 0)
         await told(n, "slow", "Unhealthy", "Liveness probe failed: command timed out")
-        assert "/bad" in site.asked and not is_ready((await n.client.get("pods", "never", namespace="default"))["status"])
+        await n.cluster.wait_until(lambda: "/bad" in site.asked)
+        assert not is_ready((await n.client.get("pods", "never", namespace="default"))["status"])
         status = await n.status("gate", lambda s: state(s, "c").get("ready"))
         ready = next(c for c in status["conditions"] if c["type"] == "Ready")
         assert ready["reason"] == "ReadinessGatesNotReady"
@@ -367,7 +368,7 @@ async def test_images_from_a_registry(runtime: Settings, tmp_path: Path) -> None
         assert waiting(status)["message"].startswith(f'Back-off pulling image "{image}:1": ErrImagePull: ')
         assert "401 Unauthorized" in waiting(status)["message"]
         await told(n, "without", "Failed", "Error: ErrImagePull")
-        status = await n.status("never", lambda s: waiting(s).get("reason"))
+        status = await n.status("never", lambda s: waiting(s).get("reason") == "ErrImageNeverPull")
         assert waiting(status) == {"reason": "ErrImageNeverPull", "message":
                                    f'Container image "{image}:1" is not present with pull policy of Never'}
         await n.run("with", box("1"), imagePullSecrets=[{"name": "reg"}])
@@ -414,6 +415,7 @@ async def test_sources_that_change_are_seen_at_once(runtime: Settings, tmp_path:
         directory = Path(n.kubelet.options.volume_dir(worker.uid, "kubernetes.io~configmap", "cm"))
         await n.client.patch("configmaps", "cm", {"data": {"k": "new", "gone": None, "more": "y"}}, namespace="default")
         await make(n, "secrets", "late", stringData={"k": "v"})
+
         def shown() -> dict[str, str]:
             return {p.name: p.read_text() for p in directory.iterdir() if p.name[0] != "." and p.exists()}
 
@@ -442,8 +444,8 @@ async def test_resizes(runtime: Settings, tmp_path: Path) -> None:
         code, _, err = await n.kubectl("patch", "pod", "two", *resizing(a=sized("100m", "64Mi"), b=sized("200m")))
         assert code == 0, err
         status = await n.status("two", lambda s: state(s, "a")["restartCount"] == 1 and is_ready(s) and (
-            state(s, "b")["resources"]["limits"]["cpu"] == "200m"))
-        assert state(status, "a")["resources"] == sized("100m", "64Mi")
+            state(s, "b")["resources"]["limits"]["cpu"] == "200m") and (
+            state(s, "a")["resources"] == sized("100m", "64Mi")))
         assert state(status, "b")["containerID"] == state(before, "b")["containerID"]
         for cpu, reason in (("1000", "Infeasible"), (f"{int(capacity) * 1000 - 500}m", "Deferred")):
             code, _, err = await n.kubectl("patch", "pod", "two", *resizing(b=sized(cpu)))
@@ -500,26 +502,17 @@ async def test_restarts_are_kept_over_the_kubelets(runtime: Settings, tmp_path: 
             c for c in before["conditions"] if c["type"] == "Ready"]
 
 
-async def test_how_fast_pods_come_and_go(runtime: Settings, tmp_path: Path) -> None:
+async def test_many_pods_come_and_go(runtime: Settings, tmp_path: Path) -> None:
+    """How fast is shown by the benchmark."""
     async with node(runtime, tmp_path) as n:
-        loop = asyncio.get_running_loop()
-        began = loop.time()
-        await n.run("one", container("c", "exec sleep 1000"))
-        await n.status("one", is_ready)
-        first = loop.time() - began
-        began = loop.time()
-        await n.client.delete("pods", "one", namespace="default", grace=0)
         await n.run("inits", container("c", "true"), restartPolicy="Never",
                     initContainers=[container(f"i{i}", "true") for i in range(4)])
-        await n.status("inits", lambda s: s.get("phase") == "Succeeded")
-        steps = loop.time() - began
-        began = loop.time()
         for i in range(30):
             await n.run(f"many-{i}", container("c", LOOP))
         for i in range(30):
             await n.status(f"many-{i}", is_ready)
-        many = loop.time() - began
-        print(f"one pod {first:.2f}s, four init containers {steps:.2f}s, thirty pods {many:.2f}s")
-        assert first < 3
-        assert steps < 8
-        assert many < 30
+        await n.status("inits", lambda s: s.get("phase") == "Succeeded")
+        for i in range(30):
+            await n.client.delete("pods", f"many-{i}", namespace="default", grace=0)
+        await n.cluster.wait_until(lambda: [w for w in n.kubelet.workers.values() if w.observed.containers
+                                            and w is not n.kubelet.pod_named("default", "inits")] == [])

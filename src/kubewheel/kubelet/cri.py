@@ -6,6 +6,8 @@ Called by: pod_worker.py, pleg.py, images.py, server/, node_status.py.
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -72,6 +74,24 @@ class Cri:
             raise CriError(e.code().name, e.details() or "") from e
         return cri_proto.to_dict(answer)
 
+    async def call_through(self, method: str, request: dict[str, Any], *, timeout: float | None = None) -> dict[str, Any]:
+        """As `call`, but a caller that is cancelled waits for the answer first.
+
+        containerd gives up a StartContainer whose caller left after the task began, and then holds a container that
+        it says is not running and refuses to delete because it is ("cannot delete running task").
+        """
+        work = asyncio.ensure_future(self.call(method, request, timeout=timeout))
+        try:
+            return await asyncio.shield(work)
+        except asyncio.CancelledError:
+            try:
+                await asyncio.wait([work])
+            finally:
+                work.cancel()  # cancelled again, or done
+            with contextlib.suppress(CriError):
+                work.result()  # what it made is seen by the next look at the pod
+            raise
+
     async def stream(self, path: str, request: bytes) -> AsyncIterator[bytes]:
         """A server stream that is not CRI's, messages as bytes."""
         call = self._channel.unary_stream(path)(request)
@@ -91,8 +111,8 @@ class Cri:
 
     # -- sandboxes -------------------------------------------------------------------------------------------
     async def run_sandbox(self, config: dict[str, Any], *, handler: str = "") -> str:
-        answer = await self.call("RunPodSandbox", {"config": config, "runtime_handler": handler},
-                                 timeout=self._timeout * 2)
+        answer = await self.call_through("RunPodSandbox", {"config": config, "runtime_handler": handler},
+                                         timeout=self._timeout * 2)
         return answer["pod_sandbox_id"]
 
     async def stop_sandbox(self, sandbox_id: str) -> None:
@@ -110,12 +130,12 @@ class Cri:
 
     # -- containers ------------------------------------------------------------------------------------------
     async def create_container(self, sandbox_id: str, config: dict[str, Any], sandbox: dict[str, Any]) -> str:
-        answer = await self.call("CreateContainer", {
+        answer = await self.call_through("CreateContainer", {
             "pod_sandbox_id": sandbox_id, "config": config, "sandbox_config": sandbox})
         return answer["container_id"]
 
     async def start_container(self, container_id: str) -> None:
-        await self.call("StartContainer", {"container_id": container_id})
+        await self.call_through("StartContainer", {"container_id": container_id})
 
     async def stop_container(self, container_id: str, timeout: int) -> None:
         await self.call("StopContainer", {"container_id": container_id, "timeout": timeout},
