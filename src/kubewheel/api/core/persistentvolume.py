@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import posixpath
+from collections.abc import Callable
 
 from kubewheel.api import columns, differences, errors, fill, names, subresources, validation
 from kubewheel.api.columns import dig
@@ -172,7 +173,7 @@ def _local(s: Object, path: str) -> list[errors.FieldError]:
 
 
 # In the order in which upstream looks at them: the first one counts, the others are one too many.
-_RULES = {
+_RULES: dict[str, Callable[[Object, str], list[errors.FieldError]]] = {
     "hostPath": volume_validation.host_path, "gcePersistentDisk": volume_validation.disk("pdName", "persistentDisk"),
     "awsElasticBlockStore": volume_validation.disk("volumeID"), "glusterfs": old.glusterfs, "flocker": old.flocker,
     "nfs": volume_validation.nfs, "rbd": volume_validation.required("monitors", "image"), "quobyte": old.quobyte,

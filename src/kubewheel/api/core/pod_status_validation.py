@@ -43,7 +43,7 @@ def of_update(new: Object, old: Object) -> list[FieldError]:
         out += _extended(extended, spec, "status.extendedResourceClaimStatus")
     out += _pod_ips(status, before) + _host_ips(status, before)
     windows = (spec.get("os") or {}).get("name") == "windows"
-    for key, kind in _STATUSES:
+    for key, _ in _STATUSES:
         for i, c in enumerate(status.get(key) or ()):
             if c.get("user") is not None:
                 out += _user(c["user"], f"status.{key}[{i}].user", windows=windows)

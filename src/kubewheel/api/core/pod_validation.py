@@ -192,7 +192,8 @@ def _narrowed(new: Object, old: Object, path: str) -> list[FieldError]:
 def _only_adds(term: Object, had: Object) -> bool:
     if not had.get("matchExpressions") and not had.get("matchFields"):
         return not term.get("matchExpressions") and not term.get("matchFields")
-    return all((term.get(key) or [])[:len(had.get(key) or ())] == (had.get(key) or []) for key in ("matchExpressions", "matchFields"))
+    return all((term.get(key) or [])[:len(had.get(key) or ())] == (had.get(key) or [])
+               for key in ("matchExpressions", "matchFields"))
 
 
 # -- subresources -------------------------------------------------------------------------------------------------

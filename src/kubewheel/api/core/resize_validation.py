@@ -26,7 +26,8 @@ def of_update(new: Object, old: Object) -> list[FieldError]:
     except ValueError:  # the pod's own rules say which quantity is none
         quality = ""
     if quality and quality != (status.get("qosClass") or qos.of_spec(before)):
-        out.append(errors.field_invalid("spec", status.get("qosClass") or "", "Pod QOS Class may not change as a result of resizing"))
+        out.append(errors.field_invalid("spec", status.get("qosClass") or "",
+                                        "Pod QOS Class may not change as a result of resizing"))
     if not _supported(status):
         out.append(errors.field_forbidden("spec", "Pod running on node without support for resize"))
     if _is_set(before) or _is_set(spec):

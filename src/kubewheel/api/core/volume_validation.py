@@ -73,7 +73,8 @@ def _one_source(v: Spec, path: str) -> list[FieldError]:
     out = rule(v[have[0]], f"{path}.{have[0]}") if rule is not None else []
     for kind in have:
         if kind != have[0]:
-            out.append(errors.field_forbidden(f"{path}.{_SHOWN_EXTRA.get(kind, kind)}", "may not specify more than 1 volume type"))
+            out.append(errors.field_forbidden(f"{path}.{_SHOWN_EXTRA.get(kind, kind)}",
+                                              "may not specify more than 1 volume type"))
         if kind == "iscsi":
             out += old.portal_length(v["iscsi"], v.get("name") or "", f"{path}.name", v.get("name") or "")
     return out
