@@ -1,6 +1,7 @@
 """The way of every request, top-down, in one visible order.
 
-    request info → authentication → impersonation → limits (in flight, time) → authorization → dispatch → render
+    request info → authentication → impersonation → flow (named in the answer) → limits (in flight, time)
+    → authorization → dispatch → render
 
 In: Request. Out: Response (errors become metav1.Status here and nowhere else).
 Called by: http.py and, through client/inprocess.py, every component of ours.
@@ -10,11 +11,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Awaitable
 from typing import TYPE_CHECKING
 
 from kubewheel.api import errors
 from kubewheel.api.resource import Gvr
-from kubewheel.apiserver import impersonation, limits, render, request_info, request_metrics
+from kubewheel.apiserver import flows, impersonation, limits, render, request_info, request_metrics
 from kubewheel.apiserver.attributes import RequestInfo
 from kubewheel.apiserver.authz import messages
 from kubewheel.apiserver.results import Stream
@@ -32,6 +34,7 @@ class Chain:
     def __init__(self, server: Server) -> None:
         self.server = server
         self.limits = limits.Limits(server.options)
+        self.flows = flows.Flows(server.watch_cache)
 
     async def __call__(self, request: Request) -> Response:
         loop = asyncio.get_running_loop()
@@ -41,7 +44,10 @@ class Chain:
         if not long:
             request_metrics.INFLIGHT.inc(kind)
         try:
-            response = await self._answer(request, info, limited="" if long or request.user is not None else kind)
+            if request.user is not None:
+                response = await self._or_failure(request, self._from_within(request, info, request.user))
+            else:
+                response = await self._to_network(request, info, limited="" if long else kind)
         finally:
             if not long:
                 request_metrics.INFLIGHT.inc(kind, by=-1)
@@ -61,14 +67,30 @@ class Chain:
                 info = RequestInfo(False, "", info.verb)
         return request_metrics.where(request, info)
 
-    async def _answer(self, request: Request, info: RequestInfo, *, limited: str) -> Response:
-        """`limited`: the kind of request whose number and time are limited, "" for none."""
+    async def _to_network(self, request: Request, info: RequestInfo, *, limited: str) -> Response:
+        """The answer, with the names of the flow that the request belongs to, once it is known whose it is.
+        `limited`: the kind of request whose number and time are limited, "" for none."""
+        found: list[Identity] = []
+        response = await self._or_failure(request, self._known(request, info, found, limited))
+        if found and (limited or info.verb == "watch"):
+            response.headers.update(self.flows.headers(found[0], info))
+        return response
+
+    async def _known(self, request: Request, info: RequestInfo, found: list[Identity], limited: str) -> Response:
+        """`found`: gets the user."""
+        user = await self._impersonate(request, await self._authenticate(request))
+        found.append(user)
+        if limited:
+            return await self._within_limits(request, info, user, limited)
+        return await self._serve(request, info, user)
+
+    async def _from_within(self, request: Request, info: RequestInfo, user: Identity) -> Response:
+        """No limits and no headers for what comes from within the process."""
+        return await self._serve(request, info, await self._impersonate(request, user))
+
+    async def _or_failure(self, request: Request, answer: Awaitable[Response]) -> Response:
         try:
-            user = await self._authenticate(request)
-            user = await self._impersonate(request, user)
-            if limited:
-                return await self._within_limits(request, info, user, limited)
-            return await self._serve(request, info, user)
+            return await answer
         except errors.StatusError as e:
             return failure(request, e)
         except Exception as e:  # noqa: BLE001 - the edge: a bug becomes a 500 and a logged trace
@@ -104,8 +126,6 @@ class Chain:
         return await render.finish(self.server, request, response)
 
     async def _authenticate(self, request: Request) -> Identity:
-        if request.user is not None:
-            return request.user
         loop = asyncio.get_running_loop()
         began, result = loop.time(), "error"
         try:
