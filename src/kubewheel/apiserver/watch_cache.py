@@ -223,6 +223,7 @@ class ResourceCache:
         self.entries: dict[str, Entry] = {}
         self.keys: list[str] = []
         self.since = since  # watches may start after this revision
+        self.received = 0  # events from the store
         self.history: deque[CacheEvent] = deque()
         self._reading_past = asyncio.Lock()
         self.watchers: dict[Watcher, None] = {}  # in order, so that equal runs wake in equal order
@@ -238,6 +239,7 @@ class ResourceCache:
         self.keys = sorted(self.entries)
 
     def apply(self, event: stores.StoreEvent) -> None:
+        self.received += 1
         old = self.entries.get(event.key)
         new = None
         if event.value is None:
