@@ -16,11 +16,12 @@ ANNOTATIONS = ("storageclass.kubernetes.io/is-default-class", "storageclass.beta
 class DefaultStorageClass(AdmissionPlugin):
     name = "DefaultStorageClass"
     resources = frozenset({"persistentvolumeclaims"})
+    subresources = frozenset({""})
 
     async def mutate(self, attributes: Attributes) -> None:
         resource = attributes.resource
         if attributes.operation != "CREATE" or resource.plural != "persistentvolumeclaims" or resource.group \
-                or attributes.subresource or attributes.obj is None:
+                or attributes.obj is None:
             return
         spec = attributes.obj.setdefault("spec", {})
         annotations = attributes.obj["metadata"].get("annotations") or {}

@@ -28,6 +28,7 @@ TEMPLATES: dict[str, tuple[str, ...]] = {
 class PodSecurity(AdmissionPlugin):
     name = "PodSecurity"
     resources = frozenset({"pods", "namespaces", *TEMPLATES})
+    subresources = frozenset({"", "ephemeralcontainers"})
 
     async def validate(self, attributes: Attributes) -> None:
         if attributes.operation not in ("CREATE", "UPDATE") or attributes.obj is None:

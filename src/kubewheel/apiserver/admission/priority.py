@@ -46,9 +46,10 @@ async def ensure_system_classes(client: Any) -> None:
 class Priority(AdmissionPlugin):
     name = "Priority"
     resources = frozenset({"pods", f"priorityclasses.{GROUP}"})
+    subresources = frozenset({""})
 
     async def mutate(self, attributes: Attributes) -> None:
-        if not pods.is_pod(attributes) or attributes.subresource or attributes.obj is None:
+        if not pods.is_pod(attributes) or attributes.obj is None:
             return
         if attributes.operation == "CREATE":
             await self._set(attributes, attributes.obj)
@@ -61,7 +62,7 @@ class Priority(AdmissionPlugin):
 
     async def validate(self, attributes: Attributes) -> None:
         resource = attributes.resource
-        if resource.plural != "priorityclasses" or resource.group != GROUP or attributes.subresource \
+        if resource.plural != "priorityclasses" or resource.group != GROUP \
                 or attributes.operation not in ("CREATE", "UPDATE") or not (attributes.obj or {}).get("globalDefault"):
             return
         default = self._default()

@@ -13,11 +13,12 @@ from kubewheel.apiserver.attributes import AdmissionPlugin, Attributes
 class PersistentVolumeClaimResize(AdmissionPlugin):
     name = "PersistentVolumeClaimResize"
     resources = frozenset({"persistentvolumeclaims"})
+    subresources = frozenset({""})
 
     async def validate(self, attributes: Attributes) -> None:
         resource = attributes.resource
         if attributes.operation != "UPDATE" or resource.plural != "persistentvolumeclaims" or resource.group \
-                or attributes.subresource or attributes.obj is None or attributes.old is None:
+                or attributes.obj is None or attributes.old is None:
             return
         if _size(attributes.obj) <= _size(attributes.old):
             return
