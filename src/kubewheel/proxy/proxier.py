@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 from aiohttp import web
 
@@ -36,6 +36,7 @@ class Options:
     metrics_bind_address: str = "127.0.0.1"
     metrics_port: int = 10249
     min_sync_period: float = 0.02  # seconds between two transactions; upstream's 1s would delay a pod's removal
+    configz: dict[str, Any] = field(default_factory=dict)  # the settings in force, as /configz shows them
     sync_period: float = 30.0  # all is written again, in case somebody else changed the rules
 
 
@@ -119,8 +120,12 @@ class Proxier:
             app.router.add_get("/metrics", _metrics)
             app.router.add_get("/healthz", self._healthz)
             app.router.add_get("/proxyMode", _mode)
+            app.router.add_get("/configz", self._configz)
             runners.append(await _listen(app, options.metrics_bind_address, options.metrics_port))
         return runners
+
+    async def _configz(self, request: web.Request) -> web.Response:
+        return web.json_response(self._options.configz)
 
     async def _healthz(self, request: web.Request) -> web.Response:
         good = self.synced.is_set()

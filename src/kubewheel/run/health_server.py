@@ -15,7 +15,7 @@ from typing import Any
 
 from aiohttp import web
 
-from kubewheel.api import build, errors, features, zpages
+from kubewheel.api import build, codec, errors, features, zpages
 from kubewheel.api.resource import Object
 from kubewheel.client.client import Client
 from kubewheel.lib import clock as clocks
@@ -40,6 +40,7 @@ class Options:
     profiling: bool = True
     flags: dict[str, str] = field(default_factory=dict)
     feature_gates: dict[str, bool] = field(default_factory=dict)
+    configz: dict[str, Any] = field(default_factory=dict)  # the settings in force, by the name of the configuration
 
 
 class HealthServer:
@@ -63,6 +64,7 @@ class HealthServer:
             app.router.add_get(path + "/{check:.+}", self._health)
         app.router.add_get("/metrics", self._metrics)
         app.router.add_get("/metrics/slis", self._metrics)
+        app.router.add_get("/configz", self._configz)
         app.router.add_get("/statusz", self._zpage)
         app.router.add_get("/flagz", self._zpage)
         if self._options.profiling:
@@ -132,8 +134,11 @@ class HealthServer:
         return web.Response(body=registry.render().encode(),
                             headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8; escaping=underscores"})
 
+    async def _configz(self, request: web.Request) -> web.Response:
+        return web.Response(body=codec.dumps(self._options.configz), headers={"Content-Type": "application/json"})
+
     async def _zpage(self, request: web.Request) -> web.Response:
-        paths = (*PATHS, "/metrics", "/statusz", "/flagz", *(("/debug/pprof",) if self._options.profiling else ()))
+        paths = (*PATHS, "/configz", "/metrics", "/statusz", "/flagz", *(("/debug/pprof",) if self._options.profiling else ()))
         component = zpages.Component(self._name, process_metrics.started(), build.RUNTIME, paths, self._options.flags)
         accept = request.headers.get("Accept", "")
         return _page(zpages.flagz(component, accept) if request.path == "/flagz"

@@ -7,7 +7,6 @@ Called by: kubelet.py, testing (for simulated nodes). Every route is in `_routes
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import html
 import logging
 import os
@@ -21,7 +20,7 @@ from kubewheel.api import errors
 from kubewheel.client.client import Client
 from kubewheel.kubelet.cri import CriError
 from kubewheel.kubelet.options import Options
-from kubewheel.kubelet.server import log_options
+from kubewheel.kubelet.server import configz, log_options
 from kubewheel.kubelet.server.auth import Auth
 from kubewheel.kubelet.server.host import Host, Object
 from kubewheel.lib import clock as clocks
@@ -145,11 +144,7 @@ class Server:
         return self._list(self._host.running_pods())
 
     async def _configz(self, request: web.Request) -> web.Response:
-        words = {}
-        for key, value in dataclasses.asdict(self._options).items():
-            head, *rest = key.split("_")
-            words[head + "".join(r.capitalize() for r in rest)] = value
-        return web.json_response({"kubeletconfig": words})
+        return web.json_response(configz.document(self._options))
 
     async def _metrics(self, request: web.Request) -> web.Response:
         text = await self._host.metrics(request.match_info.get("kind", ""))

@@ -121,8 +121,8 @@ async def as_leader(options: Options, client: Client, component: str, work: Call
 
 
 @contextlib.asynccontextmanager
-async def health(options: Options, client: Client, name: str) -> AsyncIterator[None]:
-    """/healthz and /metrics on --secure-port, for as long as the block lasts, leading or not."""
+async def health(options: Options, client: Client, name: str, configz: dict[str, Any]) -> AsyncIterator[None]:
+    """/healthz, /metrics and /configz on --secure-port, for as long as the block lasts, leading or not."""
     async with contextlib.AsyncExitStack() as stack:
         async def asked(kubeconfig: str) -> Client:
             if not kubeconfig:
@@ -135,7 +135,7 @@ async def health(options: Options, client: Client, name: str) -> AsyncIterator[N
             client_ca=read(options.client_ca_file, "client-ca-file"),
             always_allow_paths=options.authorization_always_allow_paths, tls_cipher_suites=options.tls_cipher_suites,
             tls_sni_cert_key=options.tls_sni_cert_key, profiling=options.profiling, flags=options.flagz,
-            feature_gates=options.feature_gates),
+            feature_gates=options.feature_gates, configz=configz),
             name=name, tokens=await asked(options.authentication_kubeconfig),
             access=await asked(options.authorization_kubeconfig))
         try:

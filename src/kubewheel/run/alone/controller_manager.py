@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from kubewheel.lib import clock as clocks
-from kubewheel.run import components
+from kubewheel.run import components, configz
 from kubewheel.run.alone import common
 from kubewheel.run.alone.common import Options
 from kubewheel.run.ended import Ended
@@ -41,7 +41,8 @@ async def run(options: Options) -> None:
         common.election_times(options)
     agent = "kube-controller-manager"
     config = common.client_config(options.kubeconfig, options.master)
-    async with components.connected(config, agent) as (client, caches), common.health(options, client, agent):
+    async with components.connected(config, agent) as (client, caches), common.health(
+            options, client, agent, configz.controller_manager(options)):
         await common.as_leader(options, client, agent, partial(run_controllers, options, chosen, config, client, caches))
 
 

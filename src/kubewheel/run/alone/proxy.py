@@ -9,7 +9,7 @@ import ipaddress
 import socket
 from typing import Any
 
-from kubewheel.run import components, config_files
+from kubewheel.run import components, config_files, configz
 from kubewheel.run.alone import common
 from kubewheel.run.alone.common import Options
 from kubewheel.run.ended import Ended
@@ -28,12 +28,15 @@ async def run(options: Options) -> None:
     health, health_port = config_files.endpoint(values["healthz_bind_address"], port=10256)
     metrics_address, metrics_port = config_files.endpoint(values["metrics_bind_address"], port=10249)
     periods = {name: values[name] for name in ("sync_period", "min_sync_period") if name in values}
+    node_name = values["hostname_override"] or socket.gethostname().lower()
+    told = ProxyOptions(
+        node_name=node_name, healthz_bind_address=health, healthz_port=health_port, metrics_bind_address=metrics_address,
+        metrics_port=metrics_port, **periods)
+    told.configz = configz.proxy(options, values, node_name=node_name, periods={
+        "sync_period": told.sync_period, "min_sync_period": told.min_sync_period})
     async with components.connected(common.client_config(values["kubeconfig"], options.master), "kube-proxy") as (_, caches):
         try:
-            await Proxier(caches, backend, ProxyOptions(
-                node_name=values["hostname_override"] or socket.gethostname().lower(),
-                healthz_bind_address=health, healthz_port=health_port, metrics_bind_address=metrics_address,
-                metrics_port=metrics_port, **periods)).run()
+            await Proxier(caches, backend, told).run()
         except OSError as e:
             raise Ended(f"{e.strerror or e}") from e
 

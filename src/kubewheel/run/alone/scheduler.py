@@ -8,7 +8,7 @@ from __future__ import annotations
 import random
 
 from kubewheel.lib import clock as clocks
-from kubewheel.run import components, config_files
+from kubewheel.run import components, config_files, configz
 from kubewheel.run.alone import common
 from kubewheel.run.alone.common import Options
 from kubewheel.run.ended import Ended
@@ -16,6 +16,7 @@ from kubewheel.run.ended import Ended
 
 async def run(options: Options) -> None:
     from kubewheel.client.events import Recorder
+    from kubewheel.scheduler import plugins
     from kubewheel.scheduler.loop import Scheduler
     from kubewheel.scheduler.profile import ConfigError
 
@@ -30,7 +31,8 @@ async def run(options: Options) -> None:
         common.election_times(options)
     agent = "kube-scheduler"
     config = common.client_config(options.kubeconfig, options.master)
-    async with components.connected(config, agent) as (client, caches), common.health(options, client, agent):
+    async with components.connected(config, agent) as (client, caches), common.health(
+            options, client, agent, configz.scheduler(options, document, plugins.DEFAULTS)):
         clock = clocks.RealClock()
         recorder = Recorder(client, clock, component="default-scheduler")
         try:
