@@ -4,6 +4,7 @@ import asyncio
 import gzip
 import json
 
+import pytest
 from tests.apiserver.wire import config_map, send
 
 from kubewheel.api import features
@@ -221,3 +222,36 @@ async def test_openapi_v3_is_hashed_and_immutable(cluster):
     assert raw.headers["content-type"] == kind.replace("@v1.0", ".v1.0")
     assert b"io.k8s.api.apps.v1.Deployment" in raw.body and raw.body != answer.body
     assert (await send(cluster, "GET", "/openapi/v3/apis/none/v1")).status == 404
+
+
+@pytest.mark.parametrize(("gate", "stage", "default", "locked"), [
+    ("AggregatedDiscoveryRemoveBetaType", "DEPRECATED", True, True), ("AllowUnsafeMalformedObjectDeletion", "ALPHA", False, False),
+    ("ConstrainedImpersonation", "BETA", True, False), ("DeclarativeValidation", "", True, True),
+    ("DeclarativeValidationTakeover", "DEPRECATED", False, False), ("MutatingAdmissionPolicy", "", True, False),
+    ("SeparateCacheWatchRPC", "DEPRECATED", False, True), ("ShardedListAndWatch", "ALPHA", False, False),
+    ("UnknownVersionInteroperabilityProxy", "BETA", True, False), ("APIServerTracing", "", True, True),
+    ("WatchList", "BETA", True, False), ("StorageVersionHash", "BETA", True, False)])
+def test_gates_are_those_of_the_generic_api_server(gate, stage, default, locked):
+    """As its libraries 0.36 have them."""
+    assert features.GATES[gate] == (stage, default)
+    pairs = {gate: str(not default)}
+    if locked:
+        with pytest.raises(features.GateError, match=f"cannot set feature gate {gate} to"):
+            features.parse(pairs)
+    else:
+        assert features.parse(pairs) == {gate: not default}
+
+
+async def test_gates_that_switch_something():
+    off = dict.fromkeys(features.WITH_EFFECT, False)
+    async with new_cluster(nodes=0, controllers="", scheduler=False, options=Options(feature_gates=off)) as cluster:
+        for page in ("/statusz", "/flagz"):
+            assert (await send(cluster, "GET", page)).status == 404
+            assert page not in (await send(cluster, "GET", "/")).json["paths"]
+        pods = (await send(cluster, "GET", "/api/v1")).json["resources"]
+        assert not any("storageVersionHash" in resource for resource in pods)
+        answer = await send(cluster, "GET", "/api/v1/pods?watch=1&sendInitialEvents=true&resourceVersionMatch=NotOlderThan")
+        assert answer.status == 422
+        assert "sendInitialEvents is forbidden for watch unless the WatchList feature gate is enabled" in answer.json["message"]
+        names = [type(plugin).__name__ for plugin in cluster.server.admission.plugins]
+        assert "MutatingAdmissionPolicy" not in names and "PodTopologyLabels" not in names and "MutatingAdmissionWebhook" in names

@@ -71,3 +71,46 @@ def test_every_default_reads_as_a_value():
         for flag in table:
             if flag.kind == "duration" and flag.default:
                 assert flags.duration(flag.default) >= 0
+
+
+@pytest.mark.parametrize(("flag", "said"), [  # as upstream's generic API server 0.36 says it
+    ("--nope", "unknown flag: --nope"), ("-x", "unknown shorthand flag: 'x' in -x"),
+    ("--livez-grace-period=abc", 'invalid argument "abc" for "--livez-grace-period" flag: time: invalid duration "abc"'),
+    ("--request-timeout=1", 'invalid argument "1" for "--request-timeout" flag: time: missing unit in duration "1"'),
+    ("--max-requests-inflight=x",
+     'invalid argument "x" for "--max-requests-inflight" flag: strconv.ParseInt: parsing "x": invalid syntax'),
+    ("--profiling=maybe", 'invalid argument "maybe" for "--profiling" flag: strconv.ParseBool: parsing "maybe": invalid syntax'),
+    ("--bind-address=foo", 'invalid argument "foo" for "--bind-address" flag: failed to parse IP: "foo"'),
+    ("--v=abc", 'invalid argument "abc" for "-v, --v" flag: strconv.ParseInt: parsing "abc": invalid syntax'),
+    ("--livez-grace-period", "flag needs an argument: --livez-grace-period")])
+def test_bad_flags_are_refused_in_upstreams_words(flag, said, capsys):
+    with pytest.raises(SystemExit) as ended:
+        components.parse("apiserver", [flag])
+    assert ended.value.code == 1
+    assert capsys.readouterr().err.startswith(f"Error: {said}\n")
+
+
+@pytest.mark.parametrize(("flags", "said"), [
+    ("--max-requests-inflight=-1 --livez-grace-period=-1s",
+     "[--livez-grace-period can not be a negative value, --max-requests-inflight can not be negative value]"),
+    ("--goaway-chance=1", "--goaway-chance can not be less than 0 or greater than 0.02"),
+    ("--storage-initialization-timeout=-1s", "--storage-initialization-timeout can not be negative value"),
+    ("--secure-port=70000", "--secure-port 70000 must be between 1 and 65535, inclusive. It cannot be turned off with 0")])
+def test_values_out_of_range_are_told_together(flags, said):
+    from kubewheel.run.alone import apiserver
+    from kubewheel.run.ended import Ended
+
+    with pytest.raises(Ended) as ended:
+        apiserver.check(components.parse("apiserver", flags.split()))
+    assert str(ended.value) == said
+
+
+@pytest.mark.parametrize(("config", "said"), [
+    ({"api/all": False}, "invalid runtime-config with only api/all=false"), ({"nope/v1": True}, "unknown api groups nope/v1"),
+    ({"x": True}, "runtime-config invalid key x")])
+def test_a_runtime_config_that_is_none(config, said):
+    from kubewheel.api import catalog
+    from kubewheel.apiserver import runtime_config
+
+    with pytest.raises(ValueError, match=f"^{said}$"):
+        runtime_config.check(catalog.RESOURCES, config)

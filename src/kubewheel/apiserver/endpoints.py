@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from kubewheel.apiserver.server import Server
 
 
+_ZPAGES = {"/statusz": "ComponentStatusz", "/flagz": "ComponentFlagz"}
 _OIDC = ("/.well-known/openid-configuration", "/openid/v1/jwks")
 
 
@@ -96,7 +97,7 @@ class Endpoints:
             return await self.health.handle(request, path)
         if path in ("/metrics", "/metrics/slis"):
             return self.health.metrics(path)
-        if path in ("/statusz", "/flagz"):
+        if self._server.features.get(_ZPAGES.get(path, "")):
             return self._zpage(path, request.headers.get("accept", ""))
         if path in ("/", "/index.html"):
             return Response(body=json.dumps({"paths": self._paths()}, indent=2).encode(),
@@ -138,7 +139,8 @@ class Endpoints:
 
         if self._served is None:
             aggregator = self._server.aggregator
-            self._served = discovery.Served(self._server.registry.all(), aggregator.discoveries.all(), aggregator.priorities())
+            self._served = discovery.Served(self._server.registry.all(), aggregator.discoveries.all(), aggregator.priorities(),
+                                            hashes=self._server.features["StorageVersionHash"])
         return self._served
 
     def _discover(self, request: Request, path: str) -> Response:
@@ -206,8 +208,9 @@ class Endpoints:
         for group, versions in served.groups.items():
             if group:
                 paths += [f"/apis/{group}", *(f"/apis/{group}/{v}" for v in versions)]
-        return sorted([*paths, *self.health.paths(), "/flagz", "/metrics", "/metrics/slis", "/openapi/v2", "/openapi/v3",
-                       "/openapi/v3/", "/statusz", "/version"])
+        pages = [page for page, gate in _ZPAGES.items() if self._server.features[gate]]
+        return sorted([*paths, *self.health.paths(), *pages, "/metrics", "/metrics/slis", "/openapi/v2", "/openapi/v3",
+                       "/openapi/v3/", "/version"])
 
 
 def _offered(request: Request) -> None:

@@ -23,6 +23,8 @@ def served(resources: Iterable[Resource], config: Mapping[str, bool]) -> list[Re
 
 
 def check(resources: Iterable[Resource], config: Mapping[str, bool]) -> None:
+    if set(config) == {"api/all"} and not config["api/all"]:
+        raise ValueError("invalid runtime-config with only api/all=false")
     groups = {r.group for r in resources}
     unknown = []
     for key in config:
@@ -35,7 +37,7 @@ def check(resources: Iterable[Resource], config: Mapping[str, bool]) -> None:
             if parts[1] != "legacy":
                 raise ValueError(f"runtime-config invalid key {key}")
         elif parts[0] not in groups:
-            unknown.append(parts[0])
+            unknown.append("/".join(parts[:2]))
     if unknown:
         raise ValueError(f"unknown api groups {','.join(sorted(unknown))}")
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 
-from kubewheel.api import catalog, errors
+from kubewheel.api import catalog, errors, features
 from kubewheel.api.resource import Gvr, Resource
 from kubewheel.apiserver import endpoints, hooks, identity, render, runtime_config, server_metrics, subresources
 from kubewheel.apiserver.admission import chain as admission_chain
@@ -43,6 +43,7 @@ class Server:
         self.clock = clock
         self.random = rng
         self.options = options
+        self.features = features.effective(options.feature_gates)
         self.registry = Registry(runtime_config.served(catalog.RESOURCES, options.runtime_config))
         self.watch_cache = WatchCache(store)
         self.chain = Chain(self)

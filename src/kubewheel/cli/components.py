@@ -45,7 +45,7 @@ def parse(verb: str, args: list[str]) -> argparse.Namespace:
     """Options named as upstream's flags, `-` as `_`; durations in seconds, lists as tuples, maps as dicts. `given`
     holds the names that were on the command line. pflag takes underscores in flag names too."""
     parser = flags.Parser(prog=f"kubewheel {verb}", usage=f"kubewheel {verb} [flags]", allow_abbrev=False,
-                          description=parser_of(verb).description)
+                          formatter_class=flags.Help, description=parser_of(verb).description)
     flags.add(parser, component_flags.TABLES[verb])
     dashed = [_dashed(arg) for arg in args]
     given = {arg[2:].partition("=")[0] for arg in dashed if arg.startswith("--")}

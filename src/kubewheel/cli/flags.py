@@ -7,6 +7,7 @@ cli/up.
 from __future__ import annotations
 
 import argparse
+import ipaddress
 import re
 import sys
 from collections.abc import Callable, Iterable
@@ -57,6 +58,14 @@ def number(text: str) -> float:
         raise ValueError(f'strconv.ParseFloat: parsing "{text}": invalid syntax') from e
 
 
+def address(text: str) -> str:
+    """An IP address, or none."""
+    try:
+        return str(ipaddress.ip_address(text)) if text else ""
+    except ValueError as e:
+        raise ValueError(f'failed to parse IP: "{text}"') from e
+
+
 def mapping(text: str) -> dict[str, str]:
     """`a=b,c=d`; of thresholds also `a<b`. ValueError."""
     out = {}
@@ -93,7 +102,7 @@ MAPS: dict[str, Callable[[str], dict[str, Any]]] = {"MAP": mapping, "GATES": gat
 
 @dataclass(frozen=True, slots=True)
 class Flag:
-    """kind: str, int, float, bool, duration; list and map (commas, repeatable), words (repeatable, commas stay); gates
+    """kind: str, ip, int, float, bool, duration; list and map (commas, repeatable), words (repeatable, commas stay); gates
     (a map of known feature gates) and switches (a map to booleans)."""
 
     name: str
@@ -114,7 +123,14 @@ def without_effect(*flags: Flag) -> tuple[Flag, ...]:
 
 
 KINDS: dict[str, Callable[[str], Any]] = {"str": str, "int": integer, "float": number, "bool": boolean,
-                                         "duration": duration}
+                                         "duration": duration, "ip": address}
+
+
+class Help(argparse.HelpFormatter):
+    """Lines of a flag's help stay lines."""
+
+    def _split_lines(self, text: str, width: int) -> list[str]:
+        return [line for part in text.split("\n") for line in super(Help, self)._split_lines(part, width)]
 
 
 class Parser(argparse.ArgumentParser):
@@ -143,8 +159,9 @@ class Parser(argparse.ArgumentParser):
         return options
 
 
-def _invalid(text: str, flag: str, why: object) -> FlagError:
-    return FlagError(f'invalid argument "{text}" for "--{flag}" flag: {why}')
+def _invalid(text: str, flag: str, why: object, *, short: str = "") -> FlagError:
+    named = f"-{short}, --{flag}" if short else f"--{flag}"
+    return FlagError(f'invalid argument "{text}" for "{named}" flag: {why}')
 
 
 class _Add(argparse.Action):
@@ -172,7 +189,7 @@ def _typed(flag: Flag) -> Callable[[str], Any]:
         try:
             return KINDS[flag.kind](text)
         except ValueError as e:
-            raise _invalid(text, flag.name, e) from e
+            raise _invalid(text, flag.name, e, short=flag.short) from e
 
     return read
 

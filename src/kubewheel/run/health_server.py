@@ -65,8 +65,10 @@ class HealthServer:
         app.router.add_get("/metrics", self._metrics)
         app.router.add_get("/metrics/slis", self._metrics)
         app.router.add_get("/configz", self._configz)
-        app.router.add_get("/statusz", self._zpage)
-        app.router.add_get("/flagz", self._zpage)
+        on = features.effective(self._options.feature_gates)
+        for path, gate in (("/statusz", "ComponentStatusz"), ("/flagz", "ComponentFlagz")):
+            if on[gate]:
+                app.router.add_get(path, self._zpage)
         if self._options.profiling:
             app.router.add_route("*", "/debug/flags/v", self._verbosity)
             app.router.add_get("/debug/pprof{name:.*}", self._profile)

@@ -9,12 +9,14 @@ import asyncio
 from collections.abc import Iterable
 from typing import Any
 
-from kubewheel.api import errors
+from kubewheel.api import errors, features
 from kubewheel.api.resource import Gvr
 from kubewheel.apiserver import admission
 from kubewheel.apiserver.admission import measures
 from kubewheel.apiserver.attributes import AdmissionContext, AdmissionPlugin, Attributes
 from kubewheel.apiserver.authz import escalation
+
+GATED = {"MutatingAdmissionPolicy": "MutatingAdmissionPolicy", "PodTopologyLabels": "PodTopologyLabelsAdmission"}
 
 
 class Admission:
@@ -96,6 +98,8 @@ def chosen(enable: Iterable[str], disable: Iterable[str]) -> list[str]:
 
 def build(options: Any, context: AdmissionContext) -> Admission:
     """`options` has enable_admission_plugins and disable_admission_plugins."""
-    names = chosen(options.enable_admission_plugins, options.disable_admission_plugins)
+    on = features.effective(options.feature_gates)
+    names = [name for name in chosen(options.enable_admission_plugins, options.disable_admission_plugins)
+             if name not in GATED or on[GATED[name]]]
     # RBAC's escalation check is no plugin upstream (it sits in the registry), so no flag turns it off
     return Admission([escalation.Escalation(context), *(admission.PLUGINS[n](context) for n in names)])

@@ -27,7 +27,8 @@ class Served:
     priorities of APIServices, where they differ from what is built in."""
 
     def __init__(self, resources: Sequence[Resource], remote: Sequence[RemoteVersion] = (),
-                 overrides: Mapping[tuple[str, str], Priority] | None = None) -> None:
+                 overrides: Mapping[tuple[str, str], Priority] | None = None, *, hashes: bool = True) -> None:
+        self.hashes = hashes  # of storage versions are shown
         self.remote = {(r.group, r.version): r for r in remote}
         self.local: dict[tuple[str, str], list[Resource]] = {}
         for r in resources:
@@ -117,7 +118,11 @@ def _resource_list(served: Served, group: str, version_: str) -> Object | None:
     here = served.local.get((group, version_))
     if not here:
         return None
-    entries = [e for r in sorted(here, key=lambda r: r.plural) for e in (_entry(r), *(_sub_entry(r, s) for s in r.subresources))]
+    entries = [e for r in sorted(here, key=lambda r: r.plural)
+               for e in (_entry(r), *(_sub_entry(r, s) for s in r.subresources))]
+    if not served.hashes:
+        for entry in entries:
+            entry.pop("storageVersionHash", None)
     if here[0].custom is None:  # custom resources are listed with theirs below them, status first
         entries.sort(key=lambda e: e["name"])
     return {"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": f"{group}/{version_}" if group else version_,

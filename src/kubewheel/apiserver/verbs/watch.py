@@ -25,7 +25,8 @@ async def handle(call: Call) -> Response:
         wants_initial, match = True, "NotOlderThan"
     else:
         wants_initial = request.flag("sendInitialEvents")
-    _check(match, initial=initial or wants_initial, token=request.first("continue"))
+    _check(match, initial=initial or wants_initial, token=request.first("continue"),
+           lists=call.server.features["WatchList"])
     after = listing.number(version, code=500) if version not in ("", "0") else 0
     stream = Stream(call.resource, None, None, deadline=_deadline(call))  # type: ignore[arg-type]
     stream.late = want.matches if want.late else None
@@ -69,10 +70,14 @@ def _of_one(call: Call, want: listing.Wanted) -> listing.Wanted:
                          matches=lambda entry: entry.key.endswith(suffix) and (also is None or also(entry)))
 
 
-def _check(match: str, *, initial: bool, token: str) -> None:
+def _check(match: str, *, initial: bool, token: str, lists: bool) -> None:
+    """`lists`: whether watches begin with what there is (feature WatchList)."""
     field, findings = "resourceVersionMatch", []
     if initial and match != "NotOlderThan":
         findings.append(errors.field_forbidden(field, "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"))
+    if initial and not lists:
+        findings.append(errors.field_forbidden(
+            "sendInitialEvents", "sendInitialEvents is forbidden for watch unless the WatchList feature gate is enabled"))
     if match and not initial:
         findings.append(errors.field_forbidden(
             field, "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided"))

@@ -8,7 +8,7 @@ from kubewheel.cli.flags import Flag, grouped, without_effect
 FLAGS = (
     *grouped(
         "Generic",
-        Flag("advertise-address", help="address that others reach this server by; none: --bind-address, or that of "
+        Flag("advertise-address", "ip", help="address that others reach this server by; none: --bind-address, or that of "
              "the default route"),
         Flag("external-hostname", help="host name in the addresses this server tells (OpenID configuration)"),
         common.GATES,

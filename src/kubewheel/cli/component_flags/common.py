@@ -5,6 +5,7 @@ Called by: the tables beside it.
 
 from __future__ import annotations
 
+from kubewheel.api import features
 from kubewheel.cli.flags import Flag, grouped, without_effect
 
 HTTP2 = "HTTP/1.1 is served"
@@ -12,8 +13,8 @@ LOGS = "one log format is written, to standard error"
 METRICS = "all metrics are shown, with all labels"
 REQUESTHEADER = "its server asks about tokens and certificates; front proxies are the API server's"
 
-GATES = Flag("feature-gates", "gates", help="name=true|false pairs; known gates are checked and shown, none switches "
-             "anything here")
+GATES = Flag("feature-gates", "gates", help="name=true|false pairs; all are checked and shown, and these switch something "
+             "here: " + ", ".join(sorted(features.WITH_EFFECT)) + ". Options are:\n" + "\n".join(features.shown()))
 LOG_FLAGS = grouped(
     "Logs",
     Flag("v", "int", 0, "number for the log level verbosity; 4 and more is debug", short="v"),
@@ -40,7 +41,7 @@ def election(name: str) -> tuple[Flag, ...]:
 def secure_serving(port: int, cert_dir: str, meaning: str) -> tuple[Flag, ...]:
     return grouped(
         "Secure serving",
-        Flag("bind-address", default="0.0.0.0", help="address to serve on"),
+        Flag("bind-address", "ip", "0.0.0.0", help="address to serve on"),
         Flag("secure-port", "int", port, meaning),
         Flag("cert-dir", default=cert_dir, help="where certificate and keys are made if none are named",
              has_effect=bool(cert_dir)),

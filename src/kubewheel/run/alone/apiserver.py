@@ -108,17 +108,27 @@ def check(options: Options) -> None:
     if options.endpoint_reconciler_type not in ("lease", "none"):
         raise Ended(f"--endpoint-reconciler-type={options.endpoint_reconciler_type} is not in kubewheel, "
                     "allowed values: lease, none")
-    if not 1 <= options.secure_port <= 65535:
-        raise Ended(f"--secure-port {options.secure_port} must be between 1 and 65535, inclusive. It cannot be turned off "
-                    "with 0")
-    for name in ("max_requests_inflight", "max_mutating_requests_inflight", "request_timeout", "min_request_timeout",
-                 "shutdown_delay_duration"):
-        if getattr(options, name) < 0:
-            raise Ended(f"--{name.replace('_', '-')} can not be negative value")
+    if wrong := _out_of_range(options):
+        raise Ended(wrong[0] if len(wrong) == 1 else f"[{', '.join(wrong)}]")
+
+
+def _out_of_range(options: Options) -> list[str]:
+    """In upstream's words and order."""
+    wrong = []
     if options.livez_grace_period < 0:
-        raise Ended("--livez-grace-period can not be a negative value")
+        wrong.append("--livez-grace-period can not be a negative value")
+    for name in ("max_requests_inflight", "max_mutating_requests_inflight", "request_timeout"):
+        if getattr(options, name) < 0:
+            wrong.append(f"--{name.replace('_', '-')} can not be negative value")
     if not 0 <= options.goaway_chance <= 0.02:
-        raise Ended("--goaway-chance can not be less than 0 or greater than 0.02")
+        wrong.append("--goaway-chance can not be less than 0 or greater than 0.02")
+    for name in ("min_request_timeout", "storage_initialization_timeout", "shutdown_delay_duration"):
+        if getattr(options, name) < 0:
+            wrong.append(f"--{name.replace('_', '-')} can not be negative value")
+    if not 1 <= options.secure_port <= 65535:
+        wrong.append(f"--secure-port {options.secure_port} must be between 1 and 65535, inclusive. It cannot be turned off "
+                     "with 0")
+    return wrong
 
 
 def server_options(options: Options) -> Any:

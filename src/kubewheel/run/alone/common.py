@@ -53,7 +53,7 @@ def no_listener(address: str, port: int, error: OSError) -> Ended:
 def note_gates(options: Options) -> None:
     """Says which gates were set to what kubewheel does not do by them."""
     for name, value in options.feature_gates.items():
-        if value != features.GATES[name][1]:
+        if value != features.GATES[name][1] and name not in features.WITH_EFFECT:
             log.warning("feature gate %s=%s is shown and switches nothing in kubewheel", name, str(value).lower())
 
 
