@@ -151,3 +151,14 @@ def cidr(text: str) -> list[str]:
     if not found and parsed is not None and str(parsed[1]) != text:
         found.append(f'must be in canonical form ("{parsed[1]}")')
     return found
+
+
+def interface(text: str) -> list[str]:
+    """An address with the length of its network."""
+    parsed = parse_cidr(text)
+    if parsed is None:
+        return ["must be a valid address in CIDR form, (e.g. 10.9.8.7/24 or 2001:db8::1/64)"]
+    address, network = parsed
+    length = network.prefixlen - 96 if _is_mapped(address) else network.prefixlen
+    canonical = f"{_unmapped(address)}/{length}"
+    return [] if text == canonical else [f'must be in canonical form ("{canonical}")']
