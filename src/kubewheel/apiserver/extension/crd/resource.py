@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kubewheel.api import codec, columns, errors, schema, subresources
+from kubewheel.api.apiextensions import customresourcedefinition as definitions
 from kubewheel.api.apiextensions import evaluation, fits, nodes, rules, values
 from kubewheel.api.errors import FieldError
 from kubewheel.api.resource import (
@@ -47,6 +48,8 @@ class Custom:
     schemas: Mapping[str, Node] = field(default_factory=dict)  # by API version: what stored objects are read with
     deprecation: str = ""  # the warning every request in this version gets
     since: int = 0  # the revision from which on objects were written under these schemas
+    terminating: bool = False  # its definition is being deleted
+    storage_served: bool = True  # also the version that objects are stored in is served
 
     def read(self, obj: Object) -> Object:
         """A stored object as its version's schema has it: pruned, with defaults. Itself where nothing is to be done."""
@@ -90,7 +93,8 @@ def _resource(crd: Object, version: Object, convert: Convert | None, known: Mapp
     if not names.get("plural"):
         names = spec["names"]
     group, plural, kind = spec["group"], names["plural"], names["kind"]
-    storage = next(v["name"] for v in spec["versions"] if v.get("storage"))
+    stored = next(v for v in spec["versions"] if v.get("storage"))
+    storage = stored["name"]
     node = known[f"{group}/{version['name']}"]
     declared = node.raw or {}
     subs = version.get("subresources") or {}
@@ -113,11 +117,12 @@ def _resource(crd: Object, version: Object, convert: Convert | None, known: Mapp
         subresources=_subresources(kind, subs, check_update), scale=_scale(subs.get("scale")),
         has_generation=True, defaults=defaults, prepare_create=prepare_create, validate=check,
         validate_update=check_update, columns=_columns(version), selectable=_selectable(version),
-        unconditional_update=False,
+        unconditional_update=False, warnings=lambda obj: finalizer_warnings(obj, {}), warnings_update=finalizer_warnings,
         custom=Custom(crd=crd["metadata"]["name"], storage=storage, served=bool(version.get("served")),
                       conversion=spec.get("conversion") or {"strategy": "None"},
                       convert=convert, list_kind=names.get("listKind") or kind + "List",
-                      schemas=known, since=since, deprecation=deprecation(spec, version)))
+                      schemas=known, since=since, deprecation=deprecation(spec, version),
+                      storage_served=bool(stored.get("served")), terminating=definitions.is_true(crd, "Terminating")))
 
 
 def deprecation(spec: Object, version: Object) -> str:
@@ -130,6 +135,19 @@ def deprecation(spec: Object, version: Object) -> str:
     best = priorities.sort_versions([*newer, version["name"]])[0]
     text = f"{group}/{version['name']} {kind} is deprecated"
     return text if best == version["name"] else f"{text}; use {group}/{best} {kind}"
+
+
+_KNOWN_FINALIZERS = frozenset(("foregroundDeletion", "orphan", "kubernetes"))
+
+
+def finalizer_warnings(new: Object, old: Object) -> list[str]:
+    """Finalizers of nobody's domain, of those that were not there."""
+    finalizers = new["metadata"].get("finalizers")
+    if not finalizers:
+        return []
+    added = set(finalizers) - set((old.get("metadata") or {}).get("finalizers") or ()) - _KNOWN_FINALIZERS
+    return [f"metadata.finalizers: {errors.quoted(f)}: prefer a domain-qualified finalizer name to avoid accidental conflicts "
+            "with other finalizer writers" for f in sorted(added) if "/" not in f]
 
 
 Check = Callable[[Object], list[FieldError]]
