@@ -35,8 +35,10 @@ def validate(capacity: Object, path: str, *, shared: bool) -> list[FieldError]:
     kind = "validValues" if values else "validRange"
     if default is None:
         return [errors.field_required(f"{path}.default", f"required when {kind} is defined")]
-    check = _values if values else _range
-    return check(default, capacity.get("value") or "0", values or span, f"{path}.{kind}")
+    amount = capacity.get("value") or "0"
+    if values:
+        return _values(default, amount, values, f"{path}.validValues")
+    return _range(default, amount, span or {}, f"{path}.validRange")
 
 
 def _values(default: Any, most: Any, values: list[Any], path: str) -> list[FieldError]:
