@@ -66,6 +66,8 @@ async def _create_once(call: Call, hub: Resource, obj: Object, attributes: Attri
         hub.defaults(obj)
         await server.hooks.after_mutate(call, obj, None)
         findings = validation.validate_meta(meta, namespaced=hub.namespaced, name_rule=hub.name_rule)
+        if hub.custom is None:
+            findings += validation.finalizer_names(meta, hub.group)
         findings += (call.resource.validate_create_here or hub.validate)(obj)
         if findings:
             raise errors.invalid(hub.kind, meta.get("name", ""), findings, group=hub.group)
