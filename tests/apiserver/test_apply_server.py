@@ -159,8 +159,8 @@ async def test_preconditions_and_dry_run(cluster):
     made = await applied(cluster, CMS + "/p", cm("p", {"a": "1"}), status=201)
     clash = await applied(cluster, CMS + "/p", cm("p", {"a": "2"}, resourceVersion="1"), status=409)
     assert "the object has been modified" in clash["message"]
-    clash = await applied(cluster, CMS + "/p", cm("p", {"a": "2"}, uid="abc"), status=409)
-    assert "Precondition failed: UID in precondition: abc" in clash["message"]
+    clash = await applied(cluster, CMS + "/p", cm("p", {"a": "2"}, uid="abc"), status=422)
+    assert 'metadata.uid: Invalid value: "abc": field is immutable' in clash["message"]
     wanted = await send(cluster, "PATCH", CMS + "/p?fieldManager=me&dryRun=All", cm("p", {"a": "2"}), content_type=APPLY)
     assert wanted.json["data"] == {"a": "2"}
     assert (await send(cluster, "GET", CMS + "/p")).json == made
