@@ -40,7 +40,9 @@ class Endpoints:
         first = path.split("/")[1]
         if first == "debug":
             return await self._debug(request, path)
-        if request.method not in ("GET", "HEAD"):
+        if path == "/version" and request.method != "GET":
+            raise errors.not_allowed()
+        if request.method not in ("GET", "HEAD") and first not in ENDPOINTS:
             return text(404, "404 page not found")
         if first in ("api", "apis"):
             return self._discover(request, path)
