@@ -68,6 +68,8 @@ def _json(raw: bytes, kind: str, api_version: str, *, is_custom: bool) -> Object
     except ValueError:
         value = _lenient(raw, kind, api_version)
     check_identity(value, kind, raw)
+    if value is None:
+        return {}
     if is_custom:
         value = go_json.numbers(value, raw)
     check_depth(value, raw)
@@ -226,7 +228,8 @@ def _check_size(root: yaml.Node) -> None:
 
 def yaml_duplicates(raw: bytes) -> list[str]:
     """`line 4: key "a" already set in map` for each key set again, in document order."""
-    root = yaml.compose(raw, Loader=_Loader)
+    loader = _Loader(raw)
+    root = loader.get_node() if loader.check_node() else None
     found: list[tuple[int, str]] = []
     seen: set[int] = set()
 
