@@ -73,6 +73,16 @@ async def test_times_move_only_with_what_is_owned(cluster):
 
 
 @bare
+async def test_the_last_of_the_metadata_that_a_manager_owned_goes(cluster):
+    """The name, uid and times stay: they are nobody's, as upstream's apiextensions-apiserver 0.36 answers."""
+    made = await applied(cluster, CMS + "/t", cm("t", labels={"a": "b"}, finalizers=["example.com/x"]), status=201)
+    left = await applied(cluster, CMS + "/t", cm("t"))
+    kept = {k: v for k, v in made["metadata"].items() if k not in ("labels", "finalizers", "managedFields", "resourceVersion")}
+    assert left["metadata"] == kept | {"resourceVersion": left["metadata"]["resourceVersion"]}
+    assert set(kept) == {"name", "namespace", "uid", "creationTimestamp"}
+
+
+@bare
 async def test_conflicts_name_everyone(cluster):
     await applied(cluster, APPS + "/d", deployment("d", 1), "one", status=201)
     await send(cluster, "PATCH", APPS + "/d?fieldManager=two", {

@@ -21,7 +21,7 @@ from kubewheel.kubelet.kubelet import Kubelet
 from kubewheel.kubelet.options import Options
 from kubewheel.lib import clock as clocks
 from kubewheel.lib import tls
-from kubewheel.run import containerd, images
+from kubewheel.run import containerd, images, teardown
 from kubewheel.run.settings import Settings
 from kubewheel.testing.cluster import Cluster, cluster
 
@@ -53,8 +53,11 @@ def runtime(tmp_path_factory: pytest.TempPathFactory) -> Any:
         images.load(settings, images.busybox_image(base / "busybox.tar"))
         yield settings
     finally:
+        teardown.stop_containers(settings)
         process.send_signal(signal.SIGTERM)
         process.wait(20)
+        teardown.kill_shims(settings)
+        teardown.unmount_all(settings)  # also the network namespaces that containerd forgot
         subprocess.run(["ip", "link", "del", BRIDGE], check=False, capture_output=True)
 
 

@@ -57,5 +57,6 @@ async def test_a_start_is_not_left_half_done(tmp_path: Path, container: str) -> 
                 await cri.start_container("bad")
         else:
             await cri.start_container("good")
+        await cri.aclose()
     finally:
         await server.stop(0)

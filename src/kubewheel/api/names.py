@@ -80,6 +80,11 @@ def subdomain_with_underscore(text: str) -> list[str]:
     return out if _is_underscored(text) else [*out, UNDERSCORED_TEXT]
 
 
+def as_prefix(text: str) -> str:
+    """A name to which something is added later may end in a dash: what upstream looks at in its place."""
+    return text[:-2] + "a" if len(text) > 1 and text.endswith("-") else text
+
+
 def label(text: str) -> list[str]:
     return list(_checked(text, "label"))
 

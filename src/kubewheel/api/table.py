@@ -77,7 +77,8 @@ class Row:
             shown += (b'],"object":', data)
         elif include != "None":
             metadata = self._metadata
-            shown += (_PARTIAL if version == "v1" else _PARTIAL_BETA, data[len(_HEAD):metadata] if isinstance(metadata, int) else metadata, b"}")
+            shown += (_PARTIAL if version == "v1" else _PARTIAL_BETA,
+                      data[len(_HEAD):metadata] if isinstance(metadata, int) else metadata, b"}")
         else:
             shown.append(b'],"object":null')
         shown.append(self._conditions)

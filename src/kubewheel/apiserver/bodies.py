@@ -37,8 +37,8 @@ def too_large() -> errors.StatusError:
 
 
 def decode(request: Request, kind: str = "Object", api_version: str = "", *, is_custom: bool = False) -> Object:
-    """The body as a private dict. `kind` ("" of options) and `api_version` are what is expected; a protobuf body that names none is of
-    them. 415 for other media types than JSON, YAML and, but for custom resources, protobuf; 400 for what is none."""
+    """The body as a private dict. `kind` ("" of options) and `api_version` are what is expected; a protobuf body that names
+    none is of them. 415 for other media types than JSON, YAML and, but for custom resources, protobuf; 400 for what is none."""
     if isinstance(request.body, dict):
         return request.body
     raw = request.body or b""

@@ -52,20 +52,22 @@ class Chain:
             if not long:
                 request_metrics.INFLIGHT.inc(kind, by=-1)
         labels = self._where(request, info, response)
+        if labels is None:
+            return response
         request_metrics.TOTAL.inc(*labels, str(response.status))
         if not long:
-            request_metrics.SECONDS.observe(loop.time() - began, *labels)
+            request_metrics.answered(request, info, labels, loop.time() - began)
         if response.body is not None and info.is_resource and request.method == "GET":
             request_metrics.SIZES.observe(len(response.body), *request_metrics.undry(labels))
         return response
 
-    def _where(self, request: Request, info: RequestInfo, response: Response) -> tuple[str, ...]:
+    def _where(self, request: Request, info: RequestInfo, response: Response | None = None) -> tuple[str, ...] | None:
         """Labels; paths that nobody serves must not become values without end."""
-        if response.status == 404 and info.is_resource:
-            resource = self.server.registry.lookup(Gvr(info.group, info.version, info.plural))
-            if resource is None or (info.subresource and resource.subresource(info.subresource) is None):
-                info = RequestInfo(False, "", info.verb)
-        return request_metrics.where(request, info)
+        resource = self.server.registry.lookup(Gvr(info.group, info.version, info.plural)) if info.is_resource else None
+        if response is not None and response.status == 404 and info.is_resource and (
+                resource is None or (info.subresource and resource.subresource(info.subresource) is None)):
+            return None
+        return request_metrics.where(request, info, custom=resource is not None and resource.custom is not None)
 
     async def _to_network(self, request: Request, info: RequestInfo, *, limited: str) -> Response:
         """The answer, with the names of the flow that the request belongs to, once it is known whose it is.
@@ -99,7 +101,7 @@ class Chain:
 
     async def _within_limits(self, request: Request, info: RequestInfo, user: Identity, kind: str) -> Response:
         if self.limits.is_full(kind, user):
-            request_metrics.TERMINATED.inc("429", *request_metrics.undry(request_metrics.where(request, info)))
+            request_metrics.TERMINATED.inc("429", *request_metrics.undry(self._where(request, info) or request_metrics.NOWHERE))
             return limits.too_many()
         seconds = self.limits.seconds(request)
         limit: asyncio.Timeout | None = None
@@ -113,7 +115,7 @@ class Chain:
         except TimeoutError:
             if limit is None or not limit.expired():
                 raise
-            request_metrics.TERMINATED.inc("504", *request_metrics.undry(request_metrics.where(request, info)))
+            request_metrics.TERMINATED.inc("504", *request_metrics.undry(self._where(request, info) or request_metrics.NOWHERE))
             raise limits.timed_out() from None
         finally:
             self.limits.running[kind] -= 1
@@ -122,7 +124,7 @@ class Chain:
         await self._authorize(user, info, request)
         response = await self.server.dispatch(request, info, user)
         if isinstance(response.obj, Stream):
-            response.obj.opened = request_metrics.Opened(request_metrics.where(request, info))
+            response.obj.opened = request_metrics.Opened(self._where(request, info) or request_metrics.NOWHERE)
         return await render.finish(self.server, request, response)
 
     async def _authenticate(self, request: Request) -> Identity:
@@ -137,6 +139,7 @@ class Chain:
         finally:
             request_metrics.AUTHENTICATION.inc(result)
             request_metrics.AUTHENTICATION_SECONDS.observe(loop.time() - began, result)
+            request_metrics.FILTER_SECONDS.observe(loop.time() - began, "authentication")
         request_metrics.USERS.inc(request_metrics.known_user(user.name))
         return user
 
@@ -147,8 +150,15 @@ class Chain:
         return user
 
     async def _authorize(self, user: Identity, info: RequestInfo, request: Request) -> None:
+        loop = asyncio.get_running_loop()
+        began = loop.time()
         decision = await self.server.authorizer.authorize(user, info)
-        request_metrics.AUTHORIZATION.inc(_RESULTS[decision.verdict])
+        result, seconds = _RESULTS[decision.verdict], loop.time() - began
+        request_metrics.AUTHORIZATION.inc(result)
+        request_metrics.AUTHORIZATION_SECONDS.observe(seconds, result)
+        request_metrics.FILTER_SECONDS.observe(seconds, "authorization")
+        if user.name == "system:apiserver" and info.is_resource:
+            request_metrics.SELF.inc(info.group, info.plural, info.subresource, info.verb.upper())
         if decision.verdict != "allow":
             raise messages.forbidden(user, info, decision.reason)
 

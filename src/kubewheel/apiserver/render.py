@@ -329,6 +329,8 @@ async def _lines(server: Server, stream: Stream, form: Form, request: Request) -
             await results.items(stream.resource, [e for _, e, _ in batch], partial=bool(form.shape))
         parts = [encode(kind, entry, event) for kind, entry, event in batch]
         request_metrics.WATCH_EVENTS.inc(*where, by=len(parts))
+        for part in parts:
+            request_metrics.WATCH_EVENT_SIZES.observe(len(part), *where)
         yield b"".join(parts)
         if marker:
             yield encode("MARKER", None, stream.initial_revision)

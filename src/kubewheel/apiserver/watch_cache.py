@@ -223,7 +223,7 @@ class ResourceCache:
         self.entries: dict[str, Entry] = {}
         self.keys: list[str] = []
         self.since = since  # watches may start after this revision
-        self.changes = 0  # so many since the start: for those who derive something from all of it
+        self.changes = 0  # events from the store so far: for metrics, and for those who derive something from all of it
         self.history: deque[CacheEvent] = deque()
         self._reading_past = asyncio.Lock()
         self.watchers: dict[Watcher, None] = {}  # in order, so that equal runs wake in equal order

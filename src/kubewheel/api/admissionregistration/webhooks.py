@@ -8,7 +8,7 @@ from __future__ import annotations
 import urllib.parse
 
 from kubewheel.api import columns, errors, names, shape, validation
-from kubewheel.api.admissionregistration import match_rules
+from kubewheel.api.admissionregistration import expressions, match_rules
 from kubewheel.api.errors import FieldError
 from kubewheel.api.resource import Column, Object
 
@@ -90,7 +90,7 @@ def _hook(hook: Object, where: str, *, mutating: bool) -> list[FieldError]:
                                  f"{where}.reinvocationPolicy", required=False)
     out += _client(hook.get("clientConfig") or {}, f"{where}.clientConfig")
     return out + match_rules.conditions(hook.get("matchConditions") or (), f"{where}.matchConditions",
-                                        match_rules.expression_of_webhook)
+                                        expressions.condition)
 
 
 def _client(config: Object, path: str) -> list[FieldError]:

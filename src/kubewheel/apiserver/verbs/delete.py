@@ -98,7 +98,8 @@ def _check(body: Object, *, collection: bool) -> None:
         findings.append(errors.field_invalid(
             "propagationPolicy", policy, "orphanDependents and deletionPropagation cannot be both set"))
     if policy is not None and policy not in ("Foreground", "Background", "Orphan"):
-        findings.append(errors.field_not_supported("propagationPolicy", policy, ("Foreground", "Background", "Orphan", "nil"), ordered=True))
+        findings.append(errors.field_not_supported(
+            "propagationPolicy", policy, ("Foreground", "Background", "Orphan", "nil"), ordered=True))
     if any(value != "All" for value in body.get("dryRun") or ()):
         findings.append(errors.field_not_supported("dryRun", body["dryRun"], ("All",)))
     if body.get(UNSAFE):

@@ -13,7 +13,7 @@ from typing import NamedTuple, NoReturn
 
 from kubewheel.api import codec, errors, go_json, selectors
 from kubewheel.api.resource import Object, Resource
-from kubewheel.apiserver import results
+from kubewheel.apiserver import request_metrics, results
 from kubewheel.apiserver.call import Call
 from kubewheel.apiserver.results import Listing
 from kubewheel.apiserver.verbs import keys
@@ -127,10 +127,14 @@ async def listed(call: Call, want: Wanted, limit: int) -> Listing:
         limit = 0  # whatever there is, all of it: the watch cache knows no limit
     cache = await cache_at(call, version)
     entries = cache.chosen(want.prefix, want.trigger)
+    what, fetched = (call.resource.group, call.resource.plural), len(entries)
     if want.late:
         entries = await results.converted(call.resource, entries)
     if want.matches is not None:
         entries = [e for e in entries if want.matches(e)]
+    request_metrics.CACHE_LISTS.inc(*what, "")
+    request_metrics.CACHE_LISTED.inc(*what, "", by=fetched)
+    request_metrics.CACHE_RETURNED.inc(*what, by=len(entries))
     listing = Listing(call.resource, entries, call.server.watch_cache.revision)
     if limit > 0 and len(entries) >= limit and _goes_on(want, cache, entries[limit - 1].key):
         listing.entries = entries[:limit]
@@ -258,6 +262,8 @@ async def _page(call: Call, want: Wanted, limit: int, *, revision: int, start: s
         if not page.more or (limit and len(found) >= limit):
             break
         start = page.items[-1].key
+    request_metrics.STORAGE_LISTS.inc(call.resource.group, call.resource.plural)
+    request_metrics.STORAGE_RETURNED.inc(call.resource.group, call.resource.plural, by=len(found))
     listing = Listing(call.resource, found, revision)
     last = found[-1].key if found else ""
     if limit and len(found) >= limit and (page.more or last != page.items[-1].key):

@@ -22,7 +22,7 @@ async def create(call: Call, obj: Object, *, tracked: bool = False) -> Object:
     `tracked`: managedFields are there already (apply)."""
     server, resource = call.server, call.resource
     hub = server.registry.hub_of(resource)
-    _refuse_terminating(call)
+    _refuse_terminating(call, obj["metadata"].get("name", ""))
     versioned = call.info.verb != "update" and _is_version(obj["metadata"].pop("resourceVersion", None))
     for field in write_meta.SERVER_OWNED:  # said in vain, and nobody's
         obj["metadata"].pop(field, None)
@@ -87,7 +87,7 @@ async def _create_once(call: Call, hub: Resource, obj: Object, attributes: Attri
         raise
 
 
-def _refuse_terminating(call: Call) -> None:
+def _refuse_terminating(call: Call, name: str) -> None:
     """A definition on its way out takes no new objects, or it would never be gone."""
     custom = call.resource.custom
     if custom is None:
@@ -96,9 +96,8 @@ def _refuse_terminating(call: Call) -> None:
     entry = definitions.entries.get(f"{definitions.prefix}{custom.crd}")
     conditions = (entry.obj.get("status") or {}).get("conditions") or () if entry is not None else ()
     if any(c["type"] == "Terminating" and c["status"] == "True" for c in conditions):
-        error = errors.method_not_supported(call.resource.plural, "create", group=call.resource.group)
-        error.status["message"] = "create not allowed while custom resource definition is terminating"
-        raise error
+        raise errors.forbidden(call.resource.plural, name, "create not allowed while custom resource definition is "
+                               "terminating", group=call.resource.group)
 
 
 async def _insert(call: Call, hub: Resource, obj: Object) -> Object:

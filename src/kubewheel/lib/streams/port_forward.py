@@ -16,6 +16,7 @@ from collections.abc import Awaitable, Callable
 from aiohttp import WSMsgType, web
 
 from kubewheel.lib.streams import channels, spdy, upgrade
+from kubewheel.lib.streams.channel_writer import ChannelWriter
 from kubewheel.lib.streams.inbox import Inbox
 from kubewheel.lib.streams.remote_command import Writer
 from kubewheel.lib.streams.upgrade import Refused
@@ -173,16 +174,6 @@ async def _read(reader: asyncio.StreamReader) -> bytes:
 
 
 # -- WebSocket channels ----------------------------------------------------------------------------------------
-class _Sender:
-    def __init__(self, socket: web.WebSocketResponse, channel: int, protocol: str, idle: upgrade.Idle) -> None:
-        self._socket, self._channel, self._protocol, self._idle = socket, channel, protocol, idle
-
-    async def write(self, data: bytes) -> None:
-        self._idle.touch()
-        message = channels.encode(self._channel, data, self._protocol)
-        await (self._socket.send_str(message) if isinstance(message, str) else self._socket.send_bytes(message))
-
-
 async def _serve_channels(request: web.BaseRequest, offered: list[str], connect: Connect,
                           idle: upgrade.Idle) -> web.StreamResponse:
     ports = ports_of(request.query.getall("port", []))
@@ -194,7 +185,7 @@ async def _serve_channels(request: web.BaseRequest, offered: list[str], connect:
     inboxes = [Inbox() for _ in ports]
 
     async def one(number: int, port: int) -> None:
-        data, error = (_Sender(socket, 2 * number + i, protocol, idle) for i in (0, 1))
+        data, error = (ChannelWriter(socket, 2 * number + i, protocol, idle) for i in (0, 1))
         for channel in (data, error):
             await channel.write(struct.pack("<H", port))
         words = await _forward(port, inboxes[number], data, _nothing, connect)

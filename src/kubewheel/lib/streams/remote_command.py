@@ -17,6 +17,7 @@ from typing import Any, Protocol
 from aiohttp import WSMsgType, web
 
 from kubewheel.lib.streams import channels, spdy, upgrade
+from kubewheel.lib.streams.channel_writer import ChannelWriter
 from kubewheel.lib.streams.inbox import Inbox
 from kubewheel.lib.streams.upgrade import Refused
 
@@ -136,18 +137,6 @@ def _last_words(status: bytes, protocol: str) -> bytes:
 
 
 # -- WebSocket -----------------------------------------------------------------------------------------------
-class _Channel:
-    """One outgoing channel of a WebSocket."""
-
-    def __init__(self, socket: web.WebSocketResponse, number: int, protocol: str, idle: upgrade.Idle) -> None:
-        self._socket, self._number, self._protocol, self._idle = socket, number, protocol, idle
-
-    async def write(self, data: bytes) -> None:
-        self._idle.touch()
-        message = channels.encode(self._number, data, self._protocol)
-        await (self._socket.send_str(message) if isinstance(message, str) else self._socket.send_bytes(message))
-
-
 async def _serve_websocket(request: web.BaseRequest, wanted: Wanted, start: Start,
                            idle: upgrade.Idle) -> web.StreamResponse:
     offered = upgrade.offered(request)
@@ -169,8 +158,8 @@ async def _serve_websocket(request: web.BaseRequest, wanted: Wanted, start: Star
 
 async def _talk_websocket(socket: web.WebSocketResponse, command: Command, wanted: Wanted, protocol: str,
                           idle: upgrade.Idle) -> None:
-    def channel(number: int) -> _Channel:
-        return _Channel(socket, number, protocol, idle)
+    def channel(number: int) -> ChannelWriter:
+        return ChannelWriter(socket, number, protocol, idle)
 
     stdin, resize = Inbox(), Inbox()
     stdio = Stdio(stdin if wanted.stdin else None, channel(channels.STDOUT) if wanted.stdout else None,

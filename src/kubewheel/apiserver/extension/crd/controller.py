@@ -28,6 +28,12 @@ GVR = definitions.RESOURCE.gvr
 _FIRST_DELAY, _LAST_DELAY = 0.05, 30.0
 
 
+def _made_from(crd: Object) -> Object:
+    """What the resources of a definition follow from."""
+    told = crd.get("status") or {}
+    return {"spec": crd["spec"], "names": told.get("acceptedNames"), "terminating": definitions.is_true(crd, "Terminating")}
+
+
 class Controller:
     def __init__(self, server: Server) -> None:
         self._server = server
@@ -103,7 +109,7 @@ class Controller:
         wanted = status.wanted(crd, others, now=clocks.rfc3339(self._server.clock.now()))
         # Served before it is told: who sees Established finds the resource there.
         if status.is_established(wanted):
-            self._register(crd)
+            self._register({**crd, "status": wanted})
         if wanted != crd.get("status"):
             updated = codec.copy(crd)
             updated["status"] = wanted
@@ -113,7 +119,8 @@ class Controller:
     def _register(self, crd: Object) -> None:
         name = crd["metadata"]["name"]
         known = self._served.get(name)
-        if known is not None and known[0] == crd["spec"]:
+        made_from = _made_from(crd)
+        if known is not None and known[0] == made_from:
             return
         convert = None
         if (crd["spec"].get("conversion") or {}).get("strategy") == "Webhook":
@@ -124,8 +131,8 @@ class Controller:
         for resource in made:
             self._server.watch_cache.resource(resource.registry)
             self._server.registry.add(resource)
-        self._served[name] = (crd["spec"], [r.gvr for r in made])
-        if known is not None:
+        self._served[name] = (made_from, [r.gvr for r in made])
+        if known is not None and known[0]["spec"] != crd["spec"]:
             self._end_watches(crd)
 
     def _end_watches(self, crd: Object) -> None:
