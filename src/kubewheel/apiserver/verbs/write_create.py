@@ -24,6 +24,8 @@ async def create(call: Call, obj: Object, *, tracked: bool = False) -> Object:
     hub = server.registry.hub_of(resource)
     _refuse_terminating(call, obj["metadata"].get("name", ""))
     versioned = call.info.verb != "update" and _is_version(obj["metadata"].pop("resourceVersion", None))
+    for field in write_meta.SERVER_OWNED:  # said in vain, and nobody's
+        obj["metadata"].pop(field, None)
     base = "" if obj["metadata"].get("name") else obj["metadata"].get("generateName", "")
     write_meta.dedup_owners(call, obj)
     if not tracked:
