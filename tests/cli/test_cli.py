@@ -4,7 +4,8 @@ import sys
 
 import pytest
 
-from kubewheel.cli import component_flags, components, flags, main
+from kubewheel.cli import component_flags, components, flags, main, up
+from kubewheel.run import kubeconfigs
 
 
 def test_help_names_every_verb_and_imports_little():
@@ -50,3 +51,13 @@ def test_every_table_parses_with_no_flag(verb):
 def test_an_unknown_flag_is_refused():
     with pytest.raises(SystemExit):
         components.parse("kubelet", ["--no-such-flag"])
+
+
+@pytest.mark.parametrize(("content", "text"), [
+    ("not: [yaml", "is not a kubeconfig: while parsing"), ("- 1", "is not a kubeconfig; name another"), (None, "Is a directory")])
+def test_a_kubeconfig_that_is_none_is_told_in_one_line(tmp_path, content, text):
+    path = tmp_path / "config"
+    path.mkdir() if content is None else path.write_text(content)
+    with pytest.raises(main.Failure, match=text) as failure, up.usable(path):
+        kubeconfigs.load(path)
+    assert str(path) in str(failure.value) and "\n" not in str(failure.value)

@@ -75,6 +75,17 @@ def lock(settings: Settings) -> Iterator[None]:
             path.unlink(missing_ok=True)
 
 
+@contextlib.contextmanager
+def usable(kubeconfig: Path) -> Iterator[None]:
+    """Failure in plain words where the file cannot be read, is something else, or cannot be written."""
+    try:
+        yield
+    except OSError as e:
+        raise Failure(f"kubeconfig {kubeconfig}: {e.strerror or e}") from e
+    except ValueError as e:
+        raise Failure(f"{e}; name another file with --kubeconfig") from e
+
+
 def say(text: str) -> None:
     print(f"  {text}", file=sys.stderr, flush=True)
 
@@ -84,6 +95,8 @@ def up(settings: Settings, kubeconfig: Path, *, wait: float) -> int:
     from kubewheel.run import components, kubeconfigs
 
     started = time.monotonic()
+    with usable(kubeconfig):  # before anything is started
+        kubeconfigs.load(kubeconfig)
     with ThreadPoolExecutor(2, thread_name_prefix="images") as pool:
         settings.data_dir.mkdir(parents=True, exist_ok=True)
         pause = pool.submit(images.pause_image, settings)
@@ -96,8 +109,9 @@ def up(settings: Settings, kubeconfig: Path, *, wait: float) -> int:
         if supervisor.spawn(settings):
             say("starting the control plane, the node and containerd")
         admin = pki.pair("admin")
-        kubeconfig.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        kubeconfigs.merge_context(kubeconfig, server=settings.server_url, ca=pki.ca, cert=admin.cert, key=admin.key)
+        with usable(kubeconfig):
+            kubeconfig.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            kubeconfigs.merge_context(kubeconfig, server=settings.server_url, ca=pki.ca, cert=admin.cert, key=admin.key)
         if own_runtime:
             containerd.wait_ready(settings)
             load(settings, pause, "pause")
@@ -181,8 +195,12 @@ def stop(settings: Settings, kubeconfig: Path, *, delete: bool) -> int:
     from kubewheel.run import kubeconfigs
 
     left = (teardown.reset if delete else teardown.down)(settings, say)
-    kubeconfigs.remove_context(kubeconfig)
-    _remove_empty(kubeconfig)
+    try:
+        with usable(kubeconfig):
+            kubeconfigs.remove_context(kubeconfig)
+            _remove_empty(kubeconfig)
+    except Failure as e:
+        left = [*left, f"the context in {e}"]
     if left:
         raise Failure("left on this host:\n  " + "\n  ".join(left))
     print("kubewheel is down" + (", its data deleted" if delete else f"; its data stays in {settings.data_dir}"))

@@ -7,6 +7,7 @@ Called by: probes.py, hooks.py.
 from __future__ import annotations
 
 import asyncio
+import json
 import ssl
 from typing import Any
 
@@ -34,7 +35,7 @@ def port_number(port: Any, container: Object) -> int:
     for item in container.get("ports") or ():
         if item.get("name") == port:
             return item["containerPort"]
-    raise ValueError(f"couldn't find port: {port} in {container['name']}")
+    raise ValueError(f"strconv.Atoi: parsing {json.dumps(str(port))}: invalid syntax")  # upstream's last resort
 
 
 async def run_exec(cri: Cri, container_id: str, handler: Object, timeout: float) -> tuple[str, str]:
@@ -142,7 +143,7 @@ async def run_grpc(host: str, port: int, service: str, timeout: float) -> tuple[
         if e.code() == grpc.StatusCode.UNIMPLEMENTED:
             return FAILURE, "error: this server does not implement the grpc health protocol (grpc.health.v1.Health)"
         if e.code() in (grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.UNAVAILABLE):
-            return FAILURE, f'timeout: failed to connect service "{address}" within {timeout:g}s'
+            return FAILURE, f'timeout: failed to connect service "{address}" within {timeout:g}s: context deadline exceeded'
         return FAILURE, f"error: health rpc failed: {e.details()}"
     finally:
         await channel.close()
