@@ -1,11 +1,12 @@
 import os
+import socket
 import subprocess
 import sys
 
 import pytest
 
 from kubewheel.cli import component_flags, components, flags, main, up
-from kubewheel.run import kubeconfigs
+from kubewheel.run import kubeconfigs, settings
 
 
 def test_help_names_every_verb_and_imports_little():
@@ -61,3 +62,14 @@ def test_a_kubeconfig_that_is_none_is_told_in_one_line(tmp_path, content, text):
     with pytest.raises(main.Failure, match=text) as failure, up.usable(path):
         kubeconfigs.load(path)
     assert str(path) in str(failure.value) and "\n" not in str(failure.value)
+
+
+def test_ports_that_others_hold(tmp_path):
+    with socket.socket() as held, socket.socket() as free:
+        held.bind(("0.0.0.0", 0))
+        free.bind(("0.0.0.0", 0))
+        held.listen()
+        taken, unused = held.getsockname()[1], free.getsockname()[1]
+        free.close()
+        chosen = settings.Settings(run_dir=tmp_path, secure_port=taken, kubelet_port=unused)
+        assert up.ports_taken(chosen) == [(taken, "--secure-port")]

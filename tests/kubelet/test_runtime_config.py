@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 from pathlib import Path
@@ -240,3 +241,16 @@ def test_layers_by_pod_and_container() -> None:
 def test_a_rejected_pod_says_since_when() -> None:
     found = status.rejected({**POD, "status": {}}, ("SysctlForbidden", "no"), started="2026-01-01T00:00:00Z")
     assert (found["phase"], found["reason"], found["startTime"]) == ("Failed", "SysctlForbidden", "2026-01-01T00:00:00Z")
+
+
+async def test_a_probe_by_https_of_a_server_without_tls() -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(64)
+        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    async with server:
+        url = f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+        assert await handlers.run_http(url, [], 5) == (
+            handlers.FAILURE, f'Get "{url}": http: server gave HTTP response to HTTPS client')

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import fcntl
 import os
 import shutil
+import socket
 import sys
 import time
 from collections.abc import Iterator
@@ -101,6 +103,10 @@ def up(settings: Settings, kubeconfig: Path, *, wait: float) -> int:
         settings.data_dir.mkdir(parents=True, exist_ok=True)
         pause = pool.submit(images.pause_image, settings)
         system = pool.submit(images.build_system_image, settings)
+        if supervisor.alive(settings) is None:
+            taken = ports_taken(settings)
+            if taken:
+                raise Failure("\n".join(f"port {port} is in use; {flag} names another" for port, flag in taken))
         host.prepare(settings, say)
         pki = components.ensure_pki(settings)
         own_runtime = not settings.container_runtime_endpoint
@@ -122,6 +128,25 @@ def up(settings: Settings, kubeconfig: Path, *, wait: float) -> int:
             loading.result()
     print_next(settings, time.monotonic() - started)
     return 0
+
+
+def ports_taken(settings: Settings) -> list[tuple[int, str]]:
+    """(port, its flag) of the ports that somebody else listens on; a component of ours may run without its supervisor."""
+    wanted = (("control-plane", settings.secure_port, "--secure-port"), ("node", settings.kubelet_port, "--kubelet-port"))
+    return [(port, flag) for name, port, flag in wanted
+            if supervisor.alive(settings, name) is None and not is_free(port)]
+
+
+def is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("0.0.0.0", port))
+        except OSError as e:
+            if e.errno == errno.EADDRINUSE:
+                return False
+            raise
+    return True
 
 
 def load(settings: Settings, image: Future[oci.Image], name: str) -> None:

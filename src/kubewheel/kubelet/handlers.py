@@ -110,7 +110,14 @@ def _dial_words(error: BaseException, url: str) -> str:
         return "read: connection reset by peer"
     if isinstance(error, aiohttp.ServerDisconnectedError):
         return "EOF"
-    return f"dial tcp {where.host}:{where.port}: {error}"
+    if isinstance(cause, ssl.SSLError):
+        reason = cause.reason or "handshake failure"
+        return "http: server gave HTTP response to HTTPS client" if reason == "WRONG_VERSION_NUMBER" else (
+            f"remote error: tls: {reason.lower().replace('_', ' ')}")
+    if isinstance(error, aiohttp.ClientResponseError):
+        return "net/http: HTTP/1.x transport connection broken: malformed HTTP response"
+    # Nothing that differs from one try to the next: equal events are counted, different ones fill the store.
+    return f"dial tcp {where.host}:{where.port}: connect: {(getattr(cause, 'strerror', '') or str(error)).lower()}"
 
 
 async def run_tcp(host: str, port: int, timeout: float) -> tuple[str, str]:
