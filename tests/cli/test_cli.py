@@ -73,3 +73,14 @@ def test_ports_that_others_hold(tmp_path):
         free.close()
         chosen = settings.Settings(run_dir=tmp_path, secure_port=taken, kubelet_port=unused)
         assert up.ports_taken(chosen) == [(taken, "--secure-port")]
+
+
+def test_a_reader_that_went_away_is_no_fault():
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        done = subprocess.run([sys.executable, "-m", "kubewheel.cli.main", "version"], stdout=writer, stderr=subprocess.PIPE,
+                              text=True, env=dict(os.environ), check=False)
+    finally:
+        os.close(writer)
+    assert (done.returncode, done.stderr) == (141, "")
