@@ -1,10 +1,12 @@
 import os
+import socket
 import subprocess
 import sys
 
 import pytest
 
-from kubewheel.cli import component_flags, components, flags, main
+from kubewheel.cli import component_flags, components, flags, main, up
+from kubewheel.run import kubeconfigs, settings
 
 
 def test_help_names_every_verb_and_imports_little():
@@ -50,3 +52,35 @@ def test_every_table_parses_with_no_flag(verb):
 def test_an_unknown_flag_is_refused():
     with pytest.raises(SystemExit):
         components.parse("kubelet", ["--no-such-flag"])
+
+
+@pytest.mark.parametrize(("content", "text"), [
+    ("not: [yaml", "is not a kubeconfig: while parsing"), ("- 1", "is not a kubeconfig; name another"), (None, "Is a directory")])
+def test_a_kubeconfig_that_is_none_is_told_in_one_line(tmp_path, content, text):
+    path = tmp_path / "config"
+    path.mkdir() if content is None else path.write_text(content)
+    with pytest.raises(main.Failure, match=text) as failure, up.usable(path):
+        kubeconfigs.load(path)
+    assert str(path) in str(failure.value) and "\n" not in str(failure.value)
+
+
+def test_ports_that_others_hold(tmp_path):
+    with socket.socket() as held, socket.socket() as free:
+        held.bind(("0.0.0.0", 0))
+        free.bind(("0.0.0.0", 0))
+        held.listen()
+        taken, unused = held.getsockname()[1], free.getsockname()[1]
+        free.close()
+        chosen = settings.Settings(run_dir=tmp_path, secure_port=taken, kubelet_port=unused)
+        assert up.ports_taken(chosen) == [(taken, "--secure-port")]
+
+
+def test_a_reader_that_went_away_is_no_fault():
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        done = subprocess.run([sys.executable, "-m", "kubewheel.cli.main", "version"], stdout=writer, stderr=subprocess.PIPE,
+                              text=True, env=dict(os.environ), check=False)
+    finally:
+        os.close(writer)
+    assert (done.returncode, done.stderr) == (141, "")

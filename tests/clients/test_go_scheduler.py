@@ -60,7 +60,9 @@ def test_leader_election_and_delegation(go):
     held = leader.post(LEASES, {
         "apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": "kube-scheduler", "namespace": "kube-system"},
         "spec": {"holderIdentity": "host_1", "leaseDurationSeconds": 15, "acquireTime": now(True), "renewTime": now(True), "leaseTransitions": 0}})
-    leader.put(f"{LEASES}/kube-scheduler", held | {"spec": held["spec"] | {"leaseTransitions": 1}})
+    held = leader.put(f"{LEASES}/kube-scheduler", held | {"spec": held["spec"] | {"leaseTransitions": 1}})
+    released = leader.put(f"{LEASES}/kube-scheduler", held | {"spec": held["spec"] | {"holderIdentity": "", "leaseDurationSeconds": 1}})
+    assert released["spec"]["holderIdentity"] == "" and released["spec"]["leaseTransitions"] == 1
     leader.post("/apis/events.k8s.io/v1/namespaces/kube-system/events", {
         "apiVersion": "events.k8s.io/v1", "kind": "Event", "metadata": {"name": "kube-scheduler.18a", "namespace": "kube-system"},
         "eventTime": now(True), "action": "LeaderElection", "reason": "LeaderElection", "note": "host_1 became leader", "type": "Normal",

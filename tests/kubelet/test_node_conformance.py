@@ -338,7 +338,7 @@ async def test_probes_and_hooks(runtime: Settings, tmp_path: Path) -> None:
         assert (await n.kubectl("exec", "hooked", "--", "cat", "/started"))[1] == "up\n"
         assert (await n.kubectl("delete", "pod", "hooked"))[0] == 0
         assert "/bye" in site.asked
-        await told(n, "badhook", "FailedPostStartHook", "failed")
+        await told(n, "badhook", "FailedPostStartHook", "PostStartHook failed")
         await n.status("rest", is_ready)
         loop = asyncio.get_running_loop()
         began = loop.time()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from kubewheel.kubelet import eviction, images, logs
+from kubewheel.kubelet import eviction, handlers, images, logs, status
 from kubewheel.kubelet.backoff import Backoff, duration_text
 from kubewheel.kubelet.options import Options
 from kubewheel.kubelet.runtime import env, names, resources, security
@@ -194,3 +195,62 @@ def test_static_pod() -> None:
     assert made["metadata"]["annotations"]["kubernetes.io/config.source"] == "file"
     with pytest.raises(ValueError, match="holds no Pod"):
         static_pod("kind: Service", "/m/x", "n1", 0.0)
+
+
+@pytest.mark.parametrize(("image", "wrong"), [
+    ("nginx", ""), ("r:5000/a/b_c.d:V1.0", ""), ("localhost/x@sha256:" + "a" * 64, ""), ("x:1@sha256:" + "0" * 64, ""),
+    ("busyBOX", "invalid reference format: repository name (library/busyBOX) must be lowercase"),
+    ("reg.io/a/B:1", "invalid reference format: repository name (a/B) must be lowercase"),
+    ("x:y:z", "invalid reference format"), ("UPPER/x:y:z", "invalid reference format"), (":tag", "invalid reference format"),
+    ("https://x/y", "invalid reference format"), ("x@sha256:1", "invalid reference format"), ("a//b", "invalid reference format")])
+def test_names_of_images(image: str, wrong: str) -> None:
+    assert images.name_error(image) == wrong
+
+
+def test_a_probes_port_by_name() -> None:
+    spec = {"name": "c", "ports": [{"name": "web", "containerPort": 8080}]}
+    assert [handlers.port_number(p, spec) for p in ("web", "81", 82)] == [8080, 81, 82]
+    with pytest.raises(ValueError, match='^strconv.Atoi: parsing "nope": invalid syntax$'):
+        handlers.port_number("nope", spec)
+
+
+def test_local_storage_over_its_limits() -> None:
+    def pod(*limits: str | None, size: str | None = None) -> Object:
+        return {"spec": {"containers": [{"name": f"c{i}", "resources": {"limits": {"ephemeral-storage": x} if x else {}}}
+                                        for i, x in enumerate(limits)],
+                         "volumes": [{"name": "v", "emptyDir": {"sizeLimit": size} if size else {}},
+                                     {"name": "m", "emptyDir": {"medium": "Memory", "sizeLimit": "1Ki"}}]}}
+
+    mi = 1 << 20
+    assert eviction.local_excess(pod(None, size="5Mi"), {"v": 6 * mi}, {}) == (
+        'Usage of EmptyDir volume "v" exceeds the limit "5Mi". ')
+    assert eviction.local_excess(pod("10Mi"), {"v": 6 * mi}, {"c0": 5 * mi}) == (
+        "Pod ephemeral local storage usage exceeds the total limit of containers 10Mi. ")
+    assert eviction.local_excess(pod("10Mi", "20Mi"), {"v": 0}, {"c0": 11 * mi, "c1": 0}) == (
+        'Container c0 exceeded its local ephemeral storage limit "10Mi". ')
+    assert not eviction.local_excess(pod("10Mi", "20Mi"), {"v": 9 * mi}, {"c0": 10 * mi, "c1": 11 * mi})
+    assert not eviction.local_excess(pod(None), {"v": 1 << 40}, {"c0": 1 << 40})
+
+
+def test_layers_by_pod_and_container() -> None:
+    stats = [{"attributes": {"labels": {"io.kubernetes.pod.uid": "u", "io.kubernetes.container.name": "c"}},
+              "writable_layer": {"used_bytes": {"value": 7}}}, {"attributes": {"labels": {}}}]
+    assert eviction.layer_sizes(stats) == {("u", "c"): 7, ("", ""): 0}
+
+
+def test_a_rejected_pod_says_since_when() -> None:
+    found = status.rejected({**POD, "status": {}}, ("SysctlForbidden", "no"), started="2026-01-01T00:00:00Z")
+    assert (found["phase"], found["reason"], found["startTime"]) == ("Failed", "SysctlForbidden", "2026-01-01T00:00:00Z")
+
+
+async def test_a_probe_by_https_of_a_server_without_tls() -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(64)
+        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    async with server:
+        url = f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+        assert await handlers.run_http(url, [], 5) == (
+            handlers.FAILURE, f'Get "{url}": http: server gave HTTP response to HTTPS client')

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from collections.abc import Collection
 
 from kubewheel.api import errors
 from kubewheel.api.errors import FieldError
@@ -46,16 +47,28 @@ def warnings(text: str, path: str) -> list[str]:
     if address is None or str(address) == text:
         return []
     if _LEADING.search(text) or _is_mapped(address):
-        return [f'{path}: non-standard IP address "{text}" will be considered invalid in a future Kubernetes release: '
-                f'use "{address}"']
+        return [f'{path}: non-standard IP address "{text}" is invalid: use "{_unmapped(address)}"']
     return [f'{path}: IPv6 address "{text}" should be in RFC 5952 canonical format ("{address}")']
 
 
 def cidr_warnings(text: str, path: str) -> list[str]:
     parsed = parse_cidr(text)
-    if parsed is None or str(parsed[1]) == text or legacy_cidr(text):
+    if parsed is None or str(parsed[1]) == text:
         return []
-    return [f'{path}: IPv6 CIDR value "{text}" should be in RFC 5952 canonical format ("{parsed[1]}")']
+    address, network = parsed
+    out = []
+    if address != network.network_address:
+        whole = f"{address}/{address.max_prefixlen}"
+        out.append(f'{path}: CIDR value "{text}" is ambiguous in this context (should be "{network}" or "{whole}"?)')
+    if _is_odd(text) or _is_mapped(address):
+        out.append(f'{path}: non-standard CIDR value "{text}" is invalid: use "{network}"')
+    return out or [
+        f'{path}: IPv6 CIDR value "{text}" should be in RFC 5952 canonical format ("{network}")']
+
+
+def _is_odd(cidr_text: str) -> bool:
+    length = cidr_text.rpartition("/")[2]
+    return bool(_LEADING.search(cidr_text)) or (len(length) > 1 and length.startswith("0"))
 
 
 def special(text: str, path: str) -> list[FieldError]:
@@ -86,6 +99,20 @@ def _is_mapped(address: Address) -> bool:
     return isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None
 
 
+def _unmapped(address: Address) -> Address:
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return mapped or address
+
+
+def stored_ip(text: str, path: str, known: Collection[str] = ()) -> list[FieldError]:
+    """Of an older field, whose `known` values were taken by older rules."""
+    return [] if text in known else [errors.field_invalid(path, text, message) for message in legacy_ip(text)]
+
+
+def stored_cidr(text: str, path: str, known: Collection[str] = ()) -> list[FieldError]:
+    return [] if text in known else [errors.field_invalid(path, text, message) for message in legacy_cidr(text)]
+
+
 def legacy_ip(text: str) -> list[str]:
     address = parse(text)
     if address is None:
@@ -110,8 +137,7 @@ def legacy_cidr(text: str) -> list[str]:
     if parsed is None:
         return [NOT_CIDR]
     address, network = parsed
-    length = text.rpartition("/")[2]
-    if _LEADING.search(text) or (len(length) > 1 and length.startswith("0")):
+    if _is_odd(text):
         return ["must not have leading 0s in IP or prefix length"]
     if _is_mapped(address):
         return ["must not have an IPv4-mapped IPv6 address"]
@@ -125,3 +151,14 @@ def cidr(text: str) -> list[str]:
     if not found and parsed is not None and str(parsed[1]) != text:
         found.append(f'must be in canonical form ("{parsed[1]}")')
     return found
+
+
+def interface(text: str) -> list[str]:
+    """An address with the length of its network."""
+    parsed = parse_cidr(text)
+    if parsed is None:
+        return ["must be a valid address in CIDR form, (e.g. 10.9.8.7/24 or 2001:db8::1/64)"]
+    address, network = parsed
+    length = network.prefixlen - 96 if _is_mapped(address) else network.prefixlen
+    canonical = f"{_unmapped(address)}/{length}"
+    return [] if text == canonical else [f'must be in canonical form ("{canonical}")']

@@ -73,7 +73,7 @@ def qualified(plural: str, group: str) -> str:
 
 
 def not_found(plural: str, name: str, *, group: str = "") -> StatusError:
-    return status_error(404, "NotFound", f'{qualified(plural, group)} "{name}" not found',
+    return status_error(404, "NotFound", f"{qualified(plural, group)} {quoted(name)} not found",
                         name=name, group=group, kind=plural)
 
 
@@ -85,20 +85,20 @@ def page_not_found() -> StatusError:
 
 
 def already_exists(plural: str, name: str, *, group: str = "") -> StatusError:
-    return status_error(409, "AlreadyExists", f'{qualified(plural, group)} "{name}" already exists',
+    return status_error(409, "AlreadyExists", f"{qualified(plural, group)} {quoted(name)} already exists",
                         name=name, group=group, kind=plural)
 
 
 def conflict(plural: str, name: str, *, group: str = "", message: str = "") -> StatusError:
     text = message or ("the object has been modified; please apply your changes to the latest version "
                        "and try again")
-    return status_error(409, "Conflict", f'Operation cannot be fulfilled on {qualified(plural, group)} "{name}": {text}',
+    return status_error(409, "Conflict", f"Operation cannot be fulfilled on {qualified(plural, group)} {quoted(name)}: {text}",
                         name=name, group=group, kind=plural)
 
 
 def forbidden(plural: str, name: str, why: str, *, group: str = "") -> StatusError:
     what = qualified(plural, group)
-    text = f'{what} "{name}" is forbidden: {why}' if name else f"{what} is forbidden: {why}"
+    text = f"{what} {quoted(name)} is forbidden: {why}" if name else f"{what} is forbidden: {why}"
     return status_error(403, "Forbidden", text, name=name, group=group, kind=plural)
 
 

@@ -31,9 +31,7 @@ def kind(value: object) -> str:
 
 def error(raw: bytes) -> str:
     """What the decoder says of bytes that are no JSON."""
-    text = raw.decode(errors="surrogateescape")
-    if text.startswith("\ufeff"):
-        return "invalid character '\\ufeff' looking for beginning of value"
+    text = raw.decode("latin-1")  # Go's decoder goes by bytes, and shows the first of a character
     try:
         json.loads(text)
     except RecursionError:
@@ -63,10 +61,8 @@ def _of_literal(literal: str, rest: str) -> str:
 
 
 def _quoted(character: str) -> str:
-    """A character as Go quotes it; a byte that is no text comes as a surrogate."""
+    """A character as Go quotes it."""
     code = ord(character)
-    if 0xDC80 <= code <= 0xDCFF:
-        return f"'\\x{code - 0xDC00:02x}'"
     if character in "'\"":
         return "'\\''" if character == "'" else "'\"'"
     if (short := {"\n": "\\n", "\r": "\\r", "\t": "\\t", "\b": "\\b", "\f": "\\f", "\\": "\\\\"}.get(character)) is not None:
@@ -136,13 +132,7 @@ def _numbers(value: Any) -> Any:
     elif isinstance(value, list):
         value[:] = [_numbers(member) for member in value]
     elif isinstance(value, float):
-        return int(value) if value.is_integer() and abs(value) < 1e21 and value else 0 if not value else value
+        return int(value) if value.is_integer() and _SMALLEST <= value < _LARGEST else value
     elif isinstance(value, int) and not _SMALLEST <= value <= _LARGEST:
-        return _as_float(value)
+        return float(value)
     return value
-
-
-def _as_float(value: int) -> Any:
-    """An integer past 64 bits, rounded to what a float64 holds; it is written in digits up to 1e21."""
-    rounded = float(value)
-    return int(repr(rounded).partition("e")[0].replace(".", "").ljust(len(str(value)), "0")) if abs(rounded) < 1e21 else rounded

@@ -67,8 +67,8 @@ class Row:
         known = data.startswith(_HEAD + metadata)
         self._metadata: bytes | int = len(_HEAD) + len(metadata) if known else metadata  # itself, or where in data it ends
 
-    def json(self, ages: Ages, include: str, data: bytes) -> bytes:
-        """The row at the moment of `ages`."""
+    def json(self, ages: Ages, include: str, data: bytes, version: str = "v1") -> bytes:
+        """The row at the moment of `ages`. `version`: of meta.k8s.io."""
         shown = [b'{"cells":[']
         for part, began in zip(self._cells, self._ages, strict=False):
             shown += (part, ages[began])
@@ -77,15 +77,17 @@ class Row:
             shown += (b'],"object":', data)
         elif include != "None":
             metadata = self._metadata
-            shown += (_PARTIAL, data[len(_HEAD):metadata] if isinstance(metadata, int) else metadata, b"}")
+            shown += (_PARTIAL if version == "v1" else _PARTIAL_BETA,
+                      data[len(_HEAD):metadata] if isinstance(metadata, int) else metadata, b"}")
         else:
-            shown.append(b"]")
+            shown.append(b'],"object":null')
         shown.append(self._conditions)
         return b"".join(shown)
 
 
 _HEAD = b'{"metadata":'
 _PARTIAL = b'],"object":{"kind":"PartialObjectMetadata","apiVersion":"meta.k8s.io/v1","metadata":'
+_PARTIAL_BETA = _PARTIAL.replace(b"/v1", b"/v1beta1")
 
 
 class Ages(dict[float, bytes]):

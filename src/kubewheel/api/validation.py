@@ -27,9 +27,7 @@ def validate_meta(meta: Mapping[str, Any], *, namespaced: bool, name_rule: str =
     rule: Callable[[str], list[str]] = names.RULES[name_rule]
     generate, name = meta.get("generateName"), meta.get("name")
     if generate:
-        # The generated tail is added later; a base may end in a dash.
-        base = generate.rstrip("-") + "x" if generate.endswith("-") and generate.strip("-") else generate
-        out += check(f"{path}.generateName", generate, rule(base))
+        out += check(f"{path}.generateName", generate, rule(names.as_prefix(generate)))
     if not name:
         out.append(errors.field_required(f"{path}.name", "name or generateName is required"))
     else:
@@ -60,6 +58,20 @@ def _meta_rest(meta: Mapping[str, Any], path: str) -> list[FieldError]:
         out.append(errors.field_invalid(f"{path}.finalizers", list(finalizers),
                                         "finalizer orphan and foregroundDeletion cannot be both set"))
     return out
+
+
+_FINALIZERS = ("kubernetes", "orphan", "foregroundDeletion")
+_GENERIC = ("admissionregistration.k8s.io", "apiregistration.k8s.io", "apiextensions.k8s.io")
+
+
+def finalizer_names(meta: Mapping[str, Any], group: str, path: str = "metadata") -> list[FieldError]:
+    """Of built-in kinds, but for those of groups that live outside of upstream's core."""
+    finalizers = meta.get("finalizers")
+    if not finalizers or group in _GENERIC:
+        return []
+    return [errors.field_invalid(f"{path}.finalizers[{i}]", name,
+                                 "name is neither a standard finalizer name nor is it fully qualified")
+            for i, name in enumerate(finalizers) if "/" not in name and name not in _FINALIZERS]
 
 
 def validate_meta_update(new: Mapping[str, Any], old: Mapping[str, Any], *, path: str = "metadata") -> list[FieldError]:

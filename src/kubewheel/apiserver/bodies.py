@@ -37,8 +37,8 @@ def too_large() -> errors.StatusError:
 
 
 def decode(request: Request, kind: str = "Object", api_version: str = "", *, is_custom: bool = False) -> Object:
-    """The body as a private dict. `kind` and `api_version` are what is expected; a protobuf body that names none is of
-    them. 415 for other media types than JSON, YAML and, but for custom resources, protobuf; 400 for what is none."""
+    """The body as a private dict. `kind` ("" of options) and `api_version` are what is expected; a protobuf body that names
+    none is of them. 415 for other media types than JSON, YAML and, but for custom resources, protobuf; 400 for what is none."""
     if isinstance(request.body, dict):
         return request.body
     raw = request.body or b""
@@ -68,6 +68,8 @@ def _json(raw: bytes, kind: str, api_version: str, *, is_custom: bool) -> Object
     except ValueError:
         value = _lenient(raw, kind, api_version)
     check_identity(value, kind, raw)
+    if value is None:
+        return {}
     if is_custom:
         value = go_json.numbers(value, raw)
     check_depth(value, raw)
@@ -86,7 +88,10 @@ def _lenient(raw: bytes, kind: str, api_version: str) -> Any:
 
 
 def check_identity(value: Any, kind: str, raw: bytes) -> None:
-    """Whether a decoded body is an object that says what it is, as far as the first look of upstream's decoders goes. 400"""
+    """Whether a decoded body is an object that says what it is, as far as the first look of upstream's decoders goes. 400
+    Where no kind is expected, nothing is as good as an empty object."""
+    if value is None and not kind:
+        return
     if value is None:
         raise unrecognized(kind, f"Object 'Kind' is missing in '{raw.decode(errors='replace')}'", raw)
     if not isinstance(value, dict):
@@ -103,6 +108,8 @@ def check_identity(value: Any, kind: str, raw: bytes) -> None:
 
 
 def unrecognized(kind: str, why: str, raw: bytes) -> errors.StatusError:
+    if not kind:
+        return errors.bad_request(why)
     if not raw:
         shown = "<empty>"
     else:
@@ -149,27 +156,29 @@ _Loader.yaml_implicit_resolvers = {
 
 
 def yaml_object(raw: bytes, kind: str = "Object") -> Object:
-    _check_nesting(raw)
+    _check_nesting(raw, kind)
     loader = _Loader(raw)
     try:
-        node = loader.get_single_node()
+        node = loader.get_node() if loader.check_node() else None  # of several documents the first
         if node is not None:
             _check_size(node)
         value = loader.construct_document(node) if node is not None else None
     except (yaml.YAMLError, ValueError, RecursionError) as e:
-        raise errors.bad_request(f"error decoding YAML: error converting YAML to JSON: yaml: {e}") from e
+        raise unrecognized(kind, yaml_problem(e), raw) from e
     finally:
         loader.dispose()
     check_identity(value, kind, raw)
+    if value is None:
+        return {}
     try:
         made = codec.loads(codec.dumps(value))
     except (TypeError, ValueError, RecursionError) as e:  # !!binary, !!set and keys that are no text
-        raise errors.bad_request(f"error decoding YAML: error converting YAML to JSON: {e}") from e
+        raise unrecognized(kind, f"yaml: {e}", raw) from e
     check_depth(made)
     return made
 
 
-def _check_nesting(raw: bytes) -> None:
+def _check_nesting(raw: bytes, kind: str) -> None:
     """Before nodes are composed: that is recursive C, which a deep document would take down with the process."""
     depth = 0
     try:
@@ -181,7 +190,16 @@ def _check_nesting(raw: bytes) -> None:
             elif isinstance(event, yaml.CollectionEndEvent):
                 depth -= 1
     except (yaml.YAMLError, ValueError) as e:
-        raise errors.bad_request(f"error decoding YAML: error converting YAML to JSON: yaml: {e}") from e
+        raise unrecognized(kind, yaml_problem(e), raw) from e
+
+
+def yaml_problem(e: Exception) -> str:
+    """The words of Go's YAML parser, which is the same libyaml in Go and counts lines as it does: from 0, in scanners from 1."""
+    if not isinstance(e, yaml.MarkedYAMLError):
+        return f"yaml: {e}"
+    marks = [mark.line for mark in (e.context_mark, e.problem_mark) if mark is not None and mark.line]
+    line = (marks[0] + isinstance(e, yaml.scanner.ScannerError)) if marks else 0
+    return f"yaml: line {line}: {e.problem}" if line else f"yaml: {e.problem}"
 
 
 MAX_YAML_NODES = 1_000_000
@@ -210,7 +228,8 @@ def _check_size(root: yaml.Node) -> None:
 
 def yaml_duplicates(raw: bytes) -> list[str]:
     """`line 4: key "a" already set in map` for each key set again, in document order."""
-    root = yaml.compose(raw, Loader=_Loader)
+    loader = _Loader(raw)
+    root = loader.get_node() if loader.check_node() else None
     found: list[tuple[int, str]] = []
     seen: set[int] = set()
 

@@ -7,7 +7,7 @@ What is answered for a kind of request is kept until one of the objects changes:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
 from kubewheel.api.resource import Object
@@ -45,8 +45,13 @@ class Flows:
         if found is None:
             if len(self._known) >= MAX_KNOWN:
                 self._known.clear()
-            found = self._known[key] = next((f.headers for f in self._flows if matches(f.spec, user, info)), {})
+            found = self._known[key] = self._first(user, info)
         return found
+
+    def _first(self, user: Identity, info: RequestInfo) -> dict[str, str]:
+        """Those of whom none wants are the last one's, catch-all's."""
+        last = self._flows[-1].headers if self._flows else {}
+        return next((f.headers for f in self._flows if matches(f.spec, user, info)), last)
 
 
 def flows(schemas: ResourceCache, levels: ResourceCache) -> list[Flow]:
@@ -94,6 +99,12 @@ def _resource(rule: Object, info: RequestInfo) -> bool:
 
 
 def _path(rule: Object, info: RequestInfo) -> bool:
-    matching: Callable[[str], bool] = lambda url: (  # noqa: E731 - one place, one word
-        url in ("*", info.path) or url.endswith("/*") and info.path.startswith(url[:-1]))
-    return _has(rule.get("verbs"), info.verb) and any(matching(url) for url in rule.get("nonResourceURLs") or ())
+    return _has(rule.get("verbs"), info.verb) and any(_is_under(info.path, url) for url in rule.get("nonResourceURLs") or ())
+
+
+def _is_under(path: str, url: str) -> bool:
+    """`/livez` and `/livez/*` are both of what is below it; only the first is of the path itself."""
+    if url in ("*", path):
+        return True
+    prefix = url.removesuffix("*")
+    return path.startswith(prefix if prefix.endswith("/") else f"{prefix}/")

@@ -31,7 +31,7 @@ async def impersonate(request: Request, user: Identity, authorizer: Authorizer) 
             extra.setdefault(unquote(header[len(EXTRA):]).lower(), []).extend(_values(text))
     if not name:
         if groups or uid or extra:
-            raise errors.internal(f"requested {_asked(groups, uid, extra)} without impersonating a user")
+            raise errors.bad_request(f"requested {_asked(groups, uid, extra)} without impersonating a user name")
         return user
     for info in _questions(name, groups, uid, extra):
         decision = await authorizer.authorize(user, info)
@@ -74,4 +74,11 @@ def _values(text: str) -> list[str]:
 
 
 def _asked(groups: list[str], uid: str, extra: dict[str, list[str]]) -> str:
-    return f"[{' '.join([*groups, *([uid] if uid else []), *extra])}]"
+    """The user so far, as Go's %#v has it."""
+    def strings(values: list[str]) -> str:
+        return "{" + ", ".join(errors.quoted(v) for v in values) + "}"
+
+    said = f"[]string{strings(groups)}" if groups else "[]string(nil)"
+    more = ", ".join(f"{errors.quoted(key)}:[]string{strings(extra[key])}" for key in sorted(extra))
+    told = f"map[string][]string{{{more}}}" if extra else "map[string][]string(nil)"
+    return f'&user.DefaultInfo{{Name:"", UID:{errors.quoted(uid)}, Groups:{said}, Extra:{told}}}'

@@ -10,9 +10,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
-from kubewheel.api import codec, errors, table
+from kubewheel.api import codec, errors, go_yaml, table
 from kubewheel.api.autoscaling import scale
 from kubewheel.api.protobuf import codec as protobuf
 from kubewheel.api.protobuf import kinds
@@ -20,6 +18,7 @@ from kubewheel.api.resource import Object, Resource
 from kubewheel.apiserver import media_types, request_metrics, results
 from kubewheel.apiserver.media_types import Form, Offer
 from kubewheel.apiserver.results import Listing, Stored, Stream, as_stored, shown
+from kubewheel.apiserver.verbs import write_kind
 from kubewheel.apiserver.watch_cache import Entry
 from kubewheel.client.transport import Request, Response
 
@@ -57,6 +56,8 @@ async def finish(server: Server, request: Request, response: Response) -> Respon
     if request.wants_objects:
         return _as_objects(server, response)
     form: Form = request.attributes.get("form") or negotiate(request, media_types.PLAIN)
+    if form.shape.startswith("PartialObjectMetadata"):
+        _check_shape(obj, form.shape)
     if isinstance(obj, Stream):
         if form.shape == "Table":
             check_include(request.first("includeObject"))
@@ -74,6 +75,20 @@ async def finish(server: Server, request: Request, response: Response) -> Respon
         response.headers["content-type"] = form.content_type
     response.obj = None
     return response
+
+
+def _check_shape(obj: Any, shape: str) -> None:
+    """The metadata of one object is no list, nor the other way round. 406"""
+    is_list = isinstance(obj, Listing)
+    if is_list == shape.endswith("List") or not isinstance(obj, (Listing, Stored)):
+        return
+    resource = obj.resource
+    if resource.custom is not None:
+        kind = "unstructured.UnstructuredList" if is_list else "unstructured.Unstructured"
+    else:
+        kind = f"{write_kind.package(resource.group)}.{resource.list_kind if is_list else resource.kind}"
+    what = "a list" if is_list else "not a list"
+    raise errors.status_error(406, "NotAcceptable", f"you requested {shape}, but the requested object is {what} (*{kind})")
 
 
 class Watching:
@@ -96,7 +111,7 @@ class Watching:
 
 def reformat(raw: bytes, form: Form) -> bytes:
     if form.format == "yaml":
-        return yaml.dump(codec.loads(raw), Dumper=yaml.CSafeDumper, allow_unicode=True).encode()
+        return go_yaml.dump(codec.loads(raw))
     if form.pretty:
         import orjson
 
@@ -175,7 +190,10 @@ def _list_bytes(server: Server, listing: Listing, form: Form, request: Request) 
         metas = [partial(e.obj, form.version) for e in listing.entries]
         return codec.dumps({"kind": "PartialObjectMetadataList", "apiVersion": api_version,
                             "metadata": listing.meta(), "items": metas})
-    head = codec.dumps({"kind": resource.list_kind, "apiVersion": resource.api_version, "metadata": listing.meta()})
+    meta = listing.meta()
+    if resource.custom is not None:
+        meta.setdefault("continue", "")  # upstream keeps the empty one where a list has no type
+    head = codec.dumps({"kind": resource.list_kind, "apiVersion": resource.api_version, "metadata": meta})
     entries = listing.entries
     if not as_stored(resource):
         entries = [shown(resource, e) for e in entries]
@@ -209,7 +227,7 @@ def _table(server: Server, resource: Resource, entries: list[Entry], meta: Objec
     include = request.first("includeObject") or "Metadata"
     check_include(include)
     ages = table.Ages(server.clock.now())
-    rows = [results.row(resource, e).json(ages, include, e.data) for e in entries]
+    rows = [results.row(resource, e).json(ages, include, e.data, form.version) for e in entries]
     return table.joined(resource, rows, meta, version=form.version, defined=defined)
 
 
@@ -298,6 +316,9 @@ async def _lines(server: Server, stream: Stream, form: Form, request: Request) -
     if stream.error is not None:
         stream.close()
         yield encode("ERROR", None, stream.error)
+        return
+    if form.shape == "PartialObjectMetadataList":  # no event is a list; upstream ends the watch over the first
+        stream.close()
         return
     marker = stream.marker
     if marker and not stream.initial:

@@ -34,7 +34,7 @@ class Listing:
 
     def meta(self) -> Object:
         meta: Object = {"resourceVersion": str(self.revision)}
-        if self.continue_ or self.resource.custom is not None:  # upstream keeps the empty one of lists without a type
+        if self.continue_:
             meta["continue"] = self.continue_
         if self.remaining:
             meta["remainingItemCount"] = self.remaining

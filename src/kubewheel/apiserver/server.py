@@ -92,10 +92,14 @@ class Server:
             return await self.aggregator.handle(elsewhere, request, user)
         if not info.is_resource:
             return await self.endpoints.handle(request, user)
+        if request.path.startswith("//"):
+            return endpoints.text(404, "404 page not found")
         resource = self.registry.lookup(Gvr(info.group, info.version, info.plural))
         known = resource is not None and (resource.verbs or resource.not_stored)  # a stored version need not be served
         if not known or resource is None or _is_other_scope(resource, info):
             return await self.endpoints.unknown(request, info, user)
+        if request.user is None and (info.name in (".", "..") or "%" in info.name):
+            _refuse_name(info, resource)
         call = Call(self, request, info, user, resource)
         if resource.deprecated:
             call.warnings.append(resource.deprecated)
@@ -148,6 +152,8 @@ class Server:
         verb = info.verb
         if resource.custom is not None and verb in ("update", "patch") and not info.name:
             raise errors.bad_request("name must be provided")
+        if resource.custom is not None and verb == "create":
+            info.name = ""  # said in vain
         if verb in ("update", "patch") and not info.name or verb == "create" and info.name and resource.custom is None:
             raise errors.not_allowed()
         if resource.namespaced and not info.namespace and info.name and info.parts[1:]:
@@ -155,8 +161,8 @@ class Server:
         if resource.namespaced and not info.namespace and verb not in ("list", "watch"):
             raise errors.not_allowed()
         if verb not in resource.verbs:
-            raise errors.not_allowed()
-        if method == "GET":
+            raise _not_allowed(call)
+        if method == "GET" or method == "HEAD" and resource.custom is not None:
             if verb == "get":
                 return await get.handle(call)
             return await (watch.handle(call) if verb == "watch" else listing.handle(call))
@@ -171,6 +177,13 @@ class Server:
         raise errors.not_allowed()
 
 
+def _refuse_name(info: RequestInfo, resource: Resource) -> None:
+    """A name that is no part of a path names nothing. 400"""
+    if info.verb in ("get", "update", "patch", "delete") and not resource.not_stored:
+        which = f"be '{info.name}'" if info.name in (".", "..") else "contain '%'"
+        raise errors.bad_request(f"Name parameter invalid: {errors.quoted(info.name)}: may not {which}")
+
+
 # Custom resources have no routes of their own but one handler, which says no in other words.
 def _nothing_there(call: Call) -> errors.StatusError:
     if call.resource.custom is None:
@@ -179,7 +192,7 @@ def _nothing_there(call: Call) -> errors.StatusError:
 
 
 def _not_allowed(call: Call) -> errors.StatusError:
-    if call.resource.custom is None or not call.info.verb:
+    if call.resource.custom is None:
         return errors.not_allowed()
     return errors.method_not_supported(call.resource.plural, call.info.verb, group=call.resource.group)
 

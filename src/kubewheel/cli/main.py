@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 
@@ -48,9 +49,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     module = importlib.import_module(f"kubewheel.cli.{VERBS[verb][0]}")
     try:
-        return int(module.run(verb, args[1:]) or 0)
+        code = int(module.run(verb, args[1:]) or 0)
+        sys.stdout.flush()  # here, where a reader that went away (`| head`) can still be told from a fault
+        return code
     except KeyboardInterrupt:
         return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141  # as a program that SIGPIPE ended
     except Failure as e:
         print(f"kubewheel: {e}", file=sys.stderr)
         return 1

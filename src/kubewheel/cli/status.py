@@ -50,7 +50,7 @@ async def _cluster(settings: Settings) -> dict[str, Any]:
             nodes = (await client.list("nodes"))["items"]
             pods = (await client.list("pods"))["items"]
     except (OSError, StatusError, TimeoutError) as e:
-        return {"api": f"not ready: {e or type(e).__name__}"}
+        return {"api": f"not ready: {str(e) or type(e).__name__}"}
     phases: dict[str, int] = {}
     for pod in pods:
         phase = pod.get("status", {}).get("phase", "Unknown")

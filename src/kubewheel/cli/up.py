@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import fcntl
 import os
 import shutil
+import socket
 import sys
 import time
 from collections.abc import Iterator
@@ -75,6 +77,17 @@ def lock(settings: Settings) -> Iterator[None]:
             path.unlink(missing_ok=True)
 
 
+@contextlib.contextmanager
+def usable(kubeconfig: Path) -> Iterator[None]:
+    """Failure in plain words where the file cannot be read, is something else, or cannot be written."""
+    try:
+        yield
+    except OSError as e:
+        raise Failure(f"kubeconfig {kubeconfig}: {e.strerror or e}") from e
+    except ValueError as e:
+        raise Failure(f"{e}; name another file with --kubeconfig") from e
+
+
 def say(text: str) -> None:
     print(f"  {text}", file=sys.stderr, flush=True)
 
@@ -84,10 +97,16 @@ def up(settings: Settings, kubeconfig: Path, *, wait: float) -> int:
     from kubewheel.run import components, kubeconfigs
 
     started = time.monotonic()
+    with usable(kubeconfig):  # before anything is started
+        kubeconfigs.load(kubeconfig)
     with ThreadPoolExecutor(2, thread_name_prefix="images") as pool:
         settings.data_dir.mkdir(parents=True, exist_ok=True)
         pause = pool.submit(images.pause_image, settings)
         system = pool.submit(images.build_system_image, settings)
+        if supervisor.alive(settings) is None:
+            taken = ports_taken(settings)
+            if taken:
+                raise Failure("\n".join(f"port {port} is in use; {flag} names another" for port, flag in taken))
         host.prepare(settings, say)
         pki = components.ensure_pki(settings)
         own_runtime = not settings.container_runtime_endpoint
@@ -96,8 +115,9 @@ def up(settings: Settings, kubeconfig: Path, *, wait: float) -> int:
         if supervisor.spawn(settings):
             say("starting the control plane, the node and containerd")
         admin = pki.pair("admin")
-        kubeconfig.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        kubeconfigs.merge_context(kubeconfig, server=settings.server_url, ca=pki.ca, cert=admin.cert, key=admin.key)
+        with usable(kubeconfig):
+            kubeconfig.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            kubeconfigs.merge_context(kubeconfig, server=settings.server_url, ca=pki.ca, cert=admin.cert, key=admin.key)
         if own_runtime:
             containerd.wait_ready(settings)
             load(settings, pause, "pause")
@@ -108,6 +128,25 @@ def up(settings: Settings, kubeconfig: Path, *, wait: float) -> int:
             loading.result()
     print_next(settings, time.monotonic() - started)
     return 0
+
+
+def ports_taken(settings: Settings) -> list[tuple[int, str]]:
+    """(port, its flag) of the ports that somebody else listens on; a component of ours may run without its supervisor."""
+    wanted = (("control-plane", settings.secure_port, "--secure-port"), ("node", settings.kubelet_port, "--kubelet-port"))
+    return [(port, flag) for name, port, flag in wanted
+            if supervisor.alive(settings, name) is None and not is_free(port)]
+
+
+def is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("0.0.0.0", port))
+        except OSError as e:
+            if e.errno == errno.EADDRINUSE:
+                return False
+            raise
+    return True
 
 
 def load(settings: Settings, image: Future[oci.Image], name: str) -> None:
@@ -181,8 +220,12 @@ def stop(settings: Settings, kubeconfig: Path, *, delete: bool) -> int:
     from kubewheel.run import kubeconfigs
 
     left = (teardown.reset if delete else teardown.down)(settings, say)
-    kubeconfigs.remove_context(kubeconfig)
-    _remove_empty(kubeconfig)
+    try:
+        with usable(kubeconfig):
+            kubeconfigs.remove_context(kubeconfig)
+            _remove_empty(kubeconfig)
+    except Failure as e:
+        left = [*left, f"the context in {e}"]
     if left:
         raise Failure("left on this host:\n  " + "\n  ".join(left))
     print("kubewheel is down" + (", its data deleted" if delete else f"; its data stays in {settings.data_dir}"))

@@ -7,12 +7,14 @@ also emptyDir size limits and ephemeral-storage limits of single pods. Called by
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kubewheel.api import quantity
+from kubewheel.kubelet import observed
 from kubewheel.kubelet.cri import CriError
 
 if TYPE_CHECKING:
@@ -121,17 +123,70 @@ class Eviction:
         worker.fail("Evicted", message, grace=grace, disruption=("TerminationByKubelet", message))
 
     async def _local_limits(self) -> None:
-        """Pods whose emptyDir is over its sizeLimit, or whose writable layers and logs are over their limit."""
-        for worker in [w for w in self._kubelet.workers.values() if w.stage == "running"]:
-            for volume in worker.pod["spec"].get("volumes") or ():
-                limit = (volume.get("emptyDir") or {}).get("sizeLimit")
-                if not limit or (volume["emptyDir"] or {}).get("medium"):
-                    continue
-                path = self._kubelet.options.volume_dir(worker.uid, "kubernetes.io~empty-dir", volume["name"])
-                if await asyncio.to_thread(tree_size, path) > quantity.value(limit):
-                    self.evict(worker, f'Usage of EmptyDir volume "{volume["name"]}" exceeds the limit "{limit}". ',
-                               grace=1)
-                    break
+        """Pods whose emptyDir is over its sizeLimit, or whose writable layers, logs and emptyDirs are over the limit."""
+        running = [w for w in self._kubelet.workers.values() if w.stage == "running"]
+        layers: dict[tuple[str, str], int] = {}
+        if any(ephemeral_limits(w.pod) for w in running):
+            layers = layer_sizes(await self._kubelet.deps.cri.container_stats())
+        for worker in running:
+            limits, volumes = ephemeral_limits(worker.pod), local_volumes(worker.pod)
+            if not limits and not any((v.get("emptyDir") or {}).get("sizeLimit") for v in volumes):
+                continue
+            sizes = {v["name"]: await asyncio.to_thread(tree_size, self._kubelet.options.volume_dir(
+                worker.uid, "kubernetes.io~empty-dir", v["name"])) for v in volumes}
+            used = {}
+            for name in container_names(worker.pod) if limits else ():
+                logs = os.path.join(self._logs_of(worker.pod), name)
+                used[name] = layers.get((worker.uid, name), 0) + await asyncio.to_thread(tree_size, logs)
+            if message := local_excess(worker.pod, sizes, used):
+                self.evict(worker, message, grace=1)
+
+    def _logs_of(self, pod: Object) -> str:
+        meta = pod["metadata"]
+        return self._kubelet.options.log_dir(meta["namespace"], meta["name"], meta["uid"])
+
+
+def container_names(pod: Object) -> list[str]:
+    return [c["name"] for key in ("initContainers", "containers") for c in pod["spec"].get(key) or ()]
+
+
+def ephemeral_limits(pod: Object) -> dict[str, str]:
+    """The containers that limit their ephemeral storage, and the limits as they are written."""
+    found = {c["name"]: ((c.get("resources") or {}).get("limits") or {}).get("ephemeral-storage")
+             for c in pod["spec"].get("containers") or ()}
+    return {name: limit for name, limit in found.items() if limit is not None}
+
+
+def local_volumes(pod: Object) -> list[Object]:
+    """The volumes that take room on the node's disk for as long as the pod lives."""
+    return [v for v in pod["spec"].get("volumes") or () if "emptyDir" in v and not (v["emptyDir"] or {}).get("medium")]
+
+
+def local_excess(pod: Object, volumes: dict[str, int], containers: dict[str, int]) -> str:
+    """Why a pod must go, "" where it is within its limits. Bytes by emptyDir, and by container (layer and logs)."""
+    for volume in local_volumes(pod):
+        limit = (volume["emptyDir"] or {}).get("sizeLimit")
+        if limit and volumes.get(volume["name"], 0) > quantity.value(limit):
+            return f'Usage of EmptyDir volume "{volume["name"]}" exceeds the limit "{limit}". '
+    limits = ephemeral_limits(pod)
+    if limits and sum(volumes.values()) + sum(containers.values()) > sum(map(quantity.value, limits.values())):
+        total = functools.reduce(quantity.add, limits.values(), "0")
+        return f"Pod ephemeral local storage usage exceeds the total limit of containers {total}. "
+    for name, limit in limits.items():
+        if containers.get(name, 0) > quantity.value(limit):
+            return f'Container {name} exceeded its local ephemeral storage limit "{limit}". '
+    return ""
+
+
+def layer_sizes(stats: list[Object]) -> dict[tuple[str, str], int]:
+    """(pod's uid, container) -> bytes of its writable layer, out of the runtime's statistics."""
+    found: dict[tuple[str, str], int] = {}
+    for item in stats:
+        labels = item["attributes"]["labels"]
+        key = labels.get(observed.POD_UID, ""), labels.get(observed.CONTAINER_NAME, "")
+        size = ((item.get("writable_layer") or {}).get("used_bytes") or {}).get("value", 0)
+        found[key] = max(found.get(key, 0), size)
+    return found
 
 
 def tree_size(path: str) -> int:

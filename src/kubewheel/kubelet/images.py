@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import logging
+import re
 import shutil
 from typing import Any
 
@@ -41,6 +42,27 @@ def registry_of(image: str) -> str:
     if "/" in image and ("." in head or ":" in head or head == "localhost"):
         return head
     return "docker.io"
+
+
+PATH_PART = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
+DOMAIN_PART = r"(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9])"
+REFERENCE = re.compile(
+    rf"(?:(?:{DOMAIN_PART}(?:\.{DOMAIN_PART})*|\[[a-fA-F0-9:]+\])(?::[0-9]+)?/)?{PATH_PART}(?:/{PATH_PART})*"
+    r"(?::\w[\w.-]{0,127})?(?:@[A-Za-z][A-Za-z0-9]*(?:[-_+.][A-Za-z][A-Za-z0-9]*)*:[0-9a-fA-F]{32,})?", re.ASCII)
+
+
+def name_error(image: str) -> str:
+    """What is wrong with a reference to an image, "" for a proper one (the grammar of the distribution specification,
+    with Docker's short names)."""
+    head, slash, rest = image.partition("/")
+    has_domain = slash and ("." in head or ":" in head or head == "localhost" or head != head.lower())
+    domain, path = (head, rest) if has_domain else ("docker.io", image)
+    if domain == "docker.io" and "/" not in path:
+        path = f"library/{path}"
+    name = path.partition("@")[0] if ":" not in path else path[:path.index(":")].partition("@")[0]
+    if name != name.lower():
+        return f"invalid reference format: repository name ({name}) must be lowercase"
+    return "" if REFERENCE.fullmatch(f"{domain}/{path}") else "invalid reference format"
 
 
 def pull_policy(container: Object) -> str:
@@ -112,6 +134,10 @@ class Images:
                      field_path: str = "") -> Object:
         """The image's CRI status dict once it is on the node."""
         image, policy = container["image"], pull_policy(container)
+        if wrong := name_error(image):
+            message = f'Failed to apply default image tag "{image}": couldn\'t parse image name "{image}": {wrong}'
+            self._event(pod, "Warning", "InspectFailed", message, field_path)
+            raise ImageError("InvalidImageName", message, retry=10)
         present = await self._cri.image_status(image)
         if present is not None and policy != "Always":
             self._event(pod, "Normal", "Pulled", f'Container image "{image}" already present on machine '
@@ -149,7 +175,6 @@ class Images:
             self._backoff.next(key, ended)
             self._errors[key] = (str(e), ended)
             self._event(pod, "Warning", "Failed", f'Failed to pull image "{image}": {e}', field_path)
-            self._event(pod, "Warning", "Failed", "Error: ErrImagePull", field_path)
             raise ImageError("ErrImagePull", str(e), retry=2) from e
         finally:
             if self._pulls is not None:

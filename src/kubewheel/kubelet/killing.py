@@ -63,7 +63,8 @@ async def _pre_stop(deps: Deps, pod: Object, spec: Object, container: Container,
         log.info("preStop of %s in pod %s took longer than its grace of %ss", container.name,
                  pod["metadata"]["name"], grace)
     except (hooks.HookError, CriError) as e:
-        deps.events.event(pod, "Warning", "FailedPreStopHook", f"PreStopHook failed: {e}",
+        log.info("preStop of %s in pod %s failed: %s", container.name, pod["metadata"]["name"], e)
+        deps.events.event(pod, "Warning", "FailedPreStopHook", "PreStopHook failed",
                           field_path=f"spec.{_group(pod, container.name)}{{{container.name}}}")
 
 

@@ -22,7 +22,7 @@ from kubewheel.kubelet.cri import CriError
 from kubewheel.kubelet.deps import Deps
 from kubewheel.kubelet.observed import Observed
 from kubewheel.kubelet.volumes.volume import MountError
-from kubewheel.lib.clock import parse_time
+from kubewheel.lib.clock import parse_time, rfc3339
 
 log = logging.getLogger(__name__)
 
@@ -346,7 +346,7 @@ class PodWorker:
             allocated=self._resize.allocated, in_force=self._resize.in_force, resize=self._resize.condition,
             disruption=self._disruption)
         if self._failed is not None and not self._admitted:
-            self.status = statuses.rejected(self.pod, self._failed)
+            self.status = statuses.rejected(self.pod, self._failed, started=rfc3339(self._start_time))
         else:
             self.status = statuses.pod_status(pod, observed, known)
         deps.statuses.set(self.pod, self.status)

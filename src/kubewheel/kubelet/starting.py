@@ -6,6 +6,7 @@ In: pod, Start. Out: a running container; StartError with the waiting reason. Ca
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import secrets
 from typing import Any
@@ -21,6 +22,8 @@ from kubewheel.kubelet.runtime import container as container_config
 from kubewheel.kubelet.runtime import env, names
 from kubewheel.kubelet.runtime import sandbox as sandbox_config
 from kubewheel.kubelet.volumes.volume import MountError
+
+log = logging.getLogger(__name__)
 
 Object = dict[str, Any]
 
@@ -95,6 +98,7 @@ async def start(deps: Deps, pod: Object, qos: str, what: Start, sandbox_id: str,
     try:
         image = await deps.images.ensure(pod, container, sandbox=sandbox, field_path=path)
     except ImageError as e:
+        deps.events.event(pod, "Warning", "Failed", f"Error: {e.reason}", field_path=path)
         raise StartError(e.reason, e.message, retry=e.retry) from e
     except CriError as e:
         raise fail("ImageInspectError", str(e)) from e
@@ -129,7 +133,9 @@ async def _post_start(deps: Deps, pod: Object, container: Object, container_id: 
     try:
         await hooks.run(handler, container, cri=deps.cri, container_id=container_id, ip=ip)
     except hooks.HookError as e:
-        deps.events.event(pod, "Warning", "FailedPostStartHook", f"PostStartHook failed: {e}", field_path=path)
+        # Not what the hook said: whoever may read events is not for that allowed to see what a container prints.
+        log.info("postStart of %s in pod %s failed: %s", container["name"], pod["metadata"]["name"], e)
+        deps.events.event(pod, "Warning", "FailedPostStartHook", "PostStartHook failed", field_path=path)
         deps.events.event(pod, "Normal", "Killing", "FailedPostStartHook", field_path=path)
         await deps.cri.stop_container(container_id, pod["spec"].get("terminationGracePeriodSeconds", 30))
         raise StartError("PostStartHookError", f"PostStartHookError: {e}", retry=1.0) from e

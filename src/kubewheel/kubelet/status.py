@@ -86,9 +86,9 @@ def pod_status(pod: Object, observed: Observed, known: Known) -> Object:
     return out
 
 
-def rejected(pod: Object, failed: tuple[str, str]) -> Object:
-    """A pod this node never took on: no containers, no conditions of ours."""
-    old = pod.get("status") or {}
+def rejected(pod: Object, failed: tuple[str, str], *, started: str) -> Object:
+    """A pod this node never took on: no containers, no conditions of ours. `started`: when it was seen (RFC 3339)."""
+    old = {"startTime": started, **(pod.get("status") or {})}
     out = {k: old[k] for k in ("conditions", "startTime", "qosClass") if k in old}
     return {"phase": "Failed", "reason": failed[0], "message": failed[1], "qosClass": qos_class(pod),
             **({"observedGeneration": pod["metadata"]["generation"]} if pod["metadata"].get("generation") else {}),

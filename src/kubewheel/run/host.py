@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
@@ -158,7 +159,7 @@ def _write_record(settings: Settings) -> None:
     values = {name: value for name in (*SYSCTLS, *ALSO_RESTORED) if (value := read_sysctl(name)) is not None}
     brought = [path for path in FOREIGN_DIRS if not Path(path).exists()]
     fresh = record_path(settings).with_suffix(".new")
-    fresh.write_text(json.dumps({"sysctls": values, "brought": brought}, indent=1))
+    fresh.write_text(json.dumps({"sysctls": values, "brought": brought, "tables": sorted(xtables())}, indent=1))
     fresh.replace(record_path(settings))
 
 
@@ -173,7 +174,25 @@ def restore(settings: Settings) -> None:
             sysctl_path(name).write_text(value)
     for brought in record["brought"]:
         _remove_if_empty(Path(brought))
+    for table in xtables() - set(record.get("tables", xtables())):
+        _drop_if_bare(table)
     path.unlink()
+
+
+def xtables() -> set[str]:
+    """The tables of iptables and ip6tables on this host, as "ip nat"; CNI plugins make some by merely looking."""
+    if (nft := _which("nft")) is None:
+        return set()
+    listed = subprocess.run([nft, "list", "tables"], capture_output=True, text=True, check=False).stdout
+    return set(re.findall(r"^table (ip6? (?:nat|filter|mangle|raw))$", listed, re.MULTILINE))
+
+
+def _drop_if_bare(table: str) -> None:
+    """A table without a single rule, which was not there before us."""
+    nft = _which("nft") or "nft"
+    done = subprocess.run([nft, "-j", "list", "table", *table.split()], capture_output=True, text=True, check=False)
+    if done.returncode == 0 and not any("rule" in item for item in json.loads(done.stdout)["nftables"]):
+        subprocess.run([nft, "delete", "table", *table.split()], check=False)
 
 
 def _remove_if_empty(path: Path) -> None:

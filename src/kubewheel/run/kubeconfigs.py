@@ -60,7 +60,10 @@ def load(path: Path) -> Config:
     if not path.exists() or not path.read_bytes().strip():
         return {"apiVersion": "v1", "kind": "Config", "preferences": {}, "clusters": [], "users": [], "contexts": [],
                 "current-context": ""}
-    config = yaml.load(path.read_bytes(), Loader=yaml.CSafeLoader)
+    try:
+        config = yaml.load(path.read_bytes(), Loader=yaml.CSafeLoader)
+    except yaml.YAMLError as e:
+        raise ValueError(f"{path} is not a kubeconfig: {' '.join(str(e).split())}") from e
     if not isinstance(config, dict):
         raise ValueError(f"{path} is not a kubeconfig")
     return config

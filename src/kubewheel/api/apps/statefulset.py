@@ -5,8 +5,8 @@ In: objects. Out: RESOURCE. Called by: catalog.py.
 
 from __future__ import annotations
 
-from kubewheel.api import columns, fill, subresources, validation
-from kubewheel.api.core import pod_spec_validation, volume_warnings, workload
+from kubewheel.api import columns, fill, names, subresources, validation
+from kubewheel.api.core import persistentvolumeclaim, pod_spec_validation, volume_warnings, workload
 from kubewheel.api.errors import FieldError, field_forbidden, field_invalid, field_not_supported, field_required
 from kubewheel.api.resource import Object, PrepareContext, Resource, ScalePaths
 
@@ -36,6 +36,11 @@ def prepare_create(obj: Object, context: PrepareContext) -> None:
 
 def validate(obj: Object) -> list[FieldError]:
     spec = obj.get("spec") or {}
+    return _rules(spec, is_new=True) + _template(spec, pod_template(spec))
+
+
+def _rules(spec: Object, *, is_new: bool) -> list[FieldError]:
+    """All but the template. What an update cannot change is looked at in new objects only."""
     out: list[FieldError] = []
     policy = spec.get("podManagementPolicy") or ""
     if not policy:
@@ -48,9 +53,13 @@ def validate(obj: Object) -> list[FieldError]:
         if (value := retention.get(when) or "") not in ("Retain", "Delete"):
             out.append(field_not_supported(f"spec.persistentVolumeClaimRetentionPolicy.{when}", value,
                                            ("Retain", "Delete"), ordered=True))
+    for i, claim in enumerate(spec.get("volumeClaimTemplates") or () if is_new else ()):
+        out += persistentvolumeclaim.spec_rules(claim.get("spec") or {}, f"spec.volumeClaimTemplates[{i}].spec")
     out += workload.numbers(spec, "replicas", "minReadySeconds")
     out += validation.non_negative((spec.get("ordinals") or {}).get("start"), "spec.ordinals.start")
-    return out + _template(spec)
+    if is_new and (service := spec.get("serviceName")):
+        out += validation.check("spec.serviceName", service, names.label(service))
+    return out
 
 
 def _strategy(strategy: Object) -> list[FieldError]:
@@ -77,22 +86,37 @@ def _strategy(strategy: Object) -> list[FieldError]:
     return out
 
 
-def _template(spec: Object) -> list[FieldError]:
-    """Upstream looks at the template's metadata only: what is mounted may be a claim template's."""
-    template = spec.get("template") or {}
+def pod_template(spec: Object) -> list[FieldError]:
+    """The template as it stands beside the volumes of the claims made for each pod."""
+    template, claims = spec.get("template") or {}, spec.get("volumeClaimTemplates") or ()
+    if not claims:
+        return pod_spec_validation.pod_template(template, "spec.template")
+    pod = template.get("spec") or {}
+    made = {name: {"name": name, "persistentVolumeClaim": {"claimName": name}}
+            for claim in claims for name in [(claim.get("metadata") or {}).get("name") or ""]}
+    own = [v for v in pod.get("volumes") or () if v.get("name") not in made]
+    return pod_spec_validation.pod_template({**template, "spec": {**pod, "volumes": [*own, *made.values()]}},
+                                            "spec.template")
+
+
+def _template(spec: Object, found: list[FieldError]) -> list[FieldError]:
+    """`found`: what pod_template says."""
     out = workload.selector(spec, "statefulset")
     matched = workload.selects_template(spec, unreadable="")
     out += matched
     if not any(f.field == "spec.selector" for f in matched):
-        out += pod_spec_validation.template_metadata(template, "spec.template")
-    return out + workload.always_restarted(template, "StatefulSet")
+        out += found
+    return out + workload.always_restarted(spec.get("template") or {}, "StatefulSet")
 
 
 def validate_update(new: Object, old: Object) -> list[FieldError]:
-    out = validate(new)
-    kept = {k: v for k, v in (new.get("spec") or {}).items() if k not in _MUTABLE}
-    before = {k: v for k, v in (old.get("spec") or {}).items() if k not in _MUTABLE}
-    if kept != before:
+    """A template may stay as wrong as the stored one is."""
+    spec, before = new.get("spec") or {}, old.get("spec") or {}
+    found = pod_template(spec) if spec.get("template") != before.get("template") else []
+    if found and (_rules(before, is_new=False) or _template(before, pod_template(before))):
+        found = pod_spec_validation.template_metadata(spec.get("template") or {}, "spec.template")
+    out = _rules(spec, is_new=False) + _template(spec, found)
+    if {k: v for k, v in spec.items() if k not in _MUTABLE} != {k: v for k, v in before.items() if k not in _MUTABLE}:
         out.append(field_forbidden("spec", UPDATE_TEXT))
     return out
 

@@ -189,7 +189,7 @@ RESOURCE = Resource(
     defaults=defaults,
     prepare_create=prepare_create,
     validate=rules.validate,
-    validate_update=lambda new, old: rules.validate(new),
+    validate_update=rules.validate,
     columns=COLUMNS,
 )
 
@@ -209,6 +209,6 @@ RESOURCE_V1 = Resource(
     defaults=defaults_v1,
     prepare_create=prepare_create,
     validate=rules.validate,
-    validate_update=lambda new, old: rules.validate(new),
+    validate_update=rules.validate,
     columns=tuple(_on_hub(c) for c in COLUMNS),
 )

@@ -6,6 +6,7 @@ In: autoscaling/v2 objects after defaulting. Out: FieldError lists. Called by: h
 from __future__ import annotations
 
 from kubewheel.api import errors, names, quantity, validation
+from kubewheel.api.core import resource_validation
 from kubewheel.api.errors import FieldError
 from kubewheel.api.resource import Object
 
@@ -16,12 +17,14 @@ _TARGETS = ("Utilization", "Value", "AverageValue")
 _MAX_WINDOW, _MAX_PERIOD = 3600, 1800
 
 
-def validate(obj: Object) -> list[FieldError]:
+def validate(obj: Object, old: Object | None = None) -> list[FieldError]:
+    """No replicas at all are allowed only where they were before the feature was turned off."""
     out: list[FieldError] = []
+    least = 0 if ((old or {}).get("spec") or {}).get("minReplicas") == 0 else 1
     spec = obj.get("spec") or {}
     low, high = spec.get("minReplicas"), spec.get("maxReplicas") or 0
-    if low is not None and low < 1:
-        out.append(errors.field_invalid("spec.minReplicas", low, "must be greater than or equal to 1"))
+    if low is not None and low < least:
+        out.append(errors.field_invalid("spec.minReplicas", low, f"must be greater than or equal to {least}"))
     if high < 1:
         out.append(errors.field_invalid("spec.maxReplicas", high, "must be greater than 0"))
     if low is not None and high < low:
@@ -29,6 +32,9 @@ def validate(obj: Object) -> list[FieldError]:
     out += _reference(spec.get("scaleTargetRef") or {}, "spec.scaleTargetRef")
     for i, metric in enumerate(spec.get("metrics") or ()):
         out += _metric(metric, f"spec.metrics[{i}]")
+    if low == 0 and not {m.get("type") for m in spec.get("metrics") or ()} & {"Object", "External"}:
+        out.append(errors.field_forbidden("spec.metrics", (
+            "must specify at least one Object or External metric to support scaling to zero replicas")))
     for side in ("scaleUp", "scaleDown"):
         rules = (spec.get("behavior") or {}).get(side)
         if rules is not None:
@@ -46,9 +52,9 @@ def _reference(ref: Object, path: str) -> list[FieldError]:
     return [f for field in ("kind", "name") for f in _segment(ref.get(field) or "", f"{path}.{field}")]
 
 
-def _segment(text: str, path: str) -> list[FieldError]:
+def _segment(text: str, path: str, missing: str = "") -> list[FieldError]:
     if not text:
-        return [errors.field_required(path)]
+        return [errors.field_required(path, missing)]
     return validation.check(path, text, names.path_segment(text))
 
 
@@ -63,7 +69,9 @@ def _metric(metric: Object, path: str) -> list[FieldError]:
     if have:
         out += _source(have[0], metric[have[0]], f"{path}.{have[0]}")
     wanted = SOURCES.get(kind, "")
-    if wanted and wanted not in have:
+    if not wanted:  # upstream says so once more
+        out.append(errors.field_not_supported(f"{path}.type", kind, SOURCES))
+    elif wanted not in have:
         out.append(errors.field_required(f"{path}.{wanted}",
                                          "must populate information for the given metric source"))
     if len(have) != 1:
@@ -80,12 +88,15 @@ def _source(field: str, source: Object, path: str) -> list[FieldError]:
     if field in ("resource", "containerResource"):
         if not source.get("name"):
             out.append(errors.field_required(f"{path}.name", "must specify a resource name"))
-        if field == "containerResource" and not source.get("container"):
-            out.append(errors.field_required(f"{path}.container", "must specify a container"))
+        elif field == "containerResource":
+            out += resource_validation.container_resource_name(source["name"], f"{path}.name")
+        if field == "containerResource":
+            container = source.get("container") or ""
+            out += (validation.check(f"{path}.container", container, names.label(container)) if container
+                    else [errors.field_required(f"{path}.container", "must specify a container")])
     else:
         metric = source.get("metric") or {}
-        out += _segment(metric.get("name") or "", f"{path}.metric.name")
-        out += validation.validate_selector(metric.get("selector"), f"{path}.metric.selector")
+        out += _segment(metric.get("name") or "", f"{path}.metric.name", "must specify a metric name")
     out += _target(target, where)
     value, average, utilization = (target.get(k) for k in ("value", "averageValue", "averageUtilization"))
     if field in ("resource", "containerResource"):
@@ -96,7 +107,7 @@ def _source(field: str, source: Object, path: str) -> list[FieldError]:
             out.append(errors.field_forbidden(f"{where}.averageValue",
                                               "may not set both a target raw value and a target utilization"))
     elif field == "pods":
-        if average is None or quantity.nano(average) <= 0:
+        if average is None:
             out.append(errors.field_required(f"{where}.averageValue", "must specify a positive target averageValue"))
     elif value is None and average is None:
         text = ("must set either a target value or averageValue" if field == "object" else

@@ -35,8 +35,9 @@ def prepare_create(obj: Object, context: PrepareContext) -> None:
     template = spec.setdefault("template", {})
     labels = template.setdefault("metadata", {}).setdefault("labels", {})
     uid, name = meta.get("uid", ""), meta.get("name", "")
-    labels.update({"controller-uid": uid, "job-name": name, f"{_PREFIX}controller-uid": uid,
-                   f"{_PREFIX}job-name": name})
+    for key, value in (("job-name", name), ("controller-uid", uid)):  # others of the user's are refused below
+        labels.setdefault(key, value)
+        labels.setdefault(_PREFIX + key, value)
     selector = spec.get("selector") or {}
     selector.setdefault("matchLabels", {}).setdefault(f"{_PREFIX}controller-uid", uid)
     spec["selector"] = selector
@@ -44,14 +45,16 @@ def prepare_create(obj: Object, context: PrepareContext) -> None:
 
 def validate(obj: Object) -> list[FieldError]:
     spec, meta = obj.get("spec") or {}, obj["metadata"]
-    out = _generated_selector(spec, meta)
-    out += _spec(spec)
+    return _generated_selector(spec, meta, prefixed=True) + _spec(spec) + _pod_names(spec, meta)
+
+
+def _pod_names(spec: Object, meta: Object) -> list[FieldError]:
     if spec.get("completionMode") == "Indexed" and (spec.get("completions") or 0) > 0:
         host = f"{meta.get('name', '')}-{spec['completions'] - 1}"
         if names.label(host):
-            out.append(field_invalid("metadata.name", meta.get("name", ""),
-                                     f"will not able to create pod with invalid DNS label: {host}"))
-    return out
+            return [field_invalid("metadata.name", meta.get("name", ""),
+                                  f"will not able to create pod with invalid DNS label: {host}")]
+    return []
 
 
 def _spec(spec: Object) -> list[FieldError]:
@@ -63,13 +66,14 @@ def _spec(spec: Object) -> list[FieldError]:
     return out + workload.selects_template(spec)
 
 
-def _generated_selector(spec: Object, meta: Object) -> list[FieldError]:
-    """Nobody else's selector: what the server generated is still there."""
+def _generated_selector(spec: Object, meta: Object, *, prefixed: bool) -> list[FieldError]:
+    """Nobody else's selector: what the server generated is still there. `prefixed`: also in the newer labels."""
     if job_spec.manual_selector(spec) or spec.get("selector") is None:
         return []
     labels = dig(spec, "template", "metadata", "labels") or {}
-    wanted = {"controller-uid": meta.get("uid", ""), "job-name": meta.get("name", ""),
-              f"{_PREFIX}controller-uid": meta.get("uid", ""), f"{_PREFIX}job-name": meta.get("name", "")}
+    wanted = {"controller-uid": meta.get("uid", ""), "job-name": meta.get("name", "")}
+    if prefixed:
+        wanted |= {_PREFIX + key: value for key, value in wanted.items()}
     out: list[FieldError] = []
     for key, value in wanted.items():
         if key not in labels:
@@ -86,41 +90,46 @@ def _generated_selector(spec: Object, meta: Object) -> list[FieldError]:
 
 
 def _scheduling_mutable(old: Object) -> bool:
-    """A suspended job that never started may be placed otherwise."""
-    return bool(dig(old, "spec", "suspend")) and not dig(old, "status", "startTime")
+    """A suspended job that never started, or has stopped, may be placed otherwise, with other resources."""
+    return bool(dig(old, "spec", "suspend")) and (not dig(old, "status", "startTime") or (
+        conditions.is_true(old, "Suspended") and not dig(old, "status", "active")))
 
 
 _PLACEMENT = ("nodeSelector", "tolerations", "schedulingGates")
 
 
 def validate_update(new: Object, old: Object) -> list[FieldError]:
+    """Upstream looks at the spec as at a new one, then once more."""
     spec, before = new.get("spec") or {}, old.get("spec") or {}
-    out = _spec(spec)
+    had = dig(before, "template", "metadata", "labels") or {}
+    found = _spec(spec)
+    out = _generated_selector(spec, new["metadata"], prefixed=f"{_PREFIX}job-name" in had
+                              and f"{_PREFIX}controller-uid" in had)
+    out += found + _pod_names(spec, new["metadata"]) + found
     if spec.get("completionMode") != "Indexed":
         out += validation.immutable(spec.get("completions"), before.get("completions"), "spec.completions")
     elif spec.get("completions") not in (None, before.get("completions"), spec.get("parallelism")):
         out.append(field_invalid("spec.completions", spec["completions"],
                                  "can only be modified in tandem with spec.parallelism"))
     out += validation.immutable(spec.get("selector"), before.get("selector"), "spec.selector")
-    template, had = spec.get("template") or {}, before.get("template") or {}
-    if _scheduling_mutable(old):
-        template, had = _without_placement(template), _without_placement(had)
-    if template != had:
-        out += validation.immutable(spec.get("template") or {}, had, "spec.template")
+    template, was = spec.get("template") or {}, before.get("template") or {}
+    if not _scheduling_mutable(old):
+        out += validation.immutable(template, was, "spec.template")
+    elif _without_placement(template) != _without_placement(was):
+        out.append(field_invalid("spec.template.spec", template.get("spec") or {}, validation.IMMUTABLE))
     for field in ("completionMode", "podFailurePolicy", "backoffLimitPerIndex", "managedBy", "successPolicy"):
         out += validation.immutable(spec.get(field), before.get(field), f"spec.{field}")
     return out
 
 
 def _without_placement(template: Object) -> Object:
-    """What may differ of a job that has not started is left out: also resources, which may be resized then."""
-    meta = {k: v for k, v in (template.get("metadata") or {}).items() if k not in ("labels", "annotations")}
+    """The pod's spec without what may differ of a job that is not running: also resources, which may be resized then."""
     spec = {k: v for k, v in (template.get("spec") or {}).items() if k not in _PLACEMENT}
     affinity = {k: v for k, v in (spec.pop("affinity", None) or {}).items() if k != "nodeAffinity"}
     for key in ("containers", "initContainers"):
         if key in spec:
             spec[key] = [{k: v for k, v in c.items() if k != "resources"} for c in spec[key]]
-    return {**template, "metadata": meta, "spec": {**spec, "affinity": affinity}}
+    return {**spec, "affinity": affinity}
 
 
 def _status(obj: Object, now: float) -> str:

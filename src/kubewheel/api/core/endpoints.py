@@ -18,9 +18,13 @@ def defaults(obj: Object) -> None:
                 port["protocol"] = "TCP"
 
 
-def validate(obj: Object) -> list[errors.FieldError]:
+def validate(obj: Object, old: Object | None = None) -> list[errors.FieldError]:
+    """Subsets that were stored are not looked at again."""
     out: list[errors.FieldError] = []
+    known = (old or {}).get("subsets") or ()
     for i, subset in enumerate(obj.get("subsets") or ()):
+        if subset in known:
+            continue
         where = f"subsets[{i}]"
         if not subset.get("addresses") and not subset.get("notReadyAddresses"):
             out.append(errors.field_required(where, "must specify `addresses` or `notReadyAddresses`"))
@@ -35,7 +39,7 @@ def validate(obj: Object) -> list[errors.FieldError]:
 
 def _address(address: Object, path: str) -> list[errors.FieldError]:
     text, host, node = address.get("ip") or "", address.get("hostname"), address.get("nodeName")
-    out = validation.check(f"{path}.ip", text, names.ip(text))
+    out = addresses.stored_ip(text, f"{path}.ip")
     if host:
         out += validation.check(f"{path}.hostname", host, names.label(host))
     if node is not None:
@@ -83,7 +87,7 @@ RESOURCE = Resource(
     has_generation=False,
     defaults=defaults,
     validate=validate,
-    validate_update=lambda new, old: validate(new),
+    validate_update=validate,
     deprecated=DEPRECATED,
     columns=(columns.NAME, Column("Endpoints", _cell, description=".subsets"), columns.AGE),
     create_on_update=True,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from kubewheel.api import columns, conditions, errors, fill, names, subresources, validation
+from kubewheel.api import addresses, columns, conditions, errors, fill, names, subresources, validation
 from kubewheel.api.columns import dig
 from kubewheel.api.core import resource_validation, scheduling_validation
 from kubewheel.api.resource import Column, Object, Resource, Subresource
@@ -60,13 +60,19 @@ def validate(obj: Object) -> list[errors.FieldError]:
     ranges = dig(obj, "spec", "podCIDRs") or ()
     out = _taints(dig(obj, "spec", "taints")) + _amounts(obj)
     for i, text in enumerate(ranges):
-        out += validation.check(f"spec.podCIDRs[{i}]", text, names.cidr(text))
-    if len(ranges) > 1:
-        if len(ranges) > 2 or len({":" in r for r in ranges}) < 2:
-            out.append(errors.field_invalid("spec.podCIDRs", list(ranges),
-                                            "may specify no more than one CIDR for each IP family"))
-        out += [errors.field_duplicate(f"spec.podCIDRs[{i}]", r) for i, r in enumerate(ranges) if r in ranges[:i]]
-    return out
+        out += addresses.stored_cidr(text, f"spec.podCIDRs[{i}]")
+    if len(ranges) > 2 or len(ranges) == 2 and len({":" in r for r in ranges}) < 2:
+        out.append(errors.field_invalid("spec.podCIDRs", list(ranges),
+                                        "may specify no more than one CIDR for each IP family"))
+    return out + _swap(obj)
+
+
+def _swap(obj: Object) -> list[errors.FieldError]:
+    """Upstream names it below metadata."""
+    amount = dig(obj, "status", "nodeInfo", "swap", "capacity")
+    if amount is None or amount > 0:
+        return []
+    return [errors.field_invalid("metadata.nodeSwapStatus.capacity", amount, "must be greater than zero")]
 
 
 def validate_update(new: Object, old: Object) -> list[errors.FieldError]:
@@ -77,14 +83,16 @@ def validate_update(new: Object, old: Object) -> list[errors.FieldError]:
     out += [errors.field_duplicate(f"status.addresses[{i}]", {"Type": e.get("type", ""), "Address": e.get("address", "")})
             for i, e in enumerate(entries) if e in entries[:i]]
     had, have = before.get("podCIDRs") or [], spec.get("podCIDRs") or []
-    changes = sum(a != b for a, b in zip(had, have, strict=True)) if len(had) == len(have) else 1
-    if had:
-        out += [errors.field_forbidden("spec.podCIDRs",
-                                       "node updates may not change podCIDR except from \"\" to valid")] * changes
-    if before.get("providerID") and spec.get("providerID") != before["providerID"]:
-        out.append(errors.field_forbidden("spec.providerID",
-                                          "node updates may not change providerID except from \"\" to valid"))
-    out += _taints(spec.get("taints"))
+    if had and not have:
+        out.append(errors.field_invalid("spec.podCIDRs", None, "field cannot be cleared once set"))
+    elif had and had != have:
+        out.append(errors.field_forbidden("spec.podCIDRs",
+                                          "node updates may not change podCIDR except from \"\" to valid"))
+    provider, was = spec.get("providerID"), before.get("providerID")
+    if was and provider != was:
+        out.append(errors.field_invalid("spec.providerID", None, (
+            "field cannot be modified once set" if provider else "field cannot be cleared once set")))
+    out += _taints(spec.get("taints")) + _swap(new)
     if spec.get("externalID") != before.get("externalID"):
         out.append(errors.field_forbidden("spec.externalID", "may not be updated"))
     return out

@@ -113,7 +113,7 @@ def _source_rules(spec: Object, path: str, *, any_group: bool) -> list[errors.Fi
 
 
 # All of ObjectMeta but labels and annotations, by the names and in the order of Go's fields.
-_NOT_IN_TEMPLATES = ("name", "generateName", "namespace", "selfLink", "uid", "resourceVersion", "generation",
+NOT_IN_TEMPLATES = ("name", "generateName", "namespace", "selfLink", "uid", "resourceVersion", "generation",
                      "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "ownerReferences", "finalizers",
                      "managedFields")
 
@@ -123,7 +123,7 @@ def template_rules(template: Object, path: str) -> list[errors.FieldError]:
     meta = template.get("metadata") or {}
     out = validation.validate_annotations(meta.get("annotations") or {}, f"{path}.metadata.annotations")
     out += validation.validate_labels(meta.get("labels") or {}, f"{path}.metadata.labels")
-    out += [errors.field_forbidden(f"{path}.metadata.{field}", "cannot be set") for field in _NOT_IN_TEMPLATES
+    out += [errors.field_forbidden(f"{path}.metadata.{field}", "cannot be set") for field in NOT_IN_TEMPLATES
             if meta.get(field)]
     return out + spec_rules(template.get("spec") or {}, f"{path}.spec")
 

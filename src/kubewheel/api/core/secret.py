@@ -43,6 +43,9 @@ def validate(obj: Object) -> list[errors.FieldError]:
     return out + _typed(obj, data)
 
 
+_KINDS = {str: "string", int: "number", float: "number", bool: "bool", list: "array"}
+
+
 def _typed(obj: Object, data: Object) -> list[errors.FieldError]:
     kind = obj.get("type")
     if kind == "kubernetes.io/service-account-token":
@@ -56,7 +59,10 @@ def _typed(obj: Object, data: Object) -> list[errors.FieldError]:
     if kind in ("kubernetes.io/dockercfg", "kubernetes.io/dockerconfigjson") and not out:
         key = _REQUIRED[kind][0]
         try:
-            codec.loads(base64.b64decode(data[key]))
+            value = codec.loads(base64.b64decode(data[key]))
+            if not isinstance(value, dict | None):
+                raise ValueError(f"json: cannot unmarshal {_KINDS[type(value)]} into Go value of type "
+                                 "map[string]interface {}")
         except (ValueError, binascii.Error) as e:
             out.append(errors.field_invalid(f"data[{key}]", "<secret contents redacted>", str(e)))
     return out

@@ -144,7 +144,7 @@ RESOURCE = Resource(
     validate=service_validation.validate,
     validate_update=service_validation.validate_update,
     warnings=service_validation.warnings,
-    name_rule="label-1035",
+    name_rule="label",
     columns=(
         columns.NAME,
         Column("Type", columns.at("spec", "type"), description=".spec.type"),

@@ -5,6 +5,7 @@ In: Services after defaulting and allocation. Out: FieldError lists, Warning tex
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from kubewheel.api import addresses, errors, names, validation
@@ -21,20 +22,21 @@ _DISTRIBUTIONS = ("PreferClose", "PreferSameZone", "PreferSameNode")
 _HINTS, _MODE = "service.kubernetes.io/topology-aware-hints", "service.kubernetes.io/topology-mode"
 _RANGES = "service.beta.kubernetes.io/load-balancer-source-ranges"
 _ONLY_BALANCED = "may only be used when `type` is 'LoadBalancer'"
+_ONCE = "may not change once set"
 _MAX_TIMEOUT = 86400
 
 
 def is_headless(spec: Object) -> bool:
-    return spec.get("clusterIP") == "None" or (spec.get("clusterIPs") or [""])[0] == "None"
+    return spec.get("clusterIPs") == ["None"]
 
 
 def needs_health_check(spec: Object) -> bool:
     return spec.get("type") == "LoadBalancer" and spec.get("externalTrafficPolicy") == "Local"
 
 
-def validate(obj: Object) -> list[FieldError]:
+def validate(obj: Object, old: Object | None = None) -> list[FieldError]:
     spec, notes = obj.get("spec") or {}, obj["metadata"].get("annotations") or {}
-    kind, ports = spec.get("type") or "", spec.get("ports") or []
+    kind, ports, before = spec.get("type") or "", spec.get("ports") or [], (old or {}).get("spec") or {}
     out: list[FieldError] = []
     if _MODE in notes and _HINTS in notes and notes[_MODE] != notes[_HINTS]:
         out.append(errors.field_invalid(f"metadata.annotations[{_MODE}]", notes[_MODE],
@@ -50,12 +52,14 @@ def validate(obj: Object) -> list[FieldError]:
     if pairs := spec.get("selector"):
         out += validation.validate_labels(pairs, "spec.selector")
     out += _affinity(spec)
-    out += _addresses(spec, kind)
+    if kind != "ExternalName":
+        out += addresses_of(spec, before.get("clusterIPs") or ())
     for i, address in enumerate(spec.get("externalIPs") or ()):
         where = f"spec.externalIPs[{i}]"
-        out += check(where, address, names.ip(address)) or addresses.special(address, where)
+        out += (addresses.stored_ip(address, where, before.get("externalIPs") or ())
+                or addresses.special(address, where))
     out += validation.one_of(kind, _TYPES, "spec.type")
-    return out + _repeated(ports, kind) + _balancer(spec, notes, kind) + _policies(spec, kind)
+    return out + _repeated(ports, kind) + _ranges(obj, old, kind) + _balancer(spec, kind) + _policies(spec, kind)
 
 
 def _external_name(spec: Object) -> list[FieldError]:
@@ -124,20 +128,28 @@ def _affinity(spec: Object) -> list[FieldError]:
     return out
 
 
-def _balancer(spec: Object, notes: Object, kind: str) -> list[FieldError]:
+def _ranges(obj: Object, old: Object | None, kind: str) -> list[FieldError]:
+    """Spaces around them are part of the API; ranges that were stored are not looked at again."""
     out: list[FieldError] = []
-    ranges, path = spec.get("loadBalancerSourceRanges") or (), "spec.LoadBalancerSourceRanges"
+    notes, was = obj["metadata"].get("annotations") or {}, old or {}
+    ranges = obj["spec"].get("loadBalancerSourceRanges") or ()
+    if not ranges and _RANGES not in notes:
+        return []
+    path = "spec.LoadBalancerSourceRanges" if ranges else f"metadata.annotations[{_RANGES}]"
+    if kind != "LoadBalancer":
+        out.append(errors.field_forbidden(path, _ONLY_BALANCED))
     if ranges:
-        if kind != "LoadBalancer":
-            out.append(errors.field_forbidden(path, _ONLY_BALANCED))
+        known = {text.strip() for text in (was.get("spec") or {}).get("loadBalancerSourceRanges") or ()}
         for i, text in enumerate(ranges):
-            out += check(f"{path}[{i}]", text.strip(), names.cidr(text.strip()))
-    elif _RANGES in notes:
-        path = f"metadata.annotations[{_RANGES}]"
-        if kind != "LoadBalancer":
-            out.append(errors.field_forbidden(path, _ONLY_BALANCED))
+            out += addresses.stored_cidr(text.strip(), f"{path}[{i}]", known)
+    elif old is None or (was["metadata"].get("annotations") or {}).get(_RANGES) != notes[_RANGES]:
         for text in notes[_RANGES].strip().split(",") if notes[_RANGES].strip() else ():
-            out += check(path, text.strip(), names.cidr(text.strip()))
+            out += addresses.stored_cidr(text.strip(), path)
+    return out
+
+
+def _balancer(spec: Object, kind: str) -> list[FieldError]:
+    out: list[FieldError] = []
     allocates = spec.get("allocateLoadBalancerNodePorts")
     if allocates is not None and kind != "LoadBalancer":
         out.append(errors.field_forbidden("spec.allocateLoadBalancerNodePorts", _ONLY_BALANCED))
@@ -164,6 +176,8 @@ def _policies(spec: Object, kind: str) -> list[FieldError]:
             "may only be set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is 'Local'")))
     elif node_port:
         out += check("spec.healthCheckNodePort", node_port, names.port(node_port))
+    elif needs_health_check(spec):
+        out.append(errors.field_required("spec.healthCheckNodePort"))
     if internal is None:
         if kind in ("ClusterIP", "NodePort", "LoadBalancer"):
             out.append(errors.field_required("spec.internalTrafficPolicy"))
@@ -175,33 +189,44 @@ def _policies(spec: Object, kind: str) -> list[FieldError]:
     return out
 
 
-def _addresses(spec: Object, kind: str) -> list[FieldError]:
+def addresses_of(spec: Object, known: Collection[str]) -> list[FieldError]:
+    """Of a Service that has cluster addresses; also asked before addresses are handed out. `known`: stored ones."""
     out: list[FieldError] = []
-    if kind == "ExternalName":
-        return out
     given, families = spec.get("clusterIPs") or [], spec.get("ipFamilies") or []
-    policy = spec.get("ipFamilyPolicy")
-    if given and spec.get("clusterIP") != given[0]:
-        out.append(errors.field_invalid("spec.clusterIPs", list(given), "first value must match `clusterIP`"))
+    one, policy = spec.get("clusterIP") or "", spec.get("ipFamilyPolicy")
+    path = "spec.clusterIPs"
+    if one and not given:
+        out.append(errors.field_required(path))
+    elif given and given[0] != one:
+        out.append(errors.field_invalid(path, list(given), "first value must match `clusterIP`" if one else (
+            "must be empty when `clusterIP` is not specified")))
     for i, family in enumerate(families):
         if family not in _FAMILIES:
             out.append(errors.field_not_supported(f"spec.ipFamilies[{i}]", family, _FAMILIES))
-        elif family in families[:i]:
+        if family in families[:i]:
             out.append(errors.field_duplicate(f"spec.ipFamilies[{i}]", family))
     if policy is not None and policy not in _POLICIES:
         out.append(errors.field_not_supported("spec.ipFamilyPolicy", policy, _POLICIES))
+    wrong: list[FieldError] = []
     for i, address in enumerate(given):
-        if i == 0 and address == "None":
-            if len(given) > 1:
-                out.append(errors.field_invalid("spec.clusterIPs", list(given),
-                                                "'None' must be the first and only value"))
-            return out
-        out += check(f"spec.clusterIPs[{i}]", address, names.ip(address))
+        if i or address != "None":
+            wrong += addresses.stored_ip(address, f"{path}[{i}]", known)
+        elif len(given) > 1:
+            wrong.append(errors.field_invalid(path, list(given), "'None' must be the first and only value"))
+    out += wrong
     if len(given) > 2:
-        out.append(errors.field_invalid("spec.clusterIPs", list(given), "may only hold up to 2 values"))
-    elif len(given) == 2 and (":" in given[0]) == (":" in given[1]):
-        out.append(errors.field_invalid("spec.clusterIPs", list(given),
-                                        "may specify no more than one IP for each IP family"))
+        out.append(errors.field_invalid(path, list(given), "may only hold up to 2 values"))
+    return out if wrong or given == ["None"] else out + _of_families(given, families, path)
+
+
+def _of_families(given: list[str], families: list[str], path: str) -> list[FieldError]:
+    out: list[FieldError] = []
+    if len(given) > 1 and len({":" in address for address in given}) < 2:
+        out.append(errors.field_invalid(path, list(given), "may specify no more than one IP for each IP family"))
+    for i, (address, family) in enumerate(zip(given, families, strict=False)):
+        if family in _FAMILIES and (":" in address) != (family == "IPv6"):
+            out.append(errors.field_invalid(f"{path}[{i}]", address,
+                                            f"expected an {family} value as indicated by `ipFamilies[{i}]`"))
     return out
 
 
@@ -209,29 +234,32 @@ def validate_update(new: Object, old: Object) -> list[FieldError]:
     spec, before = new.get("spec") or {}, old.get("spec") or {}
     out: list[FieldError] = []
     if "ExternalName" not in (spec.get("type"), before.get("type")):
-        if not (is_headless(spec) and is_headless(before)):
+        now, then = is_headless(spec), is_headless(before)
+        if not (now and then):
             out += _kept(spec, before, "clusterIPs", "clusterIP")
-        out += _kept(spec, before, "ipFamilies", "ipFamily")
+        if not (now or then):
+            out += _kept(spec, before, "ipFamilies", "ipFamily")
     out += _class_update(spec, before)
     if needs_health_check(spec) and needs_health_check(before) and (
             spec.get("healthCheckNodePort") != before.get("healthCheckNodePort")):
         out.append(errors.field_forbidden("spec.healthCheckNodePort", "field is immutable"))
-    return out + validate(new)
+    return out + validate(new, old)
 
 
 def _kept(spec: Object, before: Object, field: str, word: str) -> list[FieldError]:
-    """The first value stays; a second one may come and, with one stack, go."""
+    """The first value stays; a second one may come and, with one stack, go. Findings show the whole list (of families
+    too, whose findings are all of the first; but where their number differs, they show the addresses)."""
     have, had = spec.get(field) or [], before.get(field) or []
-    path = f"spec.{field}"
-
-    def shown(i: int) -> Any:
-        return have if field == "clusterIPs" else have[i]
-
-    if had and not have:
-        return [errors.field_invalid(f"{path}[0]", None, f"primary {word} can not be unset")]
-    out = [errors.field_invalid(f"{path}[{i}]", shown(i), "may not change once set")
-           for i in range(len(had) if len(have) == len(had) else min(1, len(had))) if have[i] != had[i]]
-    if len(had) == 2 and len(have) == 1 and spec.get("ipFamilyPolicy") != "SingleStack":
+    path, families = f"spec.{field}", field == "ipFamilies"
+    if len(have) == len(had):
+        return [errors.field_invalid(f"{path}[{0 if families else i}]", list(have), _ONCE)
+                for i in range(len(had)) if have[i] != had[i]]
+    out: list[FieldError] = []
+    if len(have) < len(had) and not spec.get("clusterIPs"):
+        out.append(errors.field_invalid(f"{path}[0]", list(have) or None, f"primary {word} can not be unset"))
+    if have and had and have[0] != had[0]:
+        out.append(errors.field_invalid(f"{path}[0]", list(spec.get("clusterIPs") or ()) or None, _ONCE))
+    if len(have) == 1 < len(had) and spec.get("ipFamilyPolicy") != "SingleStack":
         out.append(errors.field_invalid("spec.ipFamilyPolicy", spec.get("ipFamilyPolicy"), (
             f"must be set to 'SingleStack' when releasing the secondary {word}")))
     return out
@@ -240,7 +268,7 @@ def _kept(spec: Object, before: Object, field: str, word: str) -> list[FieldErro
 def _class_update(spec: Object, before: Object) -> list[FieldError]:
     if spec.get("type") == before.get("type") == "LoadBalancer" and (
             spec.get("loadBalancerClass") != before.get("loadBalancerClass")):
-        return [errors.field_invalid("spec.loadBalancerClass", spec.get("loadBalancerClass"), "may not change once set")]
+        return [errors.field_invalid("spec.loadBalancerClass", spec.get("loadBalancerClass"), _ONCE)]
     return []
 
 
@@ -248,12 +276,13 @@ def validate_status(new: Object, old: Object) -> list[FieldError]:
     out: list[FieldError] = []
     ingress = (((new.get("status") or {}).get("loadBalancer") or {}).get("ingress")) or ()
     path = "status.loadBalancer.ingress"
+    known = [e.get("ip") for e in ((((old.get("status") or {}).get("loadBalancer") or {}).get("ingress")) or ())]
     if ingress and (new.get("spec") or {}).get("type") != "LoadBalancer":
-        out.append(errors.field_forbidden(path, "may only be used when `spec.type` is \"LoadBalancer\""))
+        out.append(errors.field_forbidden(path, "may only be used when `spec.type` is 'LoadBalancer'"))
     for i, entry in enumerate(ingress):
         where, address, mode, host = f"{path}[{i}]", entry.get("ip"), entry.get("ipMode"), entry.get("hostname")
         if address:
-            out += check(f"{where}.ip", address, names.ip(address))
+            out += addresses.stored_ip(address, f"{where}.ip", known)
         if mode is None and address:
             out.append(errors.field_required(f"{where}.ipMode", "must be specified when `ip` is set"))
         elif mode is not None and not address:

@@ -5,8 +5,9 @@ In: objects. Out: RESOURCE. Called by: catalog.py.
 
 from __future__ import annotations
 
-from kubewheel.api import columns, shape
-from kubewheel.api.dra import configs, requests
+from kubewheel.api import columns, errors, shape
+from kubewheel.api.core import resource_validation
+from kubewheel.api.dra import configs, selectors
 from kubewheel.api.errors import FieldError
 from kubewheel.api.resource import Object, Resource
 
@@ -15,10 +16,16 @@ def defaults(obj: Object) -> None:
     shape.struct(obj, "spec")
 
 
-def _validate(obj: Object) -> list[FieldError]:
-    spec = obj.get("spec") or {}
-    return requests.selectors(spec.get("selectors") or [], "spec.selectors") + configs.each(
-        spec.get("config") or [], "spec.config")
+def _validate(obj: Object, old: Object | None = None) -> list[FieldError]:
+    """Expressions that were stored are not compiled again."""
+    spec, before = obj.get("spec") or {}, (old or {}).get("spec") or {}
+    given, config = spec.get("selectors") or [], spec.get("config") or []
+    out = selectors.validate(given, "spec.selectors") if given != before.get("selectors") else []
+    out += configs.each(config, "spec.config", stored=old is not None and config == (before.get("config") or []))
+    name = spec.get("extendedResourceName")
+    if name is not None and not resource_validation.is_extended(name):
+        out.append(errors.field_invalid("spec.extendedResourceName", name, "must be a valid extended resource name"))
+    return out
 
 
 RESOURCE = Resource(
@@ -30,6 +37,6 @@ RESOURCE = Resource(
     registry="deviceclasses",
     defaults=defaults,
     validate=_validate,
-    validate_update=lambda new, old: _validate(new),
+    validate_update=_validate,
     columns=(columns.NAME, columns.AGE),
 )

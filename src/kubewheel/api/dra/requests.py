@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from kubewheel.api import errors, names, shape, validation
 from kubewheel.api.columns import dig
-from kubewheel.api.dra import configs
+from kubewheel.api.dra import configs, device_names, selectors, taints
 from kubewheel.api.errors import FieldError
 from kubewheel.api.resource import Object
 
 MAX_REQUESTS = 32
-MAX_SELECTORS = 32
+MAX_CONSTRAINTS = 32
 MAX_ALTERNATIVES = 8
 _MODES = ("All", "ExactCount")
 
@@ -33,30 +33,39 @@ def defaults(spec: Object) -> None:
 
 def validate(spec: Object, path: str) -> list[FieldError]:
     devices, where = spec.get("devices") or {}, f"{path}.devices"
-    requests = devices.get("requests") or []
-    out: list[FieldError] = []
-    if len(requests) > MAX_REQUESTS:
-        out.append(errors.field_too_many(f"{where}.requests", len(requests), MAX_REQUESTS))
-    seen: list[str] = []
-    for i, request in enumerate(requests):
-        out += _request(request, f"{where}.requests[{i}]")
-        name = request.get("name") or ""
-        if name in seen:
-            out.append(errors.field_duplicate(f"{where}.requests[{i}]", name))
-        seen.append(name)
+    requests, constraints, config = (devices.get(field) or [] for field in ("requests", "constraints", "config"))
     known = known_names(spec)
-    for field in ("constraints", "config"):
-        for i, entry in enumerate(devices.get(field) or ()):
-            for j, name in enumerate(entry.get("requests") or ()):
-                out += reference(name, f"{where}.{field}[{i}].requests[{j}]", known)
-            for what in ("matchAttribute", "distinctAttribute") if field == "constraints" else ():
-                if "/" not in (entry.get(what) or "/"):
-                    out.append(errors.field_invalid(f"{where}.{field}[{i}].{what}", entry[what], (
-                        "a fully qualified name must be a domain and a name separated by a slash")))
-            if field == "constraints" and entry.get("matchAttribute") is None and entry.get("distinctAttribute") is None:
-                out.append(errors.field_required(f"{where}.{field}[{i}]", (
-                    'exactly one of "matchAttribute" or "distinctAttribute" is required, but multiple fields are set')))
-    return out + configs.each(devices.get("config") or [], f"{where}.config")
+    if len(requests) > MAX_REQUESTS:
+        out = [errors.field_too_many(f"{where}.requests", len(requests), MAX_REQUESTS)]
+    else:
+        out = [e for i, request in enumerate(requests) for e in _request(request, f"{where}.requests[{i}]")]
+        out += device_names.repeated((r.get("name") or "" for r in requests), f"{where}.requests")
+    if len(constraints) > MAX_CONSTRAINTS:
+        out.append(errors.field_too_many(f"{where}.constraints", len(constraints), MAX_CONSTRAINTS))
+    else:
+        out += [e for i, one in enumerate(constraints) for e in _constraint(one, f"{where}.constraints[{i}]", known)]
+    if len(config) > configs.MAX_CONFIGS:
+        return [*out, errors.field_too_many(f"{where}.config", len(config), configs.MAX_CONFIGS)]
+    for i, one in enumerate(config):
+        out += references(one.get("requests") or [], f"{where}.config[{i}].requests", known)
+        out += configs.one(one, f"{where}.config[{i}]")
+    return out
+
+
+def _constraint(constraint: Object, path: str, known: list[str]) -> list[FieldError]:
+    out = references(constraint.get("requests") or [], f"{path}.requests", known)
+    for field in ("matchAttribute", "distinctAttribute"):
+        if (name := constraint.get(field)) is not None:
+            return out + device_names.fully_qualified(name, f"{path}.{field}")
+    return [*out, errors.field_required(path, (
+        'exactly one of "matchAttribute" or "distinctAttribute" is required, but multiple fields are set'))]
+
+
+def references(given: list[str], path: str, known: list[str]) -> list[FieldError]:
+    if len(given) > MAX_REQUESTS:
+        return [errors.field_too_many(path, len(given), MAX_REQUESTS)]
+    return [e for i, name in enumerate(given) for e in reference(name, f"{path}[{i}]", known)] + (
+        device_names.repeated(given, path))
 
 
 def known_names(spec: Object) -> list[str]:
@@ -71,29 +80,25 @@ def reference(name: str, path: str, known: list[str]) -> list[FieldError]:
     parts = name.split("/")
     if len(parts) > 2:
         return [errors.field_invalid(path, name, why)]
-    out = [e for part in parts for e in _name(part, path)]
+    out = [e for part in parts for e in device_names.short(part, path)]
     return out if name in known else [*out, errors.field_invalid(path, name, why)]
 
 
-def _name(name: str, path: str) -> list[FieldError]:
-    return validation.check(path, name, names.label(name)) if name else [errors.field_required(path)]
-
-
 def _request(request: Object, path: str) -> list[FieldError]:
-    out = _name(request.get("name") or "", f"{path}.name")
+    out = device_names.short(request.get("name") or "", f"{path}.name")
     exactly, first = request.get("exactly"), request.get("firstAvailable") or []
     if exactly is not None and first:
-        out.append(errors.field_invalid(path, None, "exactly one of `exactly` or `firstAvailable` is required"))
+        out.append(errors.field_invalid(path, None, (
+            "exactly one of `exactly` or `firstAvailable` is required, but multiple fields are set")))
     elif exactly is not None:
         out += _device(exactly, f"{path}.exactly")
+    elif len(first) > MAX_ALTERNATIVES:
+        out.append(errors.field_too_many(f"{path}.firstAvailable", len(first), MAX_ALTERNATIVES))
     elif first:
-        if len(first) > MAX_ALTERNATIVES:
-            out.append(errors.field_too_many(f"{path}.firstAvailable", len(first), MAX_ALTERNATIVES))
         for i, sub in enumerate(first):
-            where, name = f"{path}.firstAvailable[{i}]", sub.get("name") or ""
-            out += _name(name, f"{where}.name") + _device(sub, where)
-            if name in [other.get("name") for other in first[:i]]:
-                out.append(errors.field_duplicate(where, name))
+            where = f"{path}.firstAvailable[{i}]"
+            out += device_names.short(sub.get("name") or "", f"{where}.name") + _device(sub, where)
+        out += device_names.repeated((sub.get("name") or "" for sub in first), f"{path}.firstAvailable")
     else:
         out.append(errors.field_required(path, "exactly one of `exactly` or `firstAvailable` is required"))
     return out
@@ -103,7 +108,7 @@ def _device(part: Object, path: str) -> list[FieldError]:
     name, mode, count = part.get("deviceClassName") or "", part.get("allocationMode"), part.get("count") or 0
     out = (validation.check(f"{path}.deviceClassName", name, names.subdomain(name)) if name
            else [errors.field_required(f"{path}.deviceClassName")])
-    out += selectors(part.get("selectors") or [], f"{path}.selectors")
+    out += selectors.validate(part.get("selectors") or [], f"{path}.selectors")
     if mode == "All":
         if count:
             out.append(errors.field_invalid(f"{path}.count", count, "must not be specified when allocationMode is 'All'"))
@@ -112,12 +117,6 @@ def _device(part: Object, path: str) -> list[FieldError]:
             out.append(errors.field_invalid(f"{path}.count", count, "must be greater than zero"))
     else:
         out.append(errors.field_not_supported(f"{path}.allocationMode", mode, _MODES))
-    return out
-
-
-def selectors(given: list[Object], path: str) -> list[FieldError]:
-    out: list[FieldError] = []
-    if len(given) > MAX_SELECTORS:
-        out.append(errors.field_too_many(path, len(given), MAX_SELECTORS))
-    out += [errors.field_required(f"{path}[{i}].cel") for i, one in enumerate(given) if one.get("cel") is None]
+    for i, toleration in enumerate(part.get("tolerations") or ()):
+        out += taints.toleration(toleration, f"{path}.tolerations[{i}]")
     return out

@@ -56,10 +56,11 @@ def create_warnings(obj: Object) -> list[str]:
 
 def validate_status(new: Object, old: Object) -> list[FieldError]:
     out: list[FieldError] = []
+    known = [end.get("ip") for end in dig(old, "status", "loadBalancer", "ingress") or ()]
     for i, end in enumerate(dig(new, "status", "loadBalancer", "ingress") or ()):
         where = f"status.loadBalancer.ingress[{i}]"
         if ip := end.get("ip"):
-            out += validation.check(f"{where}.ip", ip, addresses.legacy_ip(ip))
+            out += addresses.stored_ip(ip, f"{where}.ip", known)
         if host := end.get("hostname"):
             out += validation.check(f"{where}.hostname", host, names.subdomain(host))
             if addresses.is_ip(host):

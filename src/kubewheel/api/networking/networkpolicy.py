@@ -5,6 +5,8 @@ In: objects. Out: RESOURCE. Called by: catalog.py.
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from kubewheel.api import addresses, columns, errors, names, shape, validation
 from kubewheel.api.columns import dig
 from kubewheel.api.errors import FieldError
@@ -27,15 +29,23 @@ _PROTOCOLS = ["TCP", "UDP", "SCTP"]
 _TYPES = ["Ingress", "Egress"]
 
 
-def validate(obj: Object) -> list[FieldError]:
-    spec = obj.get("spec") or {}
+def _blocks(obj: Object) -> list[str]:
+    """Every range it names."""
+    return [text for side, peers in (("ingress", "from"), ("egress", "to")) for rule in dig(obj, "spec", side) or ()
+            for peer in rule.get(peers) or () if (block := peer.get("ipBlock")) is not None
+            for text in (block.get("cidr"), *(block.get("except") or ()))]
+
+
+def validate(obj: Object, old: Object | None = None) -> list[FieldError]:
+    """Ranges that were stored are not looked at again."""
+    spec, known = obj.get("spec") or {}, _blocks(old) if old is not None else ()
     out = validation.validate_selector(spec.get("podSelector"), "spec.podSelector")
     for side, peers in (("ingress", "from"), ("egress", "to")):
         for i, rule in enumerate(spec.get(side) or ()):
             for j, port in enumerate(rule.get("ports") or ()):
                 out += _port(port, f"spec.{side}[{i}].ports[{j}]")
             for j, peer in enumerate(rule.get(peers) or ()):
-                out += _peer(peer, f"spec.{side}[{i}].{peers}[{j}]")
+                out += _peer(peer, f"spec.{side}[{i}].{peers}[{j}]", known)
     types = spec.get("policyTypes") or []
     if len(types) > len(_TYPES):
         return [*out, errors.field_invalid("spec.policyTypes", types, "may not specify more than two policyTypes")]
@@ -45,12 +55,12 @@ def validate(obj: Object) -> list[FieldError]:
     return out
 
 
-def _peer(peer: Object, path: str) -> list[FieldError]:
+def _peer(peer: Object, path: str, known: Collection[str]) -> list[FieldError]:
     out: list[FieldError] = []
     have = [f for f in ("podSelector", "namespaceSelector", "ipBlock") if peer.get(f) is not None]
     for field in have:
         if field == "ipBlock":
-            out += _block(peer[field], f"{path}.ipBlock")
+            out += _block(peer[field], f"{path}.ipBlock", known)
         else:
             out += validation.validate_selector(peer[field], f"{path}.{field}")
     if not have:
@@ -60,16 +70,16 @@ def _peer(peer: Object, path: str) -> list[FieldError]:
     return out
 
 
-def _block(block: Object, path: str) -> list[FieldError]:
+def _block(block: Object, path: str, known: Collection[str]) -> list[FieldError]:
     text = block.get("cidr")
     if not text:
         return [errors.field_required(f"{path}.cidr")]
-    out = validation.check(f"{path}.cidr", text, addresses.legacy_cidr(text))
+    out = addresses.stored_cidr(text, f"{path}.cidr", known)
     outer = addresses.parse_cidr(text)
     if outer is None:
         return out
     for i, inner_text in enumerate(block.get("except") or ()):
-        out += validation.check(f"{path}.except[{i}]", inner_text, addresses.legacy_cidr(inner_text))
+        out += addresses.stored_cidr(inner_text, f"{path}.except[{i}]", known)
         inner = addresses.parse_cidr(inner_text)
         if inner is not None and (inner[0] not in outer[1] or outer[1].prefixlen >= inner[1].prefixlen):
             out.append(errors.field_invalid(f"{path}.except[{i}]", inner_text, "must be a strict subset of `cidr`"))
@@ -83,8 +93,8 @@ def _port(port: Object, path: str) -> list[FieldError]:
     value, end = port.get("port"), port.get("endPort")
     if isinstance(value, int):
         out += validation.check(f"{path}.port", value, names.port(value))
-        if end is not None and end < value:  # upstream shows the port here
-            out.append(errors.field_invalid(f"{path}.endPort", value, "must be greater than or equal to `port`"))
+        if end is not None and end < value:
+            out.append(errors.field_invalid(f"{path}.endPort", end, "must be greater than or equal to `port`"))
         if end is not None:
             out += validation.check(f"{path}.endPort", end, names.port(end))
     elif isinstance(value, str):
@@ -118,7 +128,7 @@ RESOURCE = Resource(
     defaults=defaults,
     validate=validate,
     warnings=warnings,
-    validate_update=lambda new, old: validate(new),
+    validate_update=validate,
     columns=(
         columns.NAME,
         Column("Pod-Selector", lambda obj, now: columns.label_selector(dig(obj, "spec", "podSelector")),

@@ -36,7 +36,7 @@ def typed_local(ref: Object, path: str) -> list[FieldError]:
         if value := ref.get(field):
             out += validation.check(f"{path}.{field}", value, names.path_segment(value))
         else:
-            out.append(errors.field_required(f"{path}.{field}", f"{field} is required"))
+            out.append(errors.field_required(f"{path}.{field}"))
     return out
 
 

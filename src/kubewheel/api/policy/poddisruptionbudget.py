@@ -5,7 +5,7 @@ In: objects. Out: RESOURCE. Called by: catalog.py.
 
 from __future__ import annotations
 
-from kubewheel.api import columns, errors, subresources, validation
+from kubewheel.api import columns, condition_rules, errors, subresources, validation
 from kubewheel.api.columns import dig
 from kubewheel.api.resource import Column, Object, PrepareContext, Resource
 
@@ -31,8 +31,9 @@ def validate(obj: Object) -> list[errors.FieldError]:
 
 def validate_status(new: Object, old: Object) -> list[errors.FieldError]:
     status = new.get("status") or {}
-    return [f for field in ("disruptionsAllowed", "currentHealthy", "desiredHealthy", "expectedPods")
-            for f in validation.non_negative(status.get(field), f"status.{field}")]
+    out = condition_rules.validate(status.get("conditions") or (), "status.conditions")
+    return out + [f for field in ("disruptionsAllowed", "currentHealthy", "desiredHealthy", "expectedPods")
+                  for f in validation.non_negative(status.get(field), f"status.{field}")]
 
 
 def _shown(field: str):

@@ -30,10 +30,18 @@ def validate(obj: Object) -> list[FieldError]:
     return out + validate_status(obj, obj)
 
 
+MAX_METADATA, MAX_MESSAGE = 256 * 1024, 1024
+
+
 def validate_status(new: Object, old: Object) -> list[FieldError]:
     out: list[FieldError] = []
+    metadata = dig(new, "status", "attachmentMetadata") or {}
+    if sum(len(key.encode()) + len(value.encode()) for key, value in metadata.items()) > MAX_METADATA:
+        out.append(errors.field_too_long("status.attachmentMetadata", MAX_METADATA))
     for field in ("attachError", "detachError"):
-        code = dig(new, "status", field, "errorCode")
+        code, message = dig(new, "status", field, "errorCode"), dig(new, "status", field, "message") or ""
+        if len(message.encode()) > MAX_MESSAGE:  # upstream tells another bound
+            out.append(errors.field_too_long(f"status.{field}.message", MAX_METADATA))
         if code is not None and code < 0:
             out.append(errors.field_invalid(f"status.{field}.errorCode", code,
                                             "must be between 0 and 2147483647, inclusive"))

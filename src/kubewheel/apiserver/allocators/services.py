@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from kubewheel.api import errors
+from kubewheel.api.core import service_validation
 from kubewheel.api.resource import Object
 from kubewheel.apiserver.allocators import addresses, families, ranges
 from kubewheel.apiserver.allocators.addresses import cluster_ips
@@ -130,7 +131,10 @@ class ServiceHook(BaseHook):
         if spec.get("type") == "ExternalName":
             _without_empty(spec, "clusterIP", "clusterIPs")  # what is set, validation refuses
         else:
-            self._addresses(spec, (old or {}).get("spec"), name, taken)
+            before = (old or {}).get("spec")
+            if found := service_validation.addresses_of(spec, (before or {}).get("clusterIPs") or ()):
+                raise errors.invalid("Service", name, found)
+            self._addresses(spec, before, name, taken)
         if spec.get("type") in ("NodePort", "LoadBalancer"):
             self._node_ports(spec, name, taken, set(_node_ports(old or {})))
         else:

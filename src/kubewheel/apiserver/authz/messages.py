@@ -26,5 +26,8 @@ def forbidden(user: Identity, info: RequestInfo, reason: str = "") -> errors.Sta
     if reason:
         text += f": {reason}"
     if not info.is_resource:
-        return errors.status_error(403, "Forbidden", f"forbidden: {text}")
-    return errors.forbidden(info.plural, info.name, text, group=info.group)
+        error = errors.status_error(403, "Forbidden", f"forbidden: {text}")
+    else:
+        error = errors.forbidden(info.plural, info.name, text, group=info.group)
+    error.headers = {**error.headers, "x-content-type-options": "nosniff"}
+    return error

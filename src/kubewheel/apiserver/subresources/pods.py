@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kubewheel.api import codec, errors, selectors
+from kubewheel.api import codec, errors, names, selectors, validation
 from kubewheel.api.resource import Object
 from kubewheel.apiserver.attributes import Attributes
 from kubewheel.apiserver.call import Call
@@ -22,6 +22,8 @@ async def binding(call: Call) -> Response:
         findings.append(errors.field_not_supported("target.kind", target["kind"], ("Node", "<empty>")))
     if not target.get("name"):
         findings.append(errors.field_required("target.name", ""))
+    elif target.get("kind") in ("Node", "", None):
+        findings += validation.check("target.name", target["name"], names.subdomain(target["name"]))
     attributes = await _mutated(call, body)
     body = attributes.obj or body
     if findings:

@@ -30,7 +30,7 @@ def of(resource: Resource, obj: Object) -> Object:
     elif isinstance(selector, dict):
         status["selector"] = selectors.to_text(selector)
     spec: Object = {}
-    if (replicas := _at(obj, paths.spec_replicas)) is not None:
+    if replicas := _at(obj, paths.spec_replicas):  # 0 is left out, as upstream's type has it
         spec["replicas"] = replicas
     return {"kind": "Scale", "apiVersion": SCALE, "metadata": kept, "spec": spec, "status": status}
 
@@ -61,8 +61,8 @@ async def handle(call: Call) -> Response:
         meta = scale.get("metadata") or {}
         if meta.get("name") not in (None, "", call.name):
             raise errors.bad_request(f"the name of the object ({meta['name']}) does not match the name on the URL ({call.name})")
-        replicas = (scale.get("spec") or {}).get("replicas", 0)
-        if not isinstance(replicas, int) or replicas < 0:
+        replicas = (scale.get("spec") or {}).get("replicas") or 0
+        if replicas < 0 and call.resource.custom is None:  # a custom resource has its own words for it
             raise errors.invalid("Scale", call.name, [errors.field_invalid(
                 "spec.replicas", replicas, "must be greater than or equal to 0")], group="autoscaling")
         new = codec.copy(live)
@@ -108,12 +108,19 @@ def _applying(call: Call, make: write.Make, paths: ScalePaths) -> write.Make:
 
 def _replacement(call: Call) -> Callable[[Object], Object]:
     body = _checked(call, call.body())
+    meta, at = body.get("metadata") or {}, call.name
+    if not meta.get("name"):
+        raise errors.bad_request(f"the name of the object ({at} based on URL) was undeterminable: name must be provided")
+    if meta["name"] != at:
+        raise errors.bad_request(f"the name of the object ({meta['name']}) does not match the name on the URL ({at})")
+    if meta.get("namespace") not in (None, "", call.namespace):
+        raise errors.bad_request("the namespace of the provided object does not match the namespace sent on the request")
     return lambda current: body
 
 
 def _patched(call: Call) -> Callable[[Object], Object]:
     kind = bodies.media_type(call.request)
-    accepted = [patching.JSON, patching.MERGE, patching.STRATEGIC, patching.APPLY]
+    accepted = patching.accepted_of(call)
     if kind not in accepted:
         raise errors.status_error(415, "UnsupportedMediaType", (
             "the body of the request was in an unknown format - accepted media types include: " + ", ".join(accepted)))

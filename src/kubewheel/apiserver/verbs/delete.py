@@ -15,10 +15,11 @@ from kubewheel.apiserver.call import Call
 from kubewheel.apiserver.verbs import get, keys, write_size
 from kubewheel.apiserver.verbs import list as listing
 from kubewheel.apiserver.watch_cache import Entry
-from kubewheel.client.transport import Response
+from kubewheel.client.transport import Request, Response
 from kubewheel.lib import clock as clocks
 from kubewheel.storage import store as stores
 
+SCHEME = "pkg/apis/meta/internalversion/scheme/register.go:27"  # where upstream's types of options are registered
 MAX_ATTEMPTS = 8  # of a deletion that others write against
 FOREGROUND, ORPHAN = "foregroundDeletion", "orphan"
 UNSAFE, GATE = "ignoreStoreReadErrorWithClusterBreakingPotential", "AllowUnsafeMalformedObjectDeletion"
@@ -30,30 +31,38 @@ RETURNED = {"pods", "services", "serviceaccounts", "persistentvolumes", "persist
 def options_of(call: Call) -> Object:
     """DeleteOptions out of body and query."""
     request = call.request
-    body: Object = {}
     if isinstance(request.body, dict):
         body = dict(request.body)
     elif request.body:
-        body = bodies.decode(request, "DeleteOptions", "v1")
-    if body.get("kind") == call.resource.kind and body.get("kind") != "DeleteOptions":
-        body = {}  # old clients sent the object itself
+        body = bodies.decode(request, "", "v1") or {}
+    else:
+        body = _of_query(request)
+    kind, version = body.get("kind") or "DeleteOptions", body.get("apiVersion") or "v1"
+    if kind != "DeleteOptions":
+        raise errors.bad_request(f'no kind "{kind}" is registered for version "{version}" in scheme "{SCHEME}"')
     try:
         schema.check(schema.definition("io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions"), body)
     except schema.DecodeError as e:
-        raise errors.bad_request(f'DeleteOptions in version "v1" cannot be handled as a DeleteOptions: {e}') from e
-    if not request.body:  # the query speaks where there is no body
-        if request.first("gracePeriodSeconds"):
-            body["gracePeriodSeconds"] = request.integer("gracePeriodSeconds")
-        if "propagationPolicy" in request.query:
-            body["propagationPolicy"] = request.first("propagationPolicy")
-        for name in ("orphanDependents", UNSAFE):
-            if name in request.query:
-                body[name] = request.flag(name)
+        raise errors.bad_request(str(e)) from e
+    request.query["dryRun"] = body.get("dryRun") or []  # the body speaks for itself
+    _check(body, collection=call.info.verb == "deletecollection")
+    return body
+
+
+def _of_query(request: Request) -> Object:
+    """The query speaks where there is no body."""
+    body: Object = {}
+    if "gracePeriodSeconds" in request.query:
+        body["gracePeriodSeconds"] = request.integer("gracePeriodSeconds")
+    if "propagationPolicy" in request.query:
+        body["propagationPolicy"] = request.first("propagationPolicy")
+    for name in ("orphanDependents", UNSAFE):
+        if name in request.query:
+            body[name] = request.flag(name)
+    if wanted := {name: request.first(name) for name in ("uid", "resourceVersion") if request.first(name)}:
+        body["preconditions"] = wanted
     if request.query.get("dryRun"):
         body["dryRun"] = request.query["dryRun"]
-    if body.get("dryRun"):
-        request.query["dryRun"] = body["dryRun"]
-    _check(body, collection=call.info.verb == "deletecollection")
     return body
 
 
@@ -89,7 +98,8 @@ def _check(body: Object, *, collection: bool) -> None:
         findings.append(errors.field_invalid(
             "propagationPolicy", policy, "orphanDependents and deletionPropagation cannot be both set"))
     if policy is not None and policy not in ("Foreground", "Background", "Orphan"):
-        findings.append(errors.field_not_supported("propagationPolicy", policy, ("Foreground", "Background", "Orphan", "nil")))
+        findings.append(errors.field_not_supported(
+            "propagationPolicy", policy, ("Foreground", "Background", "Orphan", "nil"), ordered=True))
     if any(value != "All" for value in body.get("dryRun") or ()):
         findings.append(errors.field_not_supported("dryRun", body["dryRun"], ("All",)))
     if body.get(UNSAFE):
@@ -134,6 +144,7 @@ async def collection(call: Call) -> Response:
     options = options_of(call)
     _warn(call, options)
     limit = max(call.request.integer("limit"), 0)
+    call.request.integer("timeoutSeconds")
     found = await listing.listed(call, listing.wanted(call), limit)
     for entry in found.entries:
         meta = entry.obj["metadata"]
@@ -279,7 +290,7 @@ def _preconditions(call: Call, name: str, old: Object, options: Object) -> None:
     for field, title, have, why in (
             ("uid", "UID", meta.get("uid"), "deleted and then recreated"),
             ("resourceVersion", "ResourceVersion", meta["resourceVersion"], "modified")):
-        if wanted.get(field) and wanted[field] != have:
+        if wanted.get(field) is not None and wanted[field] != have:
             raise errors.conflict(call.resource.kind, name, group=call.resource.group, message=(
                 f"the {title} in the precondition ({wanted[field]}) does not match the {title} in record ({have}). "
                 f"The object might have been {why}"))

@@ -26,7 +26,7 @@ MAX_OPERATIONS = 10_000
 
 
 async def handle(call: Call) -> Response:
-    kind = bodies.media_type(call.request)
+    kind = call.request.headers.get("content-type", "").partition(";")[0]  # as it is written
     accepted = accepted_of(call)
     if kind not in accepted:
         raise errors.status_error(415, "UnsupportedMediaType", (
@@ -58,7 +58,11 @@ def _check_kind(call: Call, patched: Any) -> None:
     """A patch may not make another kind of an object. 400, 422"""
     resource = call.resource
     if not isinstance(patched, dict):
-        raise errors.bad_request("the patched value is not an object")
+        try:
+            bodies.check_identity([] if patched is None else patched, "", b"")
+        except errors.StatusError as e:
+            shown = codec.dumps(patched).decode()
+            raise errors.invalid("", "", [errors.field_invalid("patch", shown, e.message)]) from e
     if resource.custom is None:
         write.check_kind(patched, resource.kind, resource.api_version)
         return

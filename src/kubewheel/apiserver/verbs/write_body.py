@@ -94,7 +94,8 @@ def report(call: Call, kind: str, version: str, check: Callable[[], list[str]]) 
         raise errors.bad_request(f'{kind} in version "{version}" cannot be handled as a {kind}: '
                                  f"strict decoding error: {', '.join(problems)}")
     if policy == "Warn":
-        call.warnings.extend(problems)
+        for problem in problems:  # of YAML's, which are one error of several lines, each line is a warning
+            call.warnings.extend(line.strip() for line in problem.split("\n")[1:] or [problem])
 
 
 def fitted(call: Call, obj: Object) -> list[str]:
@@ -131,6 +132,9 @@ def check_address(call: Call, obj: Object) -> None:
         raise errors.bad_request("the namespace of the provided object does not match the namespace sent on the request")
     if call.name:
         if not meta.get("name"):
+            if call.info.verb in ("update", "patch"):
+                raise errors.bad_request(f"the name of the object ({call.name} based on URL) was undeterminable: "
+                                         "name must be provided")
             meta["name"] = call.name
         elif meta["name"] != call.name:
             raise errors.bad_request(f"the name of the object ({meta['name']}) does not match the name on the URL "

@@ -24,6 +24,8 @@ async def create(call: Call, obj: Object, *, tracked: bool = False) -> Object:
     hub = server.registry.hub_of(resource)
     _refuse_terminating(call, obj["metadata"].get("name", ""))
     versioned = call.info.verb != "update" and _is_version(obj["metadata"].pop("resourceVersion", None))
+    for field in write_meta.SERVER_OWNED:  # said in vain, and nobody's
+        obj["metadata"].pop(field, None)
     base = "" if obj["metadata"].get("name") else obj["metadata"].get("generateName", "")
     write_meta.dedup_owners(call, obj)
     if not tracked:
@@ -66,6 +68,8 @@ async def _create_once(call: Call, hub: Resource, obj: Object, attributes: Attri
         hub.defaults(obj)
         await server.hooks.after_mutate(call, obj, None)
         findings = validation.validate_meta(meta, namespaced=hub.namespaced, name_rule=hub.name_rule)
+        if hub.custom is None:
+            findings += validation.finalizer_names(meta, hub.group)
         findings += (call.resource.validate_create_here or hub.validate)(obj)
         if findings:
             raise errors.invalid(hub.kind, meta.get("name", ""), findings, group=hub.group)

@@ -31,11 +31,11 @@ def check(call: Call, body: Object, kind: str, api_version: str) -> None:
     expected = call.server.registry.by_kind(group, kind, version)
     hub = call.server.registry.hub_of
     if expected is None or hub(known) is not hub(expected):
-        raise errors.bad_request(f"{what}: converting ({short}.{got_kind}) to ({_package(group)}.{kind}): unknown conversion")
+        raise errors.bad_request(f"{what}: converting ({short}.{got_kind}) to ({package(group)}.{kind}): unknown conversion")
     raise _other_version(got_version, api_version)
 
 
-def _package(group: str) -> str:
+def package(group: str) -> str:
     """The Go package of a group's internal types."""
     return {"": "core", "events.k8s.io": "core"}.get(group) or group.partition(".")[0]
 

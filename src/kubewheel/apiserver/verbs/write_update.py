@@ -211,6 +211,8 @@ def _of_deletion(given: Object, old: Object) -> list[errors.FieldError]:
 def _validate_update(call: Call, hub: Resource, new: Object, old: Object, given: Object) -> None:
     findings = _of_deletion(given, old["metadata"])
     findings += validation.validate_meta_update(new["metadata"], old["metadata"])
+    if hub.custom is None:
+        findings += validation.finalizer_names(new["metadata"], hub.group)
     if call.sub is None:
         if hub.custom is not None or not _is_same_content(new, old):  # what is stored was found valid
             findings += (call.resource.validate_update_here or hub.validate_update)(new, old)
