@@ -24,7 +24,7 @@ from aiohttp.http import HttpVersion10, HttpVersion11
 from aiohttp.http_exceptions import BadHttpMethod, LineTooLong, PayloadEncodingError
 
 from kubewheel.api import codec, errors
-from kubewheel.apiserver import bodies, request_info
+from kubewheel.apiserver import bodies, request_info, warning
 from kubewheel.client.transport import Peer, Request, Response
 from kubewheel.lib.streams import upgrade
 
@@ -352,7 +352,7 @@ def _plain(raw: web.BaseRequest, response: Response) -> web.StreamResponse:
         date = rfc822_formatted_time().encode()
         return _Whole(raw, b"%b%d\r\nDate: %b\r\n\r\n%b" % (head, len(body), date, body))  # type: ignore[return-value]
     headers: list[tuple[str, str]] = list(response.headers.items())
-    headers += [("Warning", f'299 - "{_quoted(w)}"') for w in response.warnings]
+    headers += [("Warning", f'299 - "{_quoted(w)}"') for w in warning.told(response.warnings)]
     if "cache-control" not in response.headers:
         headers.append(("Cache-Control", "no-cache, private"))
     if len(body) > GZIP_FROM and "gzip" in raw.headers.get("Accept-Encoding", "") and "content-encoding" not in response.headers:
