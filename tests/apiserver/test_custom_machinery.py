@@ -125,7 +125,7 @@ async def test_generation_counts_status_where_it_is_no_subresource(cluster):
     assert labelled.json["metadata"]["generation"] == 2
     unpinned = await send(cluster, "PUT", URL + "/g", thing("g", size=2))
     assert unpinned.status == 422 and unpinned.json["message"].endswith(
-        "metadata.resourceVersion: Invalid value: 0x0: must be specified for an update")
+        "metadata.resourceVersion: Invalid value: 0: must be specified for an update")
     strategic = await send(cluster, "PATCH", URL + "/g", {}, content_type="application/strategic-merge-patch+json")
     assert strategic.status == 415
 

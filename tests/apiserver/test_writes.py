@@ -151,7 +151,7 @@ async def test_optimistic_locking_and_identity(cluster):
     assert ignored.json["metadata"]["creationTimestamp"] == made["metadata"]["creationTimestamp"]
     refused = await send(cluster, "PUT", CMS + "/o", config_map("o", deletionTimestamp=then, deletionGracePeriodSeconds=3))
     assert refused.status == 422 and refused.json["message"] == (
-        'ConfigMap "o" is invalid: [metadata.deletionTimestamp: Invalid value: 2001-01-01 00:00:00 +0000 UTC: field is '
+        'ConfigMap "o" is invalid: [metadata.deletionTimestamp: Invalid value: "2001-01-01T00:00:00Z": field is '
         "immutable, metadata.deletionGracePeriodSeconds: Invalid value: 3: field is immutable]")
     same = await send(cluster, "PUT", CMS + "/o", made)
     assert same.json["metadata"]["resourceVersion"] == made["metadata"]["resourceVersion"], "no change, no new revision"

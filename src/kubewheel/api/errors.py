@@ -151,8 +151,24 @@ class FieldError:
     body: str  # the text after "path: "
 
 
+_ESCAPES = {"\a": "\\a", "\b": "\\b", "\f": "\\f", "\n": "\\n", "\r": "\\r", "\t": "\\t", "\v": "\\v", '"': '\\"', "\\": "\\\\"}
+
+
+def quoted(text: str) -> str:
+    """As Go's %q."""
+    if text.isprintable() and '"' not in text and "\\" not in text:
+        return f'"{text}"'
+    return '"' + "".join(_ESCAPES.get(c) or (c if c.isprintable() else _escaped(ord(c))) for c in text) + '"'
+
+
+def _escaped(code: int) -> str:
+    return f"\\x{code:02x}" if code < 0x80 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
 def render_value(value: Any) -> str:
     """How upstream prints a bad value: strings quoted, objects and lists as Go's JSON (the keys of maps sorted)."""
+    if isinstance(value, str):
+        return quoted(value)
     import orjson
 
     return orjson.dumps(_as_go(value)).decode()
@@ -226,5 +242,5 @@ def invalid(kind: str, name: str, findings: list[FieldError], *, group: str = ""
     joined = texts[0] if len(texts) == 1 else "[" + ", ".join(texts) + "]"
     causes = [{"reason": f.type, "message": f.body, "field": f.field} for f in findings]
     what = f"{kind}.{group}" if group else kind
-    return status_error(422, "Invalid", f'{what} "{name}" is invalid: {joined}',
+    return status_error(422, "Invalid", f'{what} {quoted(name)} is invalid: {joined}',
                         name=name, group=group, kind=kind, causes=causes)

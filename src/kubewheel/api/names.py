@@ -99,7 +99,7 @@ def _qualified(text: str) -> tuple[str, ...]:
     out: list[str] = []
     if slash:
         if "/" in head:
-            return (f"a qualified name {_QUALIFIED_RULE} with an optional DNS subdomain prefix and '/' "
+            return (f"a valid label key {_QUALIFIED_RULE} with an optional DNS subdomain prefix and '/' "
                     "(e.g. 'example.com/MyName')",)
         if not head:
             out.append("prefix part must be non-empty")

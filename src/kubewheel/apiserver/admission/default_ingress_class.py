@@ -24,7 +24,7 @@ class DefaultIngressClass(AdmissionPlugin):
         spec = attributes.obj.setdefault("spec", {})
         if spec.get("ingressClassName") is not None or LEGACY in (attributes.obj["metadata"].get("annotations") or {}):
             return
-        classes = self.context.caches.get("ingressclasses.networking.k8s.io").list()
+        classes = (await self.context.caches.synced("ingressclasses.networking.k8s.io")).list()
         marked = [c for c in classes if (c["metadata"].get("annotations") or {}).get(ANNOTATION) == "true"]
         if marked:
             marked.sort(key=lambda c: c["metadata"]["name"])

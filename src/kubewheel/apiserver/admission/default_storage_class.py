@@ -27,7 +27,7 @@ class DefaultStorageClass(AdmissionPlugin):
         annotations = attributes.obj["metadata"].get("annotations") or {}
         if spec.get("storageClassName") is not None or "volume.beta.kubernetes.io/storage-class" in annotations:
             return
-        default = newest_default(self.context.caches.get("storageclasses.storage.k8s.io").list())
+        default = newest_default((await self.context.caches.synced("storageclasses.storage.k8s.io")).list())
         if default is not None:
             spec["storageClassName"] = default["metadata"]["name"]
 

@@ -65,7 +65,7 @@ class Priority(AdmissionPlugin):
         if resource.plural != "priorityclasses" or resource.group != GROUP \
                 or attributes.operation not in ("CREATE", "UPDATE") or not (attributes.obj or {}).get("globalDefault"):
             return
-        default = self._default()
+        default = await self._default()
         if default is not None and default["metadata"]["name"] != attributes.name:
             raise errors.forbidden(resource.plural, attributes.name,
                                    f'PriorityClass {default["metadata"]["name"]} is already marked as default. Only one '
@@ -80,7 +80,7 @@ class Priority(AdmissionPlugin):
                 raise errors.forbidden("pods", attributes.name, f"no PriorityClass with name {name} was found")
             value, policy = found["value"], found.get("preemptionPolicy")
         else:
-            default = self._default()
+            default = await self._default()
             value, policy = 0, None
             if default is not None:
                 spec["priorityClassName"] = default["metadata"]["name"]
@@ -103,6 +103,6 @@ class Priority(AdmissionPlugin):
         found = self.context.caches.get(RESOURCE).get(None, name)
         return found if found is not None else await self.context.client.find(RESOURCE, name)
 
-    def _default(self) -> Object | None:
-        marked = [c for c in self.context.caches.get(RESOURCE).list() if c.get("globalDefault")]
+    async def _default(self) -> Object | None:
+        marked = [c for c in (await self.context.caches.synced(RESOURCE)).list() if c.get("globalDefault")]
         return min(marked, key=lambda c: c["value"]) if marked else None  # two by a race: the lowest value counts

@@ -117,7 +117,7 @@ def _resource(crd: Object, version: Object, convert: Convert | None, known: Mapp
         subresources=_subresources(kind, subs, check_update), scale=_scale(subs.get("scale")),
         has_generation=True, defaults=defaults, prepare_create=prepare_create, validate=check,
         validate_update=check_update, columns=_columns(version), selectable=_selectable(version),
-        unconditional_update=False,
+        unconditional_update=False, warnings=lambda obj: finalizer_warnings(obj, {}), warnings_update=finalizer_warnings,
         custom=Custom(crd=crd["metadata"]["name"], storage=storage, served=bool(version.get("served")),
                       conversion=spec.get("conversion") or {"strategy": "None"},
                       convert=convert, list_kind=names.get("listKind") or kind + "List",
@@ -135,6 +135,19 @@ def deprecation(spec: Object, version: Object) -> str:
     best = priorities.sort_versions([*newer, version["name"]])[0]
     text = f"{group}/{version['name']} {kind} is deprecated"
     return text if best == version["name"] else f"{text}; use {group}/{best} {kind}"
+
+
+_KNOWN_FINALIZERS = frozenset(("foregroundDeletion", "orphan", "kubernetes"))
+
+
+def finalizer_warnings(new: Object, old: Object) -> list[str]:
+    """Finalizers of nobody's domain, of those that were not there."""
+    finalizers = new["metadata"].get("finalizers")
+    if not finalizers:
+        return []
+    added = set(finalizers) - set((old.get("metadata") or {}).get("finalizers") or ()) - _KNOWN_FINALIZERS
+    return [f"metadata.finalizers: {errors.quoted(f)}: prefer a domain-qualified finalizer name to avoid accidental conflicts "
+            "with other finalizer writers" for f in sorted(added) if "/" not in f]
 
 
 Check = Callable[[Object], list[FieldError]]
