@@ -13,7 +13,7 @@ from kubewheel.lib import tls
 
 @contextlib.asynccontextmanager
 async def serving(tmp_path, admit=None, convert=None):
-    """Yields {"url", "caBundle"}. `admit(request)` gives the response's fields; `convert(object, wanted)` the object."""
+    """Yields {"url", "caBundle"}. `admit(request)` gives the response's fields, or a whole web.Response; `convert(object, wanted)` the object."""
     now = clocks.RealClock().now()
     ca = tls.make_ca("hooks", now=now)
     pair = tls.issue(ca, "hook", now=now, server=True, ips=("127.0.0.1",))
@@ -28,6 +28,8 @@ async def serving(tmp_path, admit=None, convert=None):
                         "convertedObjects": [convert(o, asked["desiredAPIVersion"]) for o in asked["objects"]]}
         else:
             answer = admit(asked)
+            if isinstance(answer, web.Response):
+                return answer
             response = {"uid": asked["uid"], "allowed": True} | (await answer if asyncio.iscoroutine(answer) else answer)
         return web.json_response({"apiVersion": review["apiVersion"], "kind": review["kind"], "response": response})
 

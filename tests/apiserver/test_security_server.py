@@ -109,6 +109,8 @@ async def test_tokens_are_issued_reviewed_and_used():
             "apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "metadata": {}, "spec": {
                 "boundObjectRef": ref}}, namespace="default", name="default", subresource="token"))
         assert code == 403  # the pod is not on that node
+        code, message = await refused(node.create("pods", {"metadata": {"name": "UPPER", "namespace": "default"}, "spec": {}}))
+        assert code == 403 and "can only create mirror pods" in message  # before it is said what is wrong with the pod
 
 
 async def test_quota_and_limits_hold_against_a_crowd():

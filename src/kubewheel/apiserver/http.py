@@ -24,7 +24,7 @@ from aiohttp.http import SERVER_SOFTWARE, HttpVersion10, HttpVersion11
 from aiohttp.http_exceptions import BadHttpMethod, LineTooLong, PayloadEncodingError
 
 from kubewheel.api import codec, errors
-from kubewheel.apiserver import audit_ids, bodies, request_info
+from kubewheel.apiserver import audit_ids, bodies, request_info, warning
 from kubewheel.client.transport import Peer, Request, Response
 from kubewheel.lib.streams import upgrade
 
@@ -370,7 +370,7 @@ def _plain(raw: web.BaseRequest, response: Response) -> web.StreamResponse:
         return _Whole(raw, b"%b%d\r\nAudit-Id: %b\r\nDate: %b\r\n\r\n%b" % (  # type: ignore[return-value]
             head, len(body), audit_id, date, body))
     headers: list[tuple[str, str]] = [*response.headers.items(), ("Audit-Id", audit_ids.of(raw.headers.get("Audit-ID")))]
-    headers += [("Warning", f'299 - "{_quoted(w)}"') for w in response.warnings]
+    headers += [("Warning", f'299 - "{_quoted(w)}"') for w in warning.told(response.warnings)]
     if "cache-control" not in response.headers:
         headers.append(("Cache-Control", "no-cache, private"))
     if len(body) > GZIP_FROM and "gzip" in raw.headers.get("Accept-Encoding", "") and "content-encoding" not in response.headers:

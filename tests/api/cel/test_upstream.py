@@ -1,4 +1,4 @@
-"""1,400 expressions and what upstream's libraries (0.36) make of them: errors with their places, types, values, costs.
+"""1,900 expressions and what upstream's libraries (0.36) make of them: errors with their places, types, values, costs.
 
 A line of upstream.jsonl: [expression, {error} or {type, estmax (most it may cost), value and cost, or runerr}].
 """

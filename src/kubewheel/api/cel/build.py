@@ -62,6 +62,7 @@ class Builder:
         self._functions = functions
         self._resolved = resolved
         self.fixed: dict[Closure, Any] = {}  # the value of what is one and the same each time
+        self.names: set[Closure] = set()  # those of them that do not choose: chosen by, or looked up with, they cost nothing
         self.attributes: set[Closure] = set()  # names, and what is selected from them: the name's unit is paid once
 
     def node(self, node: ast.Node) -> Built:
@@ -80,6 +81,7 @@ class Builder:
 
     def _attribute(self, closure: Closure, cost: int) -> Built:
         self.attributes.add(closure)
+        self.names.add(closure)
         return closure, cost
 
     def _ident(self, node: ast.Ident) -> Built:
@@ -157,7 +159,7 @@ class Builder:
         name, resolved = node.function, self._resolved.get(id(node))
         if name in ("_[_]", "_[?_]"):
             (left, a), (right, b) = self._operand(node.args[0]), self.node(node.args[1])
-            cost = a + b - (right in self.attributes)
+            cost = a + b - (right in self.names)
             return self._attribute(*(_operation(left, right, run), cost + 1) if name == "_[_]" else (_maybe(left, right), cost))
         (left, a), (right, b) = self.node(node.args[0]), self.node(node.args[1])
         if right in self.fixed and type(self.fixed[right]) is str and name in ("_==_", "_!=_"):
@@ -197,7 +199,7 @@ class Builder:
             regex(self.fixed[closures[1]])  # a pattern that is written out is right, or there is no program
         if all(o.cost is None for o in overloads):
             return _plain_call(dispatch, closures), cost + 1
-        if name in ("string", "bytes") and id(node) not in self._resolved:
+        if name in ("string", "bytes", "sort") and id(node) not in self._resolved:
             return _plain_call(dispatch, closures), cost + 1
         return _costly_call(dispatch, closures), cost
 
@@ -287,7 +289,7 @@ class Builder:
                 del self._slots[name]
             else:
                 self._slots[name] = slot
-        return macros.build(node, over, cost, slots, args)
+        return macros.build(node, over, cost, slots, args, sure=id(node) in self._resolved)
 
 
 def _optional_select(value: Any, field: str, plain: str) -> Option:
@@ -466,7 +468,7 @@ def _junction(builder: Builder, node: ast.Call, decides: bool) -> Built:
 def _conditional(builder: Builder, node: ast.Call) -> Built:
     """A name that is chosen costs nothing for being one."""
     (test, a), (yes, b), (no, c) = (builder.node(x) for x in node.args)
-    b, c = b - (yes in builder.attributes), c - (no in builder.attributes)
+    b, c = b - (yes in builder.names), c - (no in builder.names)
 
     def choose(frame: Frame) -> Any:
         value = test(frame)

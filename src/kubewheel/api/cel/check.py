@@ -283,7 +283,11 @@ class Checker:
         if node.name == "sortBy":
             keys = self._loop(node, over, lambda accu, kinds: self._overload(
                 "_+_", [accu, list_of(kinds[-1])], node.at), list_of(self._unifier.fresh()))
-            return self._overload("@sortByAssociatedKeys", [over, self._unifier.resolved(keys)], node.at, method=True)
+            self._fitting.clear()
+            found = self._overload("@sortByAssociatedKeys", [over, self._unifier.resolved(keys)], node.at, method=True)
+            if len(self._fitting) == 1:
+                self.resolved[id(node)] = self._fitting[0]
+            return found
         return _MACROS[node.name](self, node, over)
 
     def _scoped(self, node: ast.Macro, kinds: list[Kind]) -> list[Kind]:

@@ -149,11 +149,13 @@ class _Estimator:
             named = isinstance(node.range, ast.Ident)
             wrapped = 1 if node.name == "optMap" else 0
             return Estimate(plus(0 if named else plus(LIST, over.cost), 4, wrapped, LIST, args[0].cost), UNKNOWN)
+        if node.name == "sortBy":
+            return _sorted(over, args[0].cost)
         before_loop, step = LOOPS[node.name](plus(*(a.cost for a in args[:-1])), args[-1].cost)
         cost = plus(over.cost, before_loop, times(over.size.most, step))
         if node.name in ("all", "exists", "exists_one"):
             return Estimate(cost, Size(1, 1))
-        element = over.element if node.name in ("filter", "sortBy") else args[-1].size
+        element = over.element if node.name == "filter" else args[-1].size
         return Estimate(cost, over.size, element)
 
     # -- calls ----------------------------------------------------------------------------------------------------
@@ -180,6 +182,14 @@ class _Estimator:
         return made._replace(size=size) if size is not None else made
 
 
+def _sorted(over: Estimate, key: int) -> Estimate:
+    """The list by a name, its keys as map makes them, both sorted."""
+    count = over.size.most
+    keys = plus(1, LIST + 1, times(count, plus(LIST + 2, key)))
+    size = times(count, count)
+    return Estimate(plus(over.cost, LIST, 1, keys, LIST + 1, times(2, size)), Size(0, size), over.element)
+
+
 def _made(node: ast.Call, spent: int, kind: Kind) -> Estimate:
     """slice, lists.range: as many elements as are asked for, if that is written out."""
     bounds = [a.value if isinstance(a, ast.Literal) and type(a.value) is int else None for a in node.args]
@@ -203,7 +213,6 @@ LOOPS: dict[str, Callable[[int, int], tuple[int, int]]] = {
     "exists": lambda _, test: (1, plus(4, test)),
     "exists_one": lambda _, test: (2, plus(2, test)),
     "filter": lambda _, test: (LIST + 1, plus(LIST + 3, test)),
-    "sortBy": lambda _, key: (2 * LIST + 2, plus(LIST + 3, key)),
     "map": lambda test, change: (LIST + 1, plus(LIST + 2, test, change)),
     "transformList": lambda test, change: (LIST + 1, plus(LIST + 2, test, change)),
     "transformMap": lambda test, change: (MAP + 1, plus(3, test, change)),
@@ -285,7 +294,10 @@ def call_cost(name: str, receiver: bool, operands: list[Estimate], kinds: list[K
     if receiver and name in _LISTS:
         return _list_cost(operands[0], kinds[0]), None
     if receiver and name in _THROUGH and kinds[0].name in ("list", "dyn"):
-        return plus(LIST + 1, times(first.most, times(2, first.most) if name in ("distinct", "sort") else 1)), first
+        if name in ("distinct", "sort"):
+            pairs = times(first.most, first.most)
+            return plus(LIST + 1, times(2, pairs)), Size(0, pairs)
+        return plus(LIST + 1, first.most), first
     if name in ("startsWith", "endsWith"):
         return capped(operands[1].size.most * TRAVERSAL), None
     if name == "contains":
@@ -300,7 +312,7 @@ def call_cost(name: str, receiver: bool, operands: list[Estimate], kinds: list[K
     if name == "join" and kinds[0].name == "dyn":
         return 1, None
     if name == "join":
-        size = _joined(operands)
+        size = _joined(operands, kinds[0])
         return capped(size.most * TRAVERSAL), size
     if name in _KEEP:
         return capped(first.most * TRAVERSAL), first
@@ -328,7 +340,7 @@ def _list_cost(target: Estimate, kind: Kind) -> int:
         return capped(target.size.most * TRAVERSAL)
     each = 1
     if kind.items is not None and kind.items.name in ("string", "bytes"):
-        each = plus(1, capped((target.element or UNKNOWN).most * TRAVERSAL))
+        each = plus(1, capped(size_of(kind.items).most * TRAVERSAL))
     return times(target.size.most, each)
 
 
@@ -341,8 +353,8 @@ def _replaced(text: Size, old: Size, new: Size) -> Size:
     return Size(0, times(capped(text.most / old.least), new.most))
 
 
-def _joined(operands: list[Estimate]) -> Size:
-    count, element = operands[0].size, operands[0].element or UNKNOWN
+def _joined(operands: list[Estimate], kind: Kind) -> Size:
+    count, element = operands[0].size, size_of(kind.inner)  # how long texts are that are written out is not looked at
     most = times(count.most, element.most)
     if len(operands) > 1 and count.most:
         most = plus(most, times(count.most - 1, operands[1].size.most))

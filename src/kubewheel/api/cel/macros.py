@@ -14,7 +14,9 @@ from kubewheel.api.cel.estimate import LIST
 from kubewheel.api.cel.values import NONE, CelError, Duration, Option, Timestamp, Uint, type_name
 
 
-def build(node: ast.Macro, over: Closure, cost: int, slots: list[int], args: list[Built]) -> Built:
+def build(node: ast.Macro, over: Closure, cost: int, slots: list[int], args: list[Built], *,
+          sure: bool) -> Built:
+    """`sure`: of sortBy: what the keys are is known."""
     if node.name in ("optMap", "optFlatMap"):
         body, more = args[0]
         asked = (0 if isinstance(node.range, ast.Ident) else 1) + 1  # the value's name, and hasValue()
@@ -27,6 +29,8 @@ def build(node: ast.Macro, over: Closure, cost: int, slots: list[int], args: lis
         (each + costs[0], kept) if node.name in _TESTS else (each + kept + costs[0], 0))
     if node.name in ("all", "exists"):
         kept = each - kept
+    elif node.name == "sortBy":
+        kept = sure
     rounds = _pairs(over, slots, each) if len(slots) == 2 else _singles(over, slots[0], each)
     return _LOOPS[node.name](rounds, closures, kept), cost + once
 
@@ -134,14 +138,15 @@ def _filter(rounds: Rounds, args: list[Closure], kept: int) -> Closure:
     return lambda frame: [item for item in rounds(frame) if _is_true(frame, test(frame), kept)]
 
 
-def _sort_by(rounds: Rounds, args: list[Closure], _: int) -> Closure:
+def _sort_by(rounds: Rounds, args: list[Closure], sure: int) -> Closure:
     from kubewheel.api.cel.lists import sorted_by
 
     key = args[0]
 
     def run(frame: Frame) -> list[Any]:
         pairs = [(item, key(frame)) for item in rounds(frame)]
-        charge(frame, LIST + 2 * len(pairs) ** 2)
+        if sure:
+            charge(frame, LIST + 2 * len(pairs) ** 2)
         return sorted_by([item for item, _ in pairs], [by for _, by in pairs])
 
     return run

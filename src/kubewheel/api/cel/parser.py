@@ -164,8 +164,12 @@ class _Parser:
 
     def _unary(self) -> ast.Node:
         if self._is("!"):
-            at = self._take().at
-            return ast.Call(at, "!_", None, (self._unary(),))
+            at, odd = self._take().at, True
+            while self._is("!"):
+                self._take()
+                odd = not odd
+            inner = self._unary()
+            return ast.Call(at, "!_", None, (inner,)) if odd else inner
         if self._is("-"):
             at = self._take().at
             token = self._tokens[self._next]

@@ -140,6 +140,7 @@ def _take_out(holder: dict[str, Any], path: str, name: str) -> Any:
         return parent.pop(_index(parent, key, path))
     if key not in parent:
         raise PatchError(
+            f"error in remove for path: '{path}': unable to remove nonexistent key: {key}: missing value" if name == "remove" else
             f"{name} operation does not apply: unable to remove nonexistent key: {key}: missing value"
         )
     return parent.pop(key)

@@ -6,14 +6,14 @@ by name, bindings by name, one after the other, some of them again (reinvocation
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from kubewheel.api import cel, codec, errors, schema
-from kubewheel.api.cel.values import Message
-from kubewheel.api.merge import json_patch, merging
+from kubewheel.api.merge import json_patch
 from kubewheel.api.resource import Object
 from kubewheel.apiserver import results
-from kubewheel.apiserver.admission import policy_match, reinvocation
+from kubewheel.apiserver.admission import apply_configuration, policy_match, reinvocation
 from kubewheel.apiserver.admission.policy_match import Hit, PolicyError, Scope
 from kubewheel.apiserver.attributes import AdmissionContext, AdmissionPlugin, Attributes
 
@@ -33,32 +33,37 @@ class MutatingAdmissionPolicy(AdmissionPlugin):
             return
         namespace = await policy_match.namespace_of(self.context, attributes)
         turn = reinvocation.Round(attributes, self.name)
+        problems: list[_Problem] = []
         for number, hit in enumerate(hits):  # by policy, binding and parameters: in the same order every time
             name = f"{number}/{hit.policy['metadata']['name']}"
-            if not turn.leaves_out(name):
-                changed = await self._one(hit, attributes, namespace)
+            if hit.error:
+                problems.append(_Problem(hit, hit.error, "Forbidden"))
+            elif not turn.leaves_out(name):
+                changed = await self._one(hit, attributes, namespace, problems)
                 if changed is not None:
                     turn.note(name, hit.policy["spec"].get("reinvocationPolicy"), changed=changed)
         turn.end()
+        # what could not be configured is told before what failed
+        told = sorted((p for p in problems if p.hit.policy["spec"].get("failurePolicy", "Fail") == "Fail"),
+                      key=lambda p: p.reason != "Forbidden")
+        if told:
+            raise _refusal(attributes, told)
 
-    async def _one(self, hit: Hit, attributes: Attributes, namespace: Object | None) -> bool | None:
-        """Did it change the object? None: its matchConditions do not hold."""
+    async def _one(self, hit: Hit, attributes: Attributes, namespace: Object | None, problems: list[_Problem]) -> bool | None:
+        """Did it change the object? None: its matchConditions do not hold, or cannot be evaluated."""
         spec, changed = hit.policy["spec"], False
         try:
-            if hit.error:
-                raise PolicyError(hit.error)
-            if not policy_match.conditions(await self._scope(hit, attributes, namespace), spec.get("matchConditions") or (),
-                                           hit.policy["metadata"]["name"]):
+            if not policy_match.conditions(await self._scope(hit, attributes, namespace), spec.get("matchConditions") or ()):
                 return None
-            for mutation in spec.get("mutations") or ():
-                # each sees what the one before it made
+        except PolicyError as e:
+            problems.append(_Problem(hit, str(e), "Invalid"))
+            return None
+        for mutation in spec.get("mutations") or ():
+            try:  # each sees what the one before it made
                 scope = await self._scope(hit, attributes, namespace)
                 changed = await _mutate(mutation, scope, hit, attributes) or changed
-        except PolicyError as e:
-            if spec.get("failurePolicy", "Fail") == "Fail":
-                raise policy_match.denied(attributes, (
-                    f"MutatingAdmissionPolicy '{hit.policy['metadata']['name']}' with binding "
-                    f"'{hit.binding['metadata']['name']}' denied request: {e}")) from e
+            except PolicyError as e:
+                problems.append(_Problem(hit, str(e), "Invalid"))
         return changed
 
     async def _scope(self, hit: Hit, attributes: Attributes, namespace: Object | None) -> Scope:
@@ -69,33 +74,49 @@ class MutatingAdmissionPolicy(AdmissionPlugin):
 async def _mutate(mutation: Object, scope: Scope, hit: Hit, attributes: Attributes) -> bool:
     patch = mutation.get("patchType") == "JSONPatch"
     expression = (mutation.get("jsonPatch" if patch else "applyConfiguration") or {}).get("expression", "")
+    before = scope.values[0]
     try:
         value = scope.run(expression)
-        before = scope.values[0]
-        after = _patched(before, value) if patch else _applied(hit, before, value)
-    except (cel.CelError, cel.CostExceeded, json_patch.PatchError) as e:
-        raise PolicyError(f"expression '{expression.strip()}' resulted in error: {e}") from e
+    except (cel.CelError, cel.CostExceeded) as e:
+        raise PolicyError(policy_match.failure(expression, e)) from e
+    try:
+        after = _patched(before, value) if patch else apply_configuration.applied(hit.resource.node(), before, value)
+    except (cel.CelError, apply_configuration.ConfigurationError) as e:
+        raise PolicyError(str(e)) from e
     return await _take(attributes, hit, before, after)
 
 
 def _patched(before: Object, value: Any) -> Object:
-    if not isinstance(value, list) or not all(isinstance(v, Message) and v.name == "JSONPatch" for v in value):
-        raise PolicyError("type mismatch: JSONPatchType.expression must evaluate to list(JSONPatch)")
-    after = json_patch.apply(codec.copy(before), [cel.to_json(v) for v in value])
+    try:
+        after = json_patch.apply(codec.copy(before), [{"op": "", **cel.to_json(v)} for v in value])
+    except json_patch.PatchError as e:
+        if str(e).endswith("test failed"):
+            return before  # a test that fails says that there is nothing to do
+        raise PolicyError(f"JSON Patch: {e}") from e
     if not isinstance(after, dict):
-        raise PolicyError("the patch leaves no object")
+        raise PolicyError("JSON Patch: the patch leaves no object")
     return after
 
 
-def _applied(hit: Hit, before: Object, value: Any) -> Object:
-    if not isinstance(value, Message) or value.name != "Object":
-        raise PolicyError("must evaluate to Object")
-    configuration = cel.to_json(value)
-    for field in ("apiVersion", "kind"):
-        if field in configuration and configuration[field] != before.get(field):
-            raise PolicyError(f"invalid ApplyConfiguration: may not change {field}")
-    node = hit.resource.node()
-    return codec.copy(merging.without_nulls(node, merging.merge(node, before, configuration)))
+@dataclass(frozen=True, slots=True)
+class _Problem:
+    hit: Hit
+    message: str
+    reason: str
+
+    def __str__(self) -> str:
+        policy = self.hit.policy["metadata"]["name"]
+        if self.hit.binding is None:
+            return f'policy "{policy}" denied request: {self.message}'
+        return f"policy '{policy}' with binding '{self.hit.binding['metadata']['name']}' denied request: {self.message}"
+
+
+def _refusal(attributes: Attributes, problems: list[_Problem]) -> errors.StatusError:
+    """The first one's words; all of them are causes."""
+    error = errors.forbidden(attributes.resource.plural, attributes.name, "", group=attributes.resource.group)
+    error.status["message"], error.status["reason"] = str(problems[0]), problems[0].reason
+    error.status.setdefault("details", {})["causes"] = [{"message": str(p)} for p in problems]
+    return error
 
 
 async def _take(attributes: Attributes, hit: Hit, before: Object, after: Object) -> bool:

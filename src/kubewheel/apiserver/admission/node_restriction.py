@@ -28,13 +28,8 @@ class NodeRestriction(AdmissionPlugin):
     name = "NodeRestriction"
 
     async def mutate(self, attributes: Attributes) -> None:
-        """A token's audiences are looked at as they were asked for, before the server's own stand in for none."""
-        if attributes.subresource == "token":
-            await self._check(attributes)
-
-    async def validate(self, attributes: Attributes) -> None:
-        if attributes.subresource != "token":
-            await self._check(attributes)
+        """Before anything is validated: who may not write at all is not told what is wrong with the object."""
+        await self._check(attributes)
 
     async def _check(self, attributes: Attributes) -> None:
         node, is_node = node_authorizer.node_name(attributes.user)

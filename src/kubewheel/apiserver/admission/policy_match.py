@@ -18,6 +18,7 @@ from kubewheel.api.resource import Object, Resource
 from kubewheel.apiserver import results
 from kubewheel.apiserver.admission import webhook_match
 from kubewheel.apiserver.attributes import AdmissionContext, Attributes, RequestInfo
+from kubewheel.apiserver.subresources import scale as scales
 from kubewheel.client.transport import Identity
 
 log = logging.getLogger(__name__)
@@ -34,10 +35,10 @@ class Hit:
     """A policy and a binding of it that look at the request, with one of the binding's parameter objects."""
 
     policy: Object
-    binding: Object
+    binding: Object | None  # None: the policy itself could not be configured
     resource: Resource  # the version the policy asked for
     params: Object | None = None
-    error: str = ""  # the binding could not be configured
+    error: str = ""  # the policy or the binding could not be configured
 
 
 class Matcher:
@@ -66,6 +67,12 @@ class Matcher:
             resource = matched((policy["spec"] or {}).get("matchConstraints"), attributes, versions, labels)
             if resource is None:
                 continue
+            kind = policy["spec"].get("paramKind")
+            if kind and self._param_resource(kind) is None:
+                out.append(Hit(policy, None, resource, error=(
+                    "failed to configure policy: failed to find resource referenced by paramKind: "
+                    f"'{kind['apiVersion']}, Kind={kind['kind']}'")))
+                continue
             for binding in bindings:
                 spec = binding["spec"]
                 if spec.get("policyName") != policy["metadata"]["name"]:
@@ -76,6 +83,7 @@ class Matcher:
         return out
 
     async def _with_params(self, hit: Hit, attributes: Attributes) -> list[Hit]:
+        assert hit.binding is not None
         kind, ref = hit.policy["spec"].get("paramKind"), hit.binding["spec"].get("paramRef")
         if not kind or not ref:
             return [hit]
@@ -90,12 +98,15 @@ class Matcher:
                         "policy binding with `Deny` parameterNotFoundAction")]
         return [Hit(hit.policy, hit.binding, hit.resource, params) for params in found]
 
-    async def _params(self, kind: Object, ref: Object, attributes: Attributes) -> list[Object]:
+    def _param_resource(self, kind: Object) -> Resource | None:
         registry = self._context.options["server"].registry
-        resource = next((r for r in registry.all() if r.kind == kind["kind"] and r.api_version == kind["apiVersion"]
-                         and r.verbs), None)
-        if resource is None:
-            raise PolicyError(f"failed to find resource referenced by paramKind: '{kind['apiVersion']}, Kind={kind['kind']}'")
+        return next((r for r in registry.all() if r.kind == kind["kind"] and r.api_version == kind["apiVersion"] and r.verbs),
+                    None)
+
+    async def _params(self, kind: Object, ref: Object, attributes: Attributes) -> list[Object]:
+        """Out of a cache that is kept from the first policy's first request on: nothing is asked for a request."""
+        resource = self._param_resource(kind)
+        assert resource is not None
         namespace = None
         if resource.namespaced:
             namespace = ref.get("namespace") or attributes.namespace
@@ -103,14 +114,14 @@ class Matcher:
                 raise PolicyError("cannot use namespaced paramRef in policy binding that matches cluster-scoped resources")
         elif ref.get("namespace"):
             raise PolicyError("paramRef.namespace must not be provided for a cluster-scoped `paramKind`")
-        client = self._context.client
+        cache = self._context.caches.get(resource.gvr)
+        await cache.wait_synced()
+        named = {"apiVersion": resource.api_version, "kind": resource.kind}
         if ref.get("name"):
-            found = await client.find(resource.gvr, ref["name"], namespace=namespace)
-            return [found] if found is not None else []
-        listed = await client.list(resource.gvr, namespace=namespace)
+            found = cache.get(namespace, ref["name"])
+            return [named | found] if found is not None else []
         selector = selectors.from_label_selector(ref.get("selector") or {})
-        return [{"apiVersion": resource.api_version, "kind": resource.kind} | o for o in listed["items"]
-                if selector.matches(o["metadata"].get("labels") or {})]
+        return [named | o for o in cache.list(namespace) if selector.matches(o["metadata"].get("labels") or {})]
 
 
 def served_versions(context: AdmissionContext, attributes: Attributes) -> list[Resource]:
@@ -182,7 +193,13 @@ class Scope:
             program = expressions.program(expression, self._declared, True, self._patches)
         except cel.ParseError as e:
             raise cel.CelError(f"compilation error: {e}") from e
-        value, self.budget = program.run(self.values, self.budget)
+        try:
+            value, self.budget = program.run(self.values, self.budget)
+        except cel.CostExceeded as e:
+            if self.budget > cel.CALL_LIMIT:  # this expression's own limit: the others have theirs
+                self.budget -= cel.CALL_LIMIT
+                raise cel.CelError(str(e)) from e
+            raise
         return value
 
 
@@ -230,8 +247,10 @@ async def review_of(attributes: Attributes, invocation: webhook_match.Invocation
 
 
 async def shown(resource: Resource, attributes: Attributes, obj: Object | None) -> Object | None:
-    if obj is None or attributes.operation == "CONNECT" or attributes.subresource in ("binding", "eviction", "token", "scale"):
+    if obj is None or attributes.operation == "CONNECT" or attributes.subresource in ("binding", "eviction", "token"):
         return obj
+    if attributes.subresource == "scale":
+        return scales.of(resource, await results.seen(resource, obj))
     return {"apiVersion": resource.api_version, "kind": resource.kind} | await results.seen(resource, obj)
 
 
@@ -265,22 +284,30 @@ def _decider(context: AdmissionContext, attributes: Attributes) -> Callable[[Que
     return decide
 
 
-def conditions(scope: Scope, declared: Iterable[Object], what: str) -> bool:
+def conditions(scope: Scope, declared: Iterable[Object]) -> bool:
     """Do all matchConditions hold? PolicyError if one fails to evaluate and none is false."""
     problems = []
     for condition in declared:
+        expression = condition["expression"]
         try:
-            value = scope.run(condition["expression"])
+            value = scope.run(expression)
         except (cel.CelError, cel.CostExceeded) as e:
-            problems.append(f"{what}.matchConditions[{condition['name']}]: {e}")
+            problems.append(failure(expression, e))
+            if isinstance(e, cel.CostExceeded):
+                break
             continue
         if value is False:
             return False
-        if value is not True:
-            problems.append(f"{what}.matchConditions[{condition['name']}]: must evaluate to bool")
     if problems:
-        raise PolicyError("; ".join(problems))
+        raise PolicyError(problems[0] if len(problems) == 1 else f"[{', '.join(dict.fromkeys(problems))}]")
     return True
+
+
+def failure(expression: str, error: Exception) -> str:
+    """What is told of an expression without a value."""
+    if isinstance(error, cel.CostExceeded):
+        return "validation failed due to running out of cost budget, no further validation rules will be run"
+    return f"expression '{expression}' resulted in error: {error}"
 
 
 def denied(attributes: Attributes, message: str, reason: str = "") -> errors.StatusError:

@@ -35,7 +35,7 @@ class ValidatingAdmissionPolicy(AdmissionPlugin):
         run = _Run(attributes)
         for hit in hits:
             if hit.error:
-                run.failed(hit, hit.error)
+                run.misconfigured(hit)
                 continue
             try:
                 scope = await policy_match.scope_of(self.context, attributes, hit.resource, namespace=namespace,
@@ -59,34 +59,57 @@ class _Run:
     def one(self, hit: Hit, scope: Scope) -> None:
         spec = hit.policy["spec"]
         try:
-            if not policy_match.conditions(scope, spec.get("matchConditions") or (), hit.policy["metadata"]["name"]):
+            if not policy_match.conditions(scope, spec.get("matchConditions") or ()):
                 return
         except PolicyError as e:
             self.failed(hit, str(e))
             return
-        for index, validation in enumerate(spec.get("validations") or ()):
-            expression = validation["expression"].strip()
-            try:
-                value = scope.run(validation["expression"])
-            except (cel.CelError, cel.CostExceeded) as e:
-                self.failed(hit, f"expression '{expression}' resulted in error: {e}", index)
-                if isinstance(e, cel.CostExceeded):
-                    return
-                continue
-            if value is not True:
-                self._act(hit, _message(scope, validation, expression), validation.get("reason") or "", index)
+        failures: list[tuple[str, str, int]] = []  # (message, reason, index)
+        try:
+            for index, validation in enumerate(spec.get("validations") or ()):
+                if (found := self._validation(hit, scope, validation)) is not None:
+                    failures.append((*found, index))
+        except cel.CostExceeded as e:
+            failures = [(policy_match.failure("", e), "", 0)] if self._fails(hit) else []
+        for message, reason, index in failures:
+            self._act(hit, message, reason, index)
         self._annotate(hit, scope)
 
-    def failed(self, hit: Hit, message: str, index: int = 0) -> None:
-        if hit.policy["spec"].get("failurePolicy", "Fail") == "Fail":
-            self._act(hit, message, "", index)
+    def _validation(self, hit: Hit, scope: Scope, validation: Object) -> tuple[str, str] | None:
+        """(message, reason) of a refusal. CostExceeded."""
+        expression = validation["expression"]
+        try:
+            value = scope.run(expression)
+        except cel.CelError as e:
+            return (policy_match.failure(expression, e), "") if self._fails(hit) else None
+        if value is True:
+            return None
+        return _message(scope, validation, expression.strip()), validation.get("reason") or ""
+
+    @staticmethod
+    def _fails(hit: Hit) -> bool:
+        return bool(hit.policy["spec"].get("failurePolicy", "Fail") == "Fail")
+
+    def failed(self, hit: Hit, message: str) -> None:
+        if self._fails(hit):
+            self._act(hit, message, "", 0)
+
+    def misconfigured(self, hit: Hit) -> None:
+        """Refused whatever the binding's actions are."""
+        if self._fails(hit):
+            self._deny(hit, hit.error)
+
+    def _deny(self, hit: Hit, message: str, reason: str = "") -> None:
+        binding = f" with binding '{hit.binding['metadata']['name']}'" if hit.binding is not None else ""
+        self._denials.append((
+            f"ValidatingAdmissionPolicy '{hit.policy['metadata']['name']}'{binding} denied request: {message}", reason))
 
     def _act(self, hit: Hit, message: str, reason: str, index: int) -> None:
+        assert hit.binding is not None
         policy, binding = hit.policy["metadata"]["name"], hit.binding["metadata"]["name"]
         actions = hit.binding["spec"].get("validationActions") or ["Deny"]
         if "Deny" in actions:
-            text = f"ValidatingAdmissionPolicy '{policy}' with binding '{binding}' denied request: {message}"
-            self._denials.append((text, reason))
+            self._deny(hit, message, reason)
         if "Warn" in actions:
             self._attributes.warnings.append(
                 f"Validation failed for ValidatingAdmissionPolicy '{policy}' with binding '{binding}': {message}")
@@ -95,17 +118,19 @@ class _Run:
                                    "validationActions": actions})
 
     def _annotate(self, hit: Hit, scope: Scope) -> None:
+        scope.budget = cel.BUDGET  # annotations have one of their own
         for annotation in hit.policy["spec"].get("auditAnnotations") or ():
             key = f"{hit.policy['metadata']['name']}/{annotation['key']}"
             try:
                 value = scope.run(annotation["valueExpression"])
             except (cel.CelError, cel.CostExceeded) as e:
-                self.failed(hit, f"expression '{annotation['valueExpression'].strip()}' resulted in error: {e}")
+                if self._fails(hit):  # whatever the binding's actions are
+                    self._deny(hit, policy_match.failure(annotation["valueExpression"], e))
                 continue
-            if isinstance(value, str) and value.strip():
+            if isinstance(value, str) and (text := value.strip()[:MAX_AUDIT_VALUE]):
                 values = self._audit.setdefault(key, [])
-                if value[:MAX_AUDIT_VALUE] not in values:
-                    values.append(value[:MAX_AUDIT_VALUE])
+                if text not in values:
+                    values.append(text)
 
     def end(self) -> None:
         annotations = self._attributes.annotations

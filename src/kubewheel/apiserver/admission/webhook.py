@@ -14,13 +14,15 @@ import uuid
 from typing import Any
 
 from kubewheel.api import codec, errors, schema
-from kubewheel.api.resource import Object
+from kubewheel.api.merge import json_patch
+from kubewheel.api.resource import Object, Resource
 from kubewheel.apiserver import results
 from kubewheel.apiserver.admission import measures, policy_match, reinvocation, webhook_match
 from kubewheel.apiserver.admission.policy_match import PolicyError
 from kubewheel.apiserver.admission.webhook_client import CallFailed, WebhookClient
 from kubewheel.apiserver.admission.webhook_match import Invocation
 from kubewheel.apiserver.attributes import AdmissionContext, AdmissionPlugin, Attributes
+from kubewheel.apiserver.subresources import scale as scales
 
 log = logging.getLogger(__name__)
 
@@ -84,7 +86,7 @@ class _Webhooks(AdmissionPlugin):
         time = asyncio.get_running_loop().time
         began = time()
         try:
-            response = await self._http.call(hook["clientConfig"], review,
+            response = await self._http.call(hook["clientConfig"], review, mutating=self.kind == "admit",
                                              seconds=int(hook.get("timeoutSeconds") or DEFAULT_SECONDS))
         except CallFailed:
             measures.webhook(hook["name"], attributes.operation, self.kind, time() - began, code=measures.UNANSWERED,
@@ -98,9 +100,11 @@ class _Webhooks(AdmissionPlugin):
         """Do its matchConditions hold?"""
         scope = policy_match.Scope(self.context, attributes, request, namespace=None, budget=MATCH_BUDGET)
         try:
-            return policy_match.conditions(scope, hook["matchConditions"], hook["name"])
+            return policy_match.conditions(scope, hook["matchConditions"])
         except PolicyError as e:
-            raise CallFailed(f"failed evaluating matchConditions: {e}") from e
+            if hook.get("failurePolicy", "Fail") == "Ignore":
+                return False
+            raise errors.forbidden(attributes.resource.plural, attributes.name, str(e), group=attributes.resource.group) from e
 
     def _uid(self) -> str:
         # an id of the review alone: it is matched with the answer and kept nowhere
@@ -144,28 +148,32 @@ class MutatingAdmissionWebhook(_Webhooks):
         if not patch:
             return False
         try:
-            if response.get("patchType") != "JSONPatch":
-                raise CallFailed(f'received invalid webhook response: unsupported patch type "{response.get("patchType", "")}"')
-            return await self._patch(invocation, attributes, codec.loads(base64.b64decode(patch)))
-        except (CallFailed, ValueError) as e:
+            return await self._patch(invocation, attributes, _decoded(base64.b64decode(patch)), response["patchType"])
+        except CallFailed as e:
             if hook.get("failurePolicy", "Fail") == "Ignore":
                 log.warning("Failed calling webhook, failing open %s: %s", hook["name"], e)
                 return False
             raise errors.internal(f'failed calling webhook "{hook["name"]}": {e}') from e
 
-    async def _patch(self, invocation: Invocation, attributes: Attributes, patch: Any) -> bool:
-        from kubewheel.api.merge import json_patch
-
+    async def _patch(self, invocation: Invocation, attributes: Attributes, patch: list[Any], kind: str) -> bool:
+        """What is wrong with the patch's form is CallFailed, what is wrong with its effect nobody's policy ignores."""
+        if not patch:
+            return False
         if attributes.obj is None:
-            raise CallFailed(f'admission webhook "{invocation.hook["name"]}" attempted to modify the object, which is not '
-                             "supported for this operation")
+            raise errors.internal(f'admission webhook "{invocation.hook["name"]}" attempted to modify the object, which is not '
+                                  "supported for this operation")
+        if kind != "JSONPatch":
+            raise CallFailed(f'unsupported patch type "{kind}"')
+        if attributes.subresource == "scale":
+            return await _patch_scale(invocation.resource, attributes, patch)
         resource, hub = invocation.resource, attributes.resource
         before = attributes.obj
         shown = {"apiVersion": resource.api_version, "kind": resource.kind} | codec.copy(await results.seen(resource, before))
         try:
             patched = json_patch.apply(shown, patch)
         except json_patch.PatchError as e:
-            raise CallFailed(f"failed to apply the patch: {e}") from e
+            raise errors.internal(str(e)) from e
+        _check_identity(patched, resource, attributes)
         try:
             schema.check(resource.node(), patched)  # what the kind does not know goes
         except schema.DecodeError as e:
@@ -179,6 +187,49 @@ class MutatingAdmissionWebhook(_Webhooks):
         before.update({k: after[k] for k in kept if k in after} | after)
         hub.defaults(before)
         return True
+
+
+async def _patch_scale(resource: Resource, attributes: Attributes, patch: list[Any]) -> bool:
+    """What is shown of a scale is a Scale: of it, the replicas alone are taken."""
+    held = attributes.obj
+    assert held is not None
+    try:
+        patched = json_patch.apply(await policy_match.shown(resource, attributes, held), patch)
+    except json_patch.PatchError as e:
+        raise errors.internal(str(e)) from e
+    return scales.put(resource, held, (patched.get("spec") or {}).get("replicas"))
+
+
+_OPERATIONS = frozenset({"add", "remove", "replace", "move", "test", "copy"})
+
+
+def _decoded(data: bytes) -> list[Any]:
+    """CallFailed for what is no JSON patch."""
+    where = "received undecodable patch in webhook response: "
+    try:
+        patch = codec.loads(data)
+    except ValueError as e:
+        first = data.lstrip()[:1].decode(errors="replace")
+        raise CallFailed(where + (f"invalid character '{first}' looking for beginning of value" if first and first not in "[{"
+                                  else "unexpected end of JSON input")) from e
+    if not isinstance(patch, list):
+        kind = {dict: "object", str: "string", bool: "bool"}.get(type(patch), "number")
+        raise CallFailed(f"{where}json: cannot unmarshal {kind} into Go value of type jsonpatch.Patch")
+    for operation in patch:
+        if not isinstance(operation, dict) or operation.get("op") not in _OPERATIONS:
+            raise CallFailed(f"{where}invalid operation {codec.dumps(operation).decode()}: unsupported operation")
+    return patch
+
+
+def _check_identity(patched: Object, resource: Resource, attributes: Attributes) -> None:
+    """A webhook changes what an object says, not what it is."""
+    meta = patched.get("metadata") if isinstance(patched.get("metadata"), dict) else {}
+    if resource.custom is not None and patched.get("kind") != resource.kind:
+        raise errors.invalid(str(patched.get("kind")), (meta or {}).get("name", ""), [errors.field_invalid(
+            "kind", patched.get("kind"), f"must be {resource.kind}")], group=resource.group)
+    if meta and attributes.namespace and resource.namespaced:
+        if meta.setdefault("namespace", attributes.namespace) != attributes.namespace:
+            raise errors.bad_request("the namespace of the provided object does not match the namespace sent on the request")
 
 
 class ValidatingAdmissionWebhook(_Webhooks):

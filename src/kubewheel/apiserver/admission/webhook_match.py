@@ -102,7 +102,8 @@ def review(invocation: Invocation, attributes: Attributes, *, uid: str, obj: Obj
         request["namespace"] = attributes.namespace
     if attributes.subresource:
         request["subResource"] = request["requestSubResource"] = attributes.subresource
-    return {"kind": "AdmissionReview", "apiVersion": "admission.k8s.io/v1", "request": request}
+    version = next((v for v in invocation.hook.get("admissionReviewVersions") or () if v in ("v1", "v1beta1")), "v1")
+    return {"kind": "AdmissionReview", "apiVersion": f"admission.k8s.io/{version}", "request": request}
 
 
 def _gvr(resource: Resource) -> Object:
@@ -110,6 +111,8 @@ def _gvr(resource: Resource) -> Object:
 
 
 def _kind_of(resource: Resource, attributes: Attributes, obj: Object | None) -> Object:
+    if attributes.subresource == "scale":
+        return {"group": "autoscaling", "version": "v1", "kind": "Scale"}
     if attributes.subresource and attributes.operation == "CONNECT" and obj is not None:
         group, _, version = str(obj.get("apiVersion", "v1")).rpartition("/")
         return {"group": group, "version": version, "kind": obj.get("kind", "")}

@@ -35,6 +35,18 @@ def of(resource: Resource, obj: Object) -> Object:
     return {"kind": "Scale", "apiVersion": SCALE, "metadata": kept, "spec": spec, "status": status}
 
 
+def put(resource: Resource, obj: Object, replicas: Any) -> bool:
+    """Sets what a Scale says in the object. Was it another number?"""
+    paths = resource.scale or ScalePaths()
+    if replicas is None or _at(obj, paths.spec_replicas) == replicas:
+        return False
+    target = obj
+    for part in paths.spec_replicas[:-1]:
+        target = target.setdefault(part, {})
+    target[paths.spec_replicas[-1]] = replicas
+    return True
+
+
 def _at(obj: Any, path: tuple[str, ...]) -> Any:
     for part in path:
         obj = obj.get(part) if isinstance(obj, dict) else None

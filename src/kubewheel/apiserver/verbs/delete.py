@@ -169,6 +169,7 @@ async def remove(call: Call, name: str, options: Object, *, admit: bool = True) 
             attributes = Attributes(user=call.user, operation="DELETE", resource=hub, subresource=call.info.subresource,
                                     namespace=call.namespace, name=name, obj=None, old=current.obj,
                                     options=options, dry_run=call.dry_run, requested=call.resource, warnings=call.warnings,
+                                    is_name_generated=not call.name,  # of a collection: webhooks are not told names
                                     annotations=call.request.attributes.setdefault("annotations", {}))
             await server.admission.mutate(attributes)
             await server.admission.validate(attributes)

@@ -21,4 +21,5 @@ def attributes(call: Call, operation: str, hub: Resource, obj: Object | None, ol
         namespace=call.namespace, name=name, obj=obj, old=old, dry_run=call.dry_run, requested=call.resource,
         warnings=call.warnings, annotations=call.request.attributes.setdefault("annotations", {}),
         options={k: v for k, v in (("fieldManager", call.request.first("fieldManager")),
+                                   ("fieldValidation", call.request.first("fieldValidation")),
                                    ("dryRun", call.request.query.get("dryRun"))) if v})

@@ -73,13 +73,13 @@ async def _update_once(call: Call, current: Entry, make: Make, *, tracked: bool)
         hub.prepare_update(new, old, context)
     try:
         await server.hooks.before_update(call, new, old)
-        write_meta.bump_generation(hub, call, new, old)
         attributes = write_admit.attributes(call, "UPDATE", hub, new, old)
         await server.admission.mutate(attributes)
         new = attributes.obj or new
         write_meta.dedup_owners(call, new, after_admission=True)
         if call.sub is None:
             hub.defaults(new)
+        write_meta.bump_generation(hub, call, new, old)
         _validate_update(call, hub, new, old, given)
         call.warnings.extend(_warnings(call, hub, new, old))
         await server.admission.validate(attributes)

@@ -1,0 +1,127 @@
+"""What a webhook answers, and what the writer is told of it: as upstream's apiextensions-apiserver 0.36 answers."""
+
+import asyncio
+import base64
+import json
+
+import pytest
+from aiohttp import web
+from tests.apiserver import hook_server
+from tests.apiserver.hook_server import configuration, patched, rule
+
+import kubewheel.testing as testing
+from kubewheel.api import errors
+from kubewheel.apiserver import warning
+
+GROUP = "admissionregistration.k8s.io"
+HOOKS = {True: f"mutatingwebhookconfigurations.{GROUP}", False: f"validatingwebhookconfigurations.{GROUP}"}
+REVIEW = {"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview"}
+REFUSED = 'admission webhook "h.example.com" denied the request'
+FAILED = 'Internal error occurred: failed calling webhook "h.example.com": '
+CALL, INVALID = FAILED + "failed to call webhook: ", FAILED + "received invalid webhook response: "
+UNDECODABLE = FAILED + "received undecodable patch in webhook response: "
+OBJECT = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "x", "namespace": "default"}, "data": {"a": "1"}}
+
+
+def raw(body, status=200, content_type="application/json"):
+    return lambda: web.Response(body=json.dumps(body) if isinstance(body, dict) else body, status=status,
+                                headers={"content-type": content_type})
+
+
+def b64(text):
+    return base64.b64encode(text.encode()).decode()
+
+
+EITHER = [
+    ({"allowed": False}, 400, REFUSED + " without explanation"),
+    ({"allowed": False, "status": {}}, 400, REFUSED + " without explanation"),
+    ({"allowed": False, "status": {"message": "no way"}}, 400, REFUSED + ": no way"),
+    ({"allowed": False, "status": {"reason": "Because"}}, 400, REFUSED + ": Because"),
+    ({"allowed": False, "status": {"message": "teapot", "code": 418}}, 418, REFUSED + ": teapot"),
+    ({"allowed": False, "status": {"message": "x", "code": 200, "status": "Success"}}, 400, REFUSED + ": x"),
+    ({"uid": "nope"}, 500, INVALID + 'expected response.uid="'),
+    (raw(REVIEW), 500, INVALID + "webhook response was absent"),
+    (raw({**REVIEW, "kind": "Other", "response": {}}), 500,
+     CALL + 'no kind "Other" is registered for version "admission.k8s.io/v1" in scheme "pkg/util/webhook/client.go:71"'),
+    (raw({**REVIEW, "apiVersion": "admission.k8s.io/v9", "response": {}}), 500,
+     CALL + 'no kind "AdmissionReview" is registered for version "admission.k8s.io/v9" in scheme'),
+    (raw({**REVIEW, "apiVersion": "admission.k8s.io/v1beta1", "response": {}}), 500,
+     CALL + "converting (v1beta1.AdmissionReview) to (v1.AdmissionReview): unknown conversion"),
+    (raw("hello"), 500, CALL + "couldn't get version/kind; json parse error: json: cannot unmarshal string into Go value"),
+    (raw(""), 500, CALL + "0-length response with status code: 200 and content type: application/json"),
+    (raw("x", 404), 500, CALL + "the server could not find the requested resource"),
+    (raw("oops", 500), 500, CALL + 'an error on the server ("unknown") has prevented the request from succeeding'),
+    (raw("oops", 500, "text/plain"), 500, CALL + 'an error on the server ("oops") has prevented the request from succeeding'),
+    (raw("busy", 503, "text/plain"), 500, CALL + "the server is currently unable to handle the request"),
+    (raw({"kind": "Status", "apiVersion": "v1", "message": "bad thing", "code": 400}, 400), 500, CALL + "bad thing"),
+    ({"allowed": "yes"}, 500,
+     CALL + "json: cannot unmarshal string into Go struct field AdmissionResponse.response.allowed of type bool"),
+    ({"patchType": "JSONPatch", "patch": "!!"}, 500, CALL + "illegal base64 data at input byte 0"),
+    ({"allowed": True, "status": {"message": "fine"}}, 0, ""),
+]
+VALIDATING = [
+    ({"patch": b64("[]")}, 500, INVALID + "validating webhook may not return response.patch"),
+    ({"patchType": "JSONPatch"}, 500, INVALID + "validating webhook may not return response.patchType"),
+]
+MUTATING = [
+    ({"patch": b64("[]")}, 500, INVALID + "webhook returned response.patch but not response.patchType"),
+    ({"patchType": "JSONPatch"}, 500, INVALID + "webhook returned response.patchType but not response.patch"),
+    ({"patchType": "", "patch": b64("[]")}, 500, INVALID + 'webhook returned invalid response.patchType of ""'),
+    ({"patchType": "MergePatch", "patch": b64('[{"op":"remove","path":"/data/a"}]')}, 500,
+     FAILED + 'unsupported patch type "MergePatch"'),
+    ({"patchType": "JSONPatch", "patch": b64("x")}, 500, UNDECODABLE + "invalid character 'x' looking for beginning of value"),
+    ({"patchType": "JSONPatch", "patch": b64("{}")}, 500,
+     UNDECODABLE + "json: cannot unmarshal object into Go value of type jsonpatch.Patch"),
+    (patched({"op": "frob", "path": "/data/a"}), 500,
+     UNDECODABLE + 'invalid operation {"op":"frob","path":"/data/a"}: unsupported operation'),
+    (patched({"op": "remove", "path": "/data/nosuch"}), 500, "Internal error occurred: error in remove for path: "
+     "'/data/nosuch': unable to remove nonexistent key: nosuch: missing value"),
+    (patched({"op": "test", "path": "/data/a", "value": "z"}), 500,
+     "Internal error occurred: testing value /data/a failed: test failed"),
+    (patched({"op": "add", "path": "/metadata/namespace", "value": "other"}), 400,
+     "the namespace of the provided object does not match the namespace sent on the request"),
+    ({"patchType": "JSONPatch", "patch": b64("[]")}, 0, ""),
+]
+
+
+async def told(client):
+    try:
+        await client.create("configmaps", OBJECT, dryRun="All")
+    except errors.StatusError as e:
+        return e.code, e.message
+    return 0, ""
+
+
+@pytest.mark.parametrize("mutating", [False, True])
+@testing.with_cluster(nodes=0, controllers="", scheduler=False)
+async def test_answers(cluster, tmp_path, mutating):
+    answer = {"allowed": False}
+    async with hook_server.serving(tmp_path, lambda _: answer() if callable(answer) else answer) as config:
+        await cluster.client.create(HOOKS[mutating], configuration("h", config, mutating=mutating, rules=[rule("configmaps")]))
+        async with asyncio.timeout(5):
+            while not (await told(cluster.client))[0]:  # noqa: ASYNC110 - the server's own cache is a moment behind
+                await asyncio.sleep(0.01)
+        for given, code, words in EITHER + (MUTATING if mutating else VALIDATING):
+            answer = given
+            found = await told(cluster.client)
+            assert found[0] == code and found[1].startswith(words), (given, found)
+
+
+@testing.with_cluster(nodes=0, controllers="", scheduler=False)
+async def test_conditions_without_a_value(cluster, tmp_path):
+    async with hook_server.serving(tmp_path, lambda _: {}) as config:
+        hook = configuration("h", config, rules=[rule("configmaps")], hook={"matchConditions": [
+            {"name": "a", "expression": "object.data.b == 'x'"}, {"name": "b", "expression": "object.spec.c == 1"}]})
+        await cluster.client.create(HOOKS[False], hook)
+        async with asyncio.timeout(5):
+            while not (found := await told(cluster.client))[0]:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+    assert found == (403, 'configmaps "x" is forbidden: [expression \'object.data.b == \'x\'\' resulted in error: no such key: b, '
+                          "expression 'object.spec.c == 1' resulted in error: no such key: spec]")
+
+
+def test_warnings():
+    assert warning.told(["one", "", "two", "one", "a\nb"]) == ["one", "two"]
+    assert warning.told(["x" * 300]) == ["x" * 300]
+    many = warning.told([f"{i:02d}" * 150 for i in range(40)])
+    assert {len(w) for w in many} == {256} and len(many) == 16
