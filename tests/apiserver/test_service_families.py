@@ -72,7 +72,8 @@ async def test_two_families():
         assert more["clusterIPs"][0] == one["clusterIP"] and more["ipFamilies"] == ["IPv4", "IPv6"]
         less = (await client.patch("services", "two", {"spec": {"ipFamilyPolicy": "SingleStack"}}, namespace="default"))["spec"]
         assert (less["clusterIPs"], less["ipFamilies"]) == ([two["clusterIP"]], ["IPv4"])
-        again = service("again", clusterIPs=[two["clusterIPs"][1]], ipFamilies=["IPv6"])  # it was given back
+        back = two["clusterIPs"][1]
+        again = service("again", clusterIP=back, clusterIPs=[back], ipFamilies=["IPv6"])
         assert (await client.create("services", again))["spec"]["clusterIP"] == two["clusterIPs"][1]
         await made.wait_for("ipaddresses.networking.k8s.io", two["clusterIPs"][1], lambda a: (
             a["spec"]["parentRef"]["name"] == "again" and a["metadata"]["labels"]["ipaddress.kubernetes.io/ip-family"] == "IPv6"),
