@@ -75,12 +75,12 @@ def test_ports_that_others_hold(tmp_path):
         assert up.ports_taken(chosen) == [(taken, "--secure-port")]
 
 
-def test_a_reader_that_went_away_is_no_fault():
+def test_a_reader_that_went_away_is_no_fault(tmp_path):
     reader, writer = os.pipe()
     os.close(reader)
     try:
-        done = subprocess.run([sys.executable, "-m", "kubewheel.cli.main", "version"], stdout=writer, stderr=subprocess.PIPE,
-                              text=True, env=dict(os.environ), check=False)
+        done = subprocess.run([sys.executable, "-m", "kubewheel.cli.main", "status", "--node-ip=127.0.0.1",
+                               *(f"--{name}-dir={tmp_path}" for name in ("run", "data", "log"))], stdout=writer, stderr=subprocess.PIPE, text=True, env=dict(os.environ), check=False)
     finally:
         os.close(writer)
     assert (done.returncode, done.stderr) == (141, "")

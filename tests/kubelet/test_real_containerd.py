@@ -187,6 +187,14 @@ async def test_pods_this_node_refuses(runtime: Settings, tmp_path: Path) -> None
             status = await n.status(name, lambda s: s.get("phase") == "Failed")
             assert status["reason"] == reason
             assert status["message"].startswith("Pod was rejected: ")
+        # A pod that is deleted without grace gives its place away at once, as the scheduler counts on: here to the
+        # pod it was preempted for.
+        whole = {"requests": {"cpu": f"{n.kubelet.deps.node.allocatable['cpu']}"}}
+        await n.run("victim", container("c", "sleep 1000", resources=whole))
+        await n.status("victim", is_ready)
+        assert (await n.kubectl("delete", "pod", "victim", "--grace-period=0", "--force", "--wait=false"))[0] == 0
+        await n.run("preemptor", container("c", "sleep 1000", resources=whole))
+        await n.status("preemptor", is_ready)
 
 
 async def test_volumes_follow_their_objects(runtime: Settings, tmp_path: Path) -> None:

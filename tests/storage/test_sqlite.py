@@ -37,6 +37,38 @@ asyncio.run(main())
 """
 
 
+FULL = """
+import asyncio, resource, sys
+from kubewheel.storage.sqlite import SqliteStore, StoreClosed
+
+async def main():
+    store = SqliteStore(sys.argv[1])
+    await store.start()
+    failure = asyncio.ensure_future(store.failure())
+    await store.create("/first", b"kept")
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, resource.RLIM_INFINITY))  # a disk that is full soon
+    try:
+        for i in range(1000):
+            assert not failure.done()
+            await store.create(f"/{i}", bytes(65536))
+    except StoreClosed:
+        print("refused", (await failure) is not None)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    await store.aclose()
+    store = SqliteStore(sys.argv[1])
+    await store.start()
+    print((await store.get("/first")).value, await store.create("/again", b"") > 0)
+    await store.aclose()
+
+asyncio.run(main())
+"""
+
+
+def test_a_disk_that_is_full_is_told_to_the_owner(tmp_path):
+    done = subprocess.run([sys.executable, "-c", FULL, str(tmp_path / "s.db")], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "refused True\nb'kept' True\n"), done.stderr
+
+
 def test_kill_loses_nothing_acknowledged(tmp_path):
     path = tmp_path / "s.db"
     acknowledged: list[tuple[int, str]] = []

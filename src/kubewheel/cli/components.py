@@ -33,12 +33,17 @@ def run(verb: str, args: list[str]) -> int:
 
 def _process(verb: str, args: list[str]) -> int:
     from kubewheel.run import components, supervisor
+    from kubewheel.run.ended import Ended
 
     parser = parser_of(verb)
     supervisor.add_settings_flags(parser)
     settings = supervisor.settings_of(parser.parse_args(args))
     main = {"control-plane": components.control_plane, "node": components.node}[verb]
-    return components.run_process(partial(main, settings))
+    try:
+        return components.run_process(partial(main, settings))
+    except Ended as e:
+        print(f"Error: {e}", file=sys.stderr)
+        return 1
 
 
 def parse(verb: str, args: list[str]) -> argparse.Namespace:

@@ -186,7 +186,10 @@ class Kubelet:
         return found
 
     def _others(self, uid: str) -> list[Object]:
-        return [w.granted for w in self.workers.values() if w.uid != uid and w.is_admitted and not w.is_stopped]
+        """What takes room here. Not a pod whose object is gone already (deleted without grace, as for a preemptor): the
+        scheduler has given its place away."""
+        return [w.granted for w in self.workers.values()
+                if w.uid != uid and w.is_admitted and not w.is_stopped and not w.gone]
 
     def _admit(self, pod: Object) -> tuple[str, str] | None:
         others = self._others(pod["metadata"]["uid"])

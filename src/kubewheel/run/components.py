@@ -20,6 +20,7 @@ from kubewheel.api import build
 from kubewheel.lib import clock as clocks
 from kubewheel.lib import garbage, process_metrics, supervise, tls
 from kubewheel.run import certificates, kubeconfigs
+from kubewheel.run.ended import Ended
 from kubewheel.run.settings import Settings
 
 if TYPE_CHECKING:
@@ -142,7 +143,7 @@ async def control_plane(settings: Settings) -> None:
         async with serving(plane.server, store, address="0.0.0.0", port=settings.secure_port,
                            context=serving_context(pki)):
             log.info("serving on %s", settings.server_url)
-            await asyncio.Event().wait()
+            raise Ended(f"the store failed: {await store.failure()}")  # the supervisor starts us again
     finally:
         await plane.aclose()
         await store.aclose()

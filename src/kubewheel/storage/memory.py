@@ -6,6 +6,7 @@ No write ever suspends, so it works under a virtual-time loop.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator
 
 from kubewheel.storage.index import Index, plan_create, plan_replace
@@ -69,6 +70,9 @@ class MemoryStore:
         if revision > self._index.revision:
             raise FutureRevision(self._index.revision)
         self._index.trim(revision)
+
+    async def failure(self) -> BaseException:
+        return await asyncio.get_running_loop().create_future()
 
     def watcher_count(self) -> int:
         """How many watches are open; a metric, and how tests see that none leaks."""

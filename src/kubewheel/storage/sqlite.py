@@ -92,6 +92,7 @@ class SqliteStore:
         self._work: queue.SimpleQueue[_Write | _Job | _Stop] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._broken: BaseException | None = None
+        self._failed: asyncio.Future[BaseException] | None = None
 
     async def start(self) -> None:
         loop = asyncio.get_running_loop()
@@ -104,6 +105,7 @@ class SqliteStore:
             self._work.put(_Stop.STOP)
             raise
         self._thread = thread
+        self._failed = loop.create_future()
         self._compacted = loaded.compacted
         self._swept = loaded.swept
         self._accepted = loaded.revision
@@ -184,6 +186,11 @@ class SqliteStore:
             self._swept = high
         await self._job(_shrink)
 
+    async def failure(self) -> BaseException:
+        self._must_be_started()
+        assert self._failed is not None
+        return await asyncio.shield(self._failed)
+
     def watcher_count(self) -> int:
         """How many watches are open; a metric, and how tests see that none leaks."""
         return len(self._index.watchers())
@@ -193,6 +200,9 @@ class SqliteStore:
     def _must_be_open(self) -> None:
         if self._broken is not None:
             raise StoreClosed(f"{self.path}: {self._broken}") from self._broken
+        self._must_be_started()
+
+    def _must_be_started(self) -> None:
         if self._thread is None:
             raise StoreClosed(f"{self.path}: not started")
 
@@ -223,6 +233,8 @@ class SqliteStore:
         taken: the owner ends and is started again."""
         log.error("%s: a commit failed, the store takes no more writes: %s", self.path, error)
         self._broken = error
+        if self._failed is not None and not self._failed.done():
+            self._failed.set_result(error)
         for write in batch:
             if not write.done.done():
                 closed = StoreClosed(f"{self.path}: {error}")

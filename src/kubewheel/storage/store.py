@@ -110,3 +110,7 @@ class Store(Protocol):
 
     async def compact(self, revision: int) -> None:
         """Drop history below `revision`; current values stay."""
+
+    async def failure(self) -> BaseException:
+        """Waits until the store can take no more writes (a full disk, say), and gives why; for ever while it is well.
+        Its owner ends then, and is started again on what is on disk."""

@@ -61,7 +61,7 @@ async def _serve(server: Any, store: Store, options: Options, context: Any) -> N
         raise common.no_listener(address, port, e) from e
     try:
         log.info("serving on https://%s:%d", server.options.advertise_address, port)
-        await asyncio.Event().wait()
+        raise Ended(f"the store failed: {await store.failure()}")
     finally:
         await serving.__aexit__(None, None, None)
 
