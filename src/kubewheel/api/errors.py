@@ -152,10 +152,30 @@ class FieldError:
 
 
 def render_value(value: Any) -> str:
-    """How upstream prints a bad value: strings quoted, objects and lists as Go's JSON (the keys of maps sorted)."""
+    """How upstream prints a bad value: strings quoted, numbers plain, objects and lists as Go's JSON (the keys of maps
+    sorted, `<`, `>` and `&` escaped)."""
     import orjson
 
-    return orjson.dumps(_as_go(value)).decode()
+    if isinstance(value, str):
+        return go_quote(value)
+    if isinstance(value, float) and value.is_integer() and abs(value) < 1e21:
+        return str(int(value))
+    if not isinstance(value, (dict, list)):
+        return orjson.dumps(value).decode() if not isinstance(value, int) or isinstance(value, bool) else str(value)
+    return orjson.dumps(_as_go(value)).decode().translate(_HTML)
+
+
+_HTML = str.maketrans({c: f"\\u{ord(c):04x}" for c in "<>&\u2028\u2029"})
+_GO_ESCAPES = {"\a": r"\a", "\b": r"\b", "\f": r"\f", "\n": r"\n", "\r": r"\r", "\t": r"\t", "\v": r"\v", '"': r"\"", "\\": r"\\"}
+
+
+def go_quote(text: str) -> str:
+    """%q: what is printable stands as it is."""
+    return '"' + "".join(_GO_ESCAPES.get(c) or (c if c.isprintable() else _escaped(ord(c))) for c in text) + '"'
+
+
+def _escaped(point: int) -> str:
+    return f"\\x{point:02x}" if point < 0x80 else f"\\u{point:04x}" if point < 0x10000 else f"\\U{point:08x}"
 
 
 # Of a LabelSelector, the one struct with two fields that is printed often, the labels come first.
@@ -199,11 +219,11 @@ def field_duplicate(path: str, value: Any, detail: str = "") -> FieldError:
 
 
 def field_too_long(path: str, limit: int) -> FieldError:
-    return FieldError("FieldValueTooLong", path, f"Too long: may not be more than {limit} bytes")
+    return FieldError("FieldValueTooLong", path, f"Too long: may not be more than {limit} byte{'s' * (limit != 1)}")
 
 
 def field_too_many(path: str, actual: int, limit: int) -> FieldError:
-    return FieldError("FieldValueTooMany", path, f"Too many: {actual}: must have at most {limit} items")
+    return FieldError("FieldValueTooMany", path, f"Too many: {actual}: must have at most {limit} item{'s' * (limit != 1)}")
 
 
 def field_not_found(path: str, value: Any, detail: str = "") -> FieldError:

@@ -100,8 +100,8 @@ def validate_annotations(annotations: Mapping[str, Any], path: str) -> list[Fiel
 def _owners(owners: list[Any], path: str) -> list[FieldError]:
     out: list[FieldError] = []
     controller = ""
-    for i, ref in enumerate(owners):
-        where = f"{path}[{i}]"
+    where = path  # upstream does not say which of them
+    for ref in owners:
         if not ref.get("apiVersion"):
             out.append(errors.field_invalid(f"{where}.apiVersion", "", "version must not be empty"))
         for field in ("kind", "name", "uid"):
@@ -113,9 +113,9 @@ def _owners(owners: list[Any], path: str) -> list[FieldError]:
             if controller:
                 out.append(errors.field_invalid(path, owners, (
                     "Only one reference can have Controller set to true. Found \"true\" in references for "
-                    f"{controller} and {ref.get('name')}")))
+                    f"{controller} and {ref.get('kind', '')}/{ref.get('name', '')}")))
             else:
-                controller = ref.get("name", "")
+                controller = f"{ref.get('kind', '')}/{ref.get('name', '')}"
     return out
 
 

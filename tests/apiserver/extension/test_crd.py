@@ -113,13 +113,16 @@ def test_definition_rules():
 def test_names_in_use_are_refused():
     first = prepared()
     first["status"] = status.wanted(first, [], now="t")
-    assert [(c["type"], c["status"]) for c in first["status"]["conditions"]] == [
-        ("NamesAccepted", "True"), ("Established", "True")]
+    assert [(c["type"], c["status"], c["reason"]) for c in first["status"]["conditions"]] == [
+        ("NamesAccepted", "True", "NoConflicts"), ("Established", "False", "Installing")]
+    first["status"] = status.wanted(first, [], now="t")  # once others have seen the names
+    assert [(c["type"], c["status"], c["reason"]) for c in first["status"]["conditions"]] == [
+        ("NamesAccepted", "True", "NoConflicts"), ("Established", "True", "InitialNamesAccepted")]
     second = codec.copy(crd("others", "CronTab"))
     definitions.defaults(second)
     told = status.wanted(second, [first], now="t")["conditions"]
     assert [(c["type"], c["status"], c["reason"]) for c in told] == [
-        ("NamesAccepted", "False", "ShortNamesConflict"), ("Established", "False", "NotAccepted")]
+        ("NamesAccepted", "False", "ListKindConflict"), ("Established", "False", "NotAccepted")]
 
 
 @pytest.mark.parametrize(("annotation", "value", "reason"), [

@@ -72,7 +72,7 @@ def test_cost_is_bounded():
     ("self.min == 'x'", "found no matching overload for '_==_' applied to '(int, string)'"), ("", "rule is not specified"),
     ("elephant == 1", "undeclared reference to 'elephant'"),
     ({"rule": "true", "reason": "X"}, 'Unsupported value: "X"'),
-    ({"rule": "true", "fieldPath": ".none"}, "does not refer to a valid field"),
+    ({"rule": "true", "fieldPath": ".none"}, "must be a valid path"),
     ({"rule": "true", "optionalOldSelf": True}, "may not be set if oldSelf is not used in rule"),
 ])
 def test_rules_that_do_not_compile(rule, words):

@@ -19,7 +19,7 @@ from kubewheel.api.cel.registry import REGEX, REGISTRY, TRAVERSAL
 
 UNBOUNDED = 2**64 - 1
 LIST, MAP, STRUCT, AUTHORIZER = 10, 30, 40, 350_000
-_SCALARS = frozenset({"bool", "int", "uint", "double", "timestamp", "duration", "null"})
+_SCALARS = frozenset({"bool", "int", "uint", "double", "timestamp", "duration", "null", "type"})
 
 
 class Size(NamedTuple):

@@ -146,21 +146,13 @@ class Controller:
         if definitions.FINALIZER not in (crd["metadata"].get("finalizers") or ()) or (
                 self._gone.get(name) == crd["metadata"]["uid"]):
             return None
-        now = clocks.rfc3339(self._server.clock.now())
-        if not definitions.is_true(crd, "Established"):
-            crd = await self._tell(crd, status.terminating(
-                crd, "False", "NeverEstablished", "resource was never established", now))
-            await self._let_go(crd)
-            return None
-        if not definitions.is_true(crd, "Terminating"):
-            crd = await self._tell(crd, status.terminating(
-                crd, "True", "InstanceDeletionInProgress", "CustomResource deletion is in progress", now))
-        self._register(crd)
-        left = await self._delete_instances(name)
-        if left:
-            return 0.5
         crd = await self._tell(crd, status.terminating(
-            crd, "False", "InstanceDeletionCompleted", "removed all instances", now))
+            crd, "True", "InstanceDeletionInProgress", "CustomResource deletion is in progress",
+            clocks.rfc3339(self._server.clock.now())))
+        if definitions.is_true(crd, "Established"):
+            self._register(crd)
+            if await self._delete_instances(name):
+                return 0.5
         await self._let_go(crd)
         return None
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kubewheel.api import codec, columns, errors, schema, subresources
-from kubewheel.api.apiextensions import evaluation, fits, nodes, rules, values
+from kubewheel.api.apiextensions import embedded, evaluation, fits, nodes, rules, values
 from kubewheel.api.errors import FieldError
 from kubewheel.api.resource import (
     ALL_VERBS,
@@ -142,7 +142,7 @@ def _checks(node: Node, declared: Object, scale: ScalePaths | None) -> tuple[Che
     has_lists, has_embedded = (marked(declared, mark) for mark in ("x-kubernetes-list-type", "x-kubernetes-embedded-resource"))
 
     def beside(obj: Object) -> list[FieldError]:
-        return scaled(scale, obj) + (values.embedded(declared, obj, root=True) if has_embedded else [])
+        return scaled(scale, obj) + (embedded.check(declared, obj, root=True) if has_embedded else [])
 
     def with_rules(found: list[FieldError], obj: Object, old: Object | None) -> list[FieldError]:
         if tree is None:
