@@ -108,12 +108,16 @@ def check(schema: Schema, path: str, *, root: bool = False, blocked: str = "", c
     `cardinality`: how many values one object may hold (None: as many as fit); `spent` is told of each estimate."""
     own = declared.kind(schema, root=root)
     if own is None:
-        return []
+        return [FieldError("InternalError", f"{path}.{EXTENSION}", _NO_TYPE)]
     out: list[FieldError] = []
     often = declared.max_cardinality(own) if cardinality is None else cardinality
     for i, rule in enumerate(schema.get(EXTENSION) or ()):
         out += _one(rule, own, f"{path}.{EXTENSION}[{i}]", often, blocked, spent)
     return out
+
+
+_NO_TYPE = ("Internal error: internal error: failed to construct type information for x-kubernetes-validations rules: unable "
+            "to convert structural schema to CEL declarations")
 
 
 def _one(rule: Schema, own: Kind, at: str, often: int, blocked: str, spent: Callable[[str, int], None] | None

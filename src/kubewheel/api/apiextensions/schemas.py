@@ -124,7 +124,7 @@ def _below(schema: Schema, path: str, place: Place) -> Iterator[tuple[Schema, st
             there = replace(there, no_defaults="inside additionalProperties applying to object metadata")
         yield extra, f"{path}.additionalProperties", there, True
     for name, prop in (schema.get("properties") or {}).items():
-        yield prop, f"{path}.properties[{name}]", _of_property(schema, name, path, place), True
+        yield prop, f"{path}.properties[{name}]", _of_property(schema, name, place), True
     if isinstance(schema.get("not"), dict):
         yield schema["not"], f"{path}.not", inside, False
     for junctor in ("allOf", "oneOf", "anyOf"):
@@ -145,10 +145,8 @@ def _below(schema: Schema, path: str, place: Place) -> Iterator[tuple[Schema, st
             yield inner, f"{path}.dependencies[{name}]", inside, False
 
 
-def _of_property(schema: Schema, name: str, path: str, place: Place) -> Place:
+def _of_property(schema: Schema, name: str, place: Place) -> Place:
     there = replace(place, root=False)
-    if schema.get("x-kubernetes-map-type") == "atomic":
-        there = replace(there, uncorrelated=place.uncorrelated or path)
     if (place.root or schema.get("x-kubernetes-embedded-resource")) and name in ("metadata", "apiVersion", "kind"):
         there = replace(there, in_meta=True)
         if place.root:

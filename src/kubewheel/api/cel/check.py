@@ -32,8 +32,7 @@ class Kind:
             return f"list({self.items or DYN})"
         if self.name == "map":
             return f"map(string, {self.items or DYN})"
-        return self.shown or {"timestamp": "google.protobuf.Timestamp", "duration": "google.protobuf.Duration"}.get(
-            self.name, self.name)
+        return self.shown or self.name
 
 
 DYN, BOOL, INT, UINT, DOUBLE, STRING, NULL = (

@@ -19,7 +19,7 @@ from kubewheel.api.cel.registry import REGEX, REGISTRY, TRAVERSAL
 
 UNBOUNDED = 2**64 - 1
 LIST, MAP, STRUCT, AUTHORIZER = 10, 30, 40, 350_000
-_SCALARS = frozenset({"bool", "int", "uint", "double", "timestamp", "duration", "null", "type"})
+_SCALARS = frozenset({"bool", "int", "uint", "double", "timestamp", "duration", "null"})
 
 
 class Size(NamedTuple):
@@ -204,7 +204,12 @@ def _conditional(_: _Estimator, node: ast.Call, operands: list[Estimate], spent:
     return Estimate(plus(test.cost, max(yes.cost, no.cost)), yes.size | no.size, element)
 
 
-def _compare(_: _Estimator, node: ast.Call, operands: list[Estimate], spent: int) -> Estimate:
+_OPAQUE = frozenset({"url", "ip", "cidr", "quantity", "semver", "format"})  # compared without a look at their texts
+
+
+def _compare(estimator: _Estimator, node: ast.Call, operands: list[Estimate], spent: int) -> Estimate:
+    if node.function in ("_==_", "_!=_") and any(estimator._kind(a).name in _OPAQUE for a in node.args):
+        return Estimate(plus(spent, 1), Size(1, 1))
     shortest = min(o.size.most for o in operands)
     return Estimate(plus(spent, capped(shortest * TRAVERSAL)), Size(1, 1))
 
@@ -247,7 +252,7 @@ _OPERATORS: dict[str, Callable[[_Estimator, ast.Call, list[Estimate], int], Esti
 
 
 # -- functions ----------------------------------------------------------------------------------------------------
-_WHOLE = {"url", "isURL", "cidr", "isIP", "isCIDR", "quantity", "isQuantity", "semver", "isSemver", "bytes",
+_WHOLE = {"url", "cidr", "isIP", "isCIDR", "quantity", "isQuantity", "semver", "isSemver", "bytes",
           "jsonpatch.escapeKey", "ip", "base64.encode", "base64.decode", "strings.quote", "reverse", "charAt"}
 _KEEP = {"lowerAscii", "upperAscii", "substring", "trim", "reverse"}
 _LISTS = {"isSorted", "sum", "max", "min", "indexOf", "lastIndexOf"}
@@ -259,6 +264,8 @@ def call_cost(name: str, receiver: bool, operands: list[Estimate], kinds: list[K
     first = operands[0].size if operands else Size(0, 0)
     if name == "check":
         return AUTHORIZER, None
+    if name == "type":
+        return 1, first
     if receiver and name in _LISTS:
         return _list_cost(operands[0], kinds[0]), None
     if receiver and name in _THROUGH and kinds[0].name == "list":

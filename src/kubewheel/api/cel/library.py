@@ -67,7 +67,7 @@ def url(text: str) -> Url:
     return made
 
 
-add("isURL(string) bool", cost=size_cost)(lambda t: _url(t) is not None)
+add("isURL(string) bool")(lambda t: _url(t) is not None)
 add("url.getScheme() string")(lambda u: urlsplit(u.text).scheme)
 add("url.getHost() string")(lambda u: urlsplit(u.text).netloc.rpartition("@")[2])
 add("url.getHostname() string")(lambda u: _hostname(u.text))
