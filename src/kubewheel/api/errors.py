@@ -151,6 +151,9 @@ class FieldError:
     body: str  # the text after "path: "
 
 
+RATCHETED = "Ratcheted"  # the type of findings that an update is only warned of: what they are about did not change
+
+
 def render_value(value: Any) -> str:
     """How upstream prints a bad value: strings quoted, numbers plain, objects and lists as Go's JSON (the keys of maps
     sorted, `<`, `>` and `&` escaped)."""

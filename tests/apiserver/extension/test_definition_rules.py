@@ -87,7 +87,7 @@ A = f"{ROOT}.properties[a]"
     (spec_with(type="object", properties={"b": {"type": "integer", "minimum": 3}}, default={"b": 1}),
      f"{A}.default.b: Invalid value: 1: b in body should be greater than or equal to 3"),
     (spec_with(**{"type": "integer", "default": 1, "x-kubernetes-validations": [{"rule": "self > 2"}]}),
-     f'{A}.default: Invalid value: "integer": failed rule: self > 2'),
+     f'{A}.default: Invalid value: 1: failed rule: self > 2'),
     ({"type": "object", "properties": {"apiVersion": {"type": "string", "default": "x"}}},
      f"{ROOT}.properties[apiVersion].default: Forbidden: must not be set in top-level apiVersion"),
 ])

@@ -33,12 +33,12 @@ def found(declared, spec, old=None):
 
 @pytest.mark.parametrize(("rule", "spec", "words"), [
     ("self.min <= self.max", {"min": 1, "max": 2}, None),
-    ("self.min <= self.max", {"min": 3, "max": 2}, 'spec: Invalid value: "object": failed rule: self.min <= self.max'),
+    ("self.min <= self.max", {"min": 3, "max": 2}, 'spec: Invalid value: failed rule: self.min <= self.max'),
     ({"rule": "self.min <= self.max", "message": "min first"}, {"min": 3, "max": 2},
-     'spec: Invalid value: "object": min first'),
+     'spec: Invalid value: min first'),
     ({"rule": "self.min > 1", "messageExpression": "'is %d'.format([self.min])", "fieldPath": ".min",
       "reason": "FieldValueForbidden"}, {"min": 1}, "spec.min: Forbidden: is 1"),
-    ("self.min > 1", {}, 'spec: Invalid value: "object": no such key: min evaluating rule: self.min > 1'),
+    ("self.min > 1", {}, 'spec: Invalid value: no such key: min evaluating rule: self.min > 1'),
     ("self.ratio * 2.0 == 4.0", {"ratio": 2}, None),
     ("self.at > timestamp('2020-01-01T00:00:00Z')", {"at": "2021-01-01T00:00:00Z"}, None),
     ("self.foo__dot__bar == 'x' && self.__namespace__ == 'y'", {"foo.bar": "x", "namespace": "y"}, None),
@@ -51,7 +51,7 @@ def test_values(rule, spec, words):
 def test_transition_rules_and_ratcheting():
     assert found(["self.name == oldSelf.name"], {"name": "b"}) == []
     assert found(["self.name == oldSelf.name"], {"name": "b"}, {"name": "a"}) == [
-        'spec: Invalid value: "object": failed rule: self.name == oldSelf.name']
+        'spec: Invalid value: failed rule: self.name == oldSelf.name']
     optional = {"rule": "!oldSelf.hasValue() || self.name == oldSelf.value().name", "optionalOldSelf": True}
     assert found([optional], {"name": "b"}) == []
     assert len(found([optional], {"name": "b"}, {"name": "a"})) == 1
@@ -108,4 +108,4 @@ async def test_rules_in_a_server(cluster):
     with pytest.raises(errors.StatusError) as e:
         await client.update(gvr, {**made, "spec": {"min": 3, "max": 2}})
     assert (e.value.code, e.value.message) == (422, (
-        'Rule.r.example.com "a" is invalid: spec: Invalid value: "object": failed rule: self.min <= self.max'))
+        'Rule.r.example.com "a" is invalid: spec: Invalid value: failed rule: self.min <= self.max'))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections.abc import Callable
+from fractions import Fraction
 
 from kubewheel.api import addresses, go_urls
 from kubewheel.api.cel.functions import regex
@@ -18,8 +19,12 @@ _HOST = (r"^([a-zA-Z0-9\p{S}\p{L}](-?[a-zA-Z0-9\p{S}\p{L}]{0,62})?"
          r"|([a-zA-Z0-9\p{S}\p{L}]([a-zA-Z0-9-\p{S}\p{L}]{0,61}[a-zA-Z0-9\p{S}\p{L}])?\.)+[a-zA-Z\p{L}]{2,63})$")
 _TIME = re.compile(r"(\d\d):(\d\d):(\d\d)(.\d+)?(z|[+-]\d\d:\d\d)", re.ASCII)
 _GO_DURATION = re.compile(r"[-+]?(0|((\d+(\.\d*)?|\.\d+)(ns|us|µs|μs|ms|s|m|h))+)", re.ASCII)
-_SPAN = re.compile(r"[0-9]+\s*([A-Za-zµ]+)")
-_UNIT = re.compile(r"ns|nano.*|us|µs|micro.*|ms|milli.*|s|sec.*|m|min.*|h|hr|hour.*|d|day.*|w|wk|week.*")
+_SPAN = re.compile(r"([0-9]+)\s*([A-Za-zµ]+)")
+# The last spelling is how longer ones begin.
+_UNITS = {"ns": ("ns", "nano"), "us": ("us", "µs", "micro"), "ms": ("ms", "milli"), "s": ("s", "sec"), "m": ("m", "min"),
+          "h": ("h", "hr", "hour"), "d": ("d", "day"), "w": ("w", "wk", "week")}
+_SECONDS = {"ns": Fraction(1, 10**9), "us": Fraction(1, 10**6), "ms": Fraction(1, 1000), "s": Fraction(1), "m": Fraction(60),
+            "h": Fraction(3600), "d": Fraction(86400), "w": Fraction(604800)}
 _ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~\x80-\U0010ffff-]+"
 _WORD = rf'(?:{_ATOM}|"(?:[^"\\\r\n]|\\.)*")'
 _ADDRESS = rf"(?:{_ATOM}(?:\.{_ATOM})*|\"(?:[^\"\\\r\n]|\\.)*\")@(?:{_ATOM}(?:\.{_ATOM})*|\[[^\[\]\\]*\])"
@@ -63,9 +68,26 @@ def _date_time(text: str) -> bool:
     return found is not None and found[1] <= "23" and found[2] <= "59" and found[3] <= "59"
 
 
+def seconds(text: str) -> Fraction | None:
+    """Of a duration: Go's, or the sum of all that is a number of some unit of time in the text."""
+    if _GO_DURATION.fullmatch(text):
+        parts = [(Fraction(n), unit) for n, unit in re.findall(r"(\d+\.?\d*|\.\d+)([a-zµμ]+)", text)]
+        total = sum((n * _SECONDS["us" if u in ("µs", "μs") else u] for n, u in parts), Fraction())
+        return -total if text.startswith("-") else total
+    found = [(int(n), _unit(unit.lower())) for n, unit in _SPAN.findall(text)]
+    known = [n * _SECONDS[unit] for n, unit in found if unit]
+    return sum(known, Fraction()) if known else None
+
+
+def _unit(name: str) -> str:
+    for unit, spelled in _UNITS.items():
+        if name in spelled or name.startswith(spelled[-1]):
+            return unit
+    return ""
+
+
 def _duration(text: str) -> bool:
-    """Go's, or any text that has a number of some unit of time."""
-    return _GO_DURATION.fullmatch(text) is not None or any(_UNIT.fullmatch(unit.lower()) for unit in _SPAN.findall(text))
+    return seconds(text) is not None
 
 
 def _host(text: str) -> bool:

@@ -47,8 +47,6 @@ class Rules:
     values: Rules | None = None
     items: Rules | None = None
     keys: tuple[str, ...] = ()  # of a list of type map: its elements are found again in the old list
-    atomic: bool = False  # a map that is one value: its entries are not found again in the old one
-    has_transition: bool = False  # here or below
 
 
 # -- compiling --------------------------------------------------------------------------------------------------------
@@ -82,7 +80,6 @@ def tree(schema: Schema, *, root: bool = False) -> Rules | None:
     """The compiled rules. Schemas come checked: a rule that does not compile is an error of ours."""
     made = Rules(schema.get("type", ""), keys=tuple(
         schema.get("x-kubernetes-list-map-keys") or ()) if schema.get("x-kubernetes-list-type") == "map" else ())
-    made.atomic = schema.get("x-kubernetes-map-type") == "atomic"
     own = declared.kind(schema, root=root) if schema.get(EXTENSION) else None
     if own is not None:
         made.own = [_compile(r, own, schema) for r in schema[EXTENSION]]
@@ -94,11 +91,7 @@ def tree(schema: Schema, *, root: bool = False) -> Rules | None:
         made.values = tree(extra)
     if isinstance(items := schema.get("items"), dict):
         made.items = tree(items)
-    below = [*made.fields.values(), *(r for r in (made.values, made.items) if r is not None)]
-    if not made.own and not below:
-        return None
-    made.has_transition = any(r.is_transition for r in made.own) or any(r.has_transition for r in below)
-    return made
+    return made if made.own or made.fields or made.values is not None or made.items is not None else None
 
 
 # -- checking, when a CRD is written ----------------------------------------------------------------------------------

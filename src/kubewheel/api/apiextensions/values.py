@@ -176,7 +176,7 @@ def _object(schema: Schema, value: dict[str, Any], path: str, old: Any, told: _T
     if (most := schema.get("maxProperties")) is not None and len(value) > most:
         told.add(errors.field_too_many(at, len(value), most))
     properties, extra = schema.get("properties") or {}, schema.get("additionalProperties")
-    before = old if isinstance(old, dict) and schema.get("x-kubernetes-map-type") != "atomic" else {}
+    before = old if isinstance(old, dict) else {}
     for name in value if extra is not None else ():
         if name in properties:
             continue

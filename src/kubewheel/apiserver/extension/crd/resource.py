@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from kubewheel.api import codec, columns, errors, schema, subresources
-from kubewheel.api.apiextensions import embedded, evaluation, fits, nodes, rules, values
+from kubewheel.api import codec, columns, schema, subresources
+from kubewheel.api.apiextensions import embedded, evaluation, fits, nodes, rules, scales, values
 from kubewheel.api.errors import FieldError
 from kubewheel.api.resource import (
     ALL_VERBS,
@@ -31,7 +31,6 @@ from kubewheel.apiserver.extension.crd.conversion import Convert
 
 JsonPath = Callable[[Any], list[Any]]
 log = logging.getLogger(__name__)
-_INT32 = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +98,7 @@ def _resource(crd: Object, version: Object, convert: Convert | None, known: Mapp
     def defaults(obj: Object) -> None:
         schema.apply_defaults(node, obj)
 
-    check, check_update = _checks(node, declared, _scale(subs.get("scale")))
+    checks = _Checks(node, declared, _scale(subs.get("scale")))
 
     def prepare_create(obj: Object, context: PrepareContext) -> None:
         if has_status:
@@ -110,9 +109,9 @@ def _resource(crd: Object, version: Object, convert: Convert | None, known: Mapp
         namespaced=spec["scope"] == "Namespaced", short_names=tuple(names.get("shortNames") or ()),
         categories=tuple(names.get("categories") or ()), verbs=ALL_VERBS if version.get("served") else (),
         schema_node=node, registry=f"{group}/{plural}", hub=Gvr(group, storage, plural),
-        subresources=_subresources(kind, subs, check_update), scale=_scale(subs.get("scale")),
-        has_generation=True, defaults=defaults, prepare_create=prepare_create, validate=check,
-        validate_update=check_update, columns=_columns(version), selectable=_selectable(version),
+        subresources=_subresources(kind, subs, checks.status), scale=_scale(subs.get("scale")),
+        has_generation=True, defaults=defaults, prepare_create=prepare_create, validate=checks.create,
+        validate_update=checks.update, columns=_columns(version), selectable=_selectable(version),
         unconditional_update=False,
         custom=Custom(crd=crd["metadata"]["name"], storage=storage, served=bool(version.get("served")),
                       conversion=spec.get("conversion") or {"strategy": "None"},
@@ -132,37 +131,51 @@ def deprecation(spec: Object, version: Object) -> str:
     return text if best == version["name"] else f"{text}; use {group}/{best} {kind}"
 
 
-Check = Callable[[Object], list[FieldError]]
-CheckUpdate = Callable[[Object, Object], list[FieldError]]
+class _Checks:
+    """What is asked of a new object, of a changed one, and of a changed status. The schema first; its rules only see values
+    that fit it."""
 
+    def __init__(self, node: Node, declared: Object, scale: ScalePaths | None) -> None:
+        self._node, self._declared, self._scale = node, declared, scale
+        self._status = nodes.build((declared.get("properties") or {}).get("status") or {})
+        self._tree, self._is_right = rules.tree(declared, root=True), fits.compile(declared)
+        self._has_lists, self._has_embedded = (
+            marked(declared, mark) for mark in ("x-kubernetes-list-type", "x-kubernetes-embedded-resource"))
 
-def _checks(node: Node, declared: Object, scale: ScalePaths | None) -> tuple[Check, CheckUpdate]:
-    """What is asked of a new object, and of a changed one. The schema first; its rules only see values that fit it."""
-    tree, is_right = rules.tree(declared, root=True), fits.compile(declared)
-    has_lists, has_embedded = (marked(declared, mark) for mark in ("x-kubernetes-list-type", "x-kubernetes-embedded-resource"))
+    def create(self, obj: Object) -> list[FieldError]:
+        found = [] if self._is_right(obj) else values.findings(self._node, obj)
+        found += scales.check(self._scale, obj) + self._embedded(obj)
+        return self._with_rules(found + (values.lists(self._declared, obj) if self._has_lists else []), obj, None)
 
-    def beside(obj: Object) -> list[FieldError]:
-        return scaled(scale, obj) + (embedded.check(declared, obj, root=True) if has_embedded else [])
+    def update(self, obj: Object, old: Object) -> list[FieldError]:
+        found = [] if self._is_right(obj) else values.findings(self._node, obj, old=old)
+        found += scales.check(self._scale, obj) + self._embedded(obj)
+        return self._with_rules(found + self._doubles(obj, old), obj, old)
 
-    def with_rules(found: list[FieldError], obj: Object, old: Object | None) -> list[FieldError]:
-        if tree is None:
+    def status(self, obj: Object, old: Object) -> list[FieldError]:
+        """In upstream's sentences about a status, paths begin below it."""
+        found: list[FieldError] = []
+        if "status" in obj:
+            before = {"old": old["status"]} if old.get("status") is not None else {}
+            found = [FieldError(e.type, "status" if e.field == "<nil>" else f"status.{e.field}", e.body)
+                     for e in values.findings(self._status, obj["status"], **before)]
+        found += scales.check(self._scale, obj, spec=False)
+        return self._with_rules(found + self._doubles(obj, old), obj, old)
+
+    def _embedded(self, obj: Object) -> list[FieldError]:
+        return embedded.check(self._declared, obj, root=True) if self._has_embedded else []
+
+    def _doubles(self, obj: Object, old: Object) -> list[FieldError]:
+        """An object that had doubles before may keep having them."""
+        twice = values.lists(self._declared, obj) if self._has_lists else []
+        return [] if twice and values.lists(self._declared, old) else twice
+
+    def _with_rules(self, found: list[FieldError], obj: Object, old: Object | None) -> list[FieldError]:
+        if self._tree is None:
             return found
         if evaluation.is_blocked(found):
             return [*found, evaluation.not_checked()]
-        return found + evaluation.findings(tree, obj, old=old)
-
-    def check(obj: Object) -> list[FieldError]:
-        found = ([] if is_right(obj) else values.findings(node, obj)) + beside(obj)
-        return with_rules(found + (values.lists(declared, obj) if has_lists else []), obj, None)
-
-    def check_update(obj: Object, old: Object) -> list[FieldError]:
-        found = ([] if is_right(obj) else values.findings(node, obj, old=old)) + beside(obj)
-        twice = values.lists(declared, obj) if has_lists else []
-        if twice and not values.lists(declared, old):  # an object that had doubles before may keep having them
-            found += twice
-        return with_rules(found, obj, old)
-
-    return check, check_update
+        return found + evaluation.findings(self._tree, obj, old=old)
 
 
 def marked(schema: Any, extension: str) -> bool:
@@ -170,18 +183,6 @@ def marked(schema: Any, extension: str) -> bool:
     return isinstance(schema, dict) and (bool(schema.get(extension)) or any(
         marked(inner, extension) for inner in (*(schema.get("properties") or {}).values(), schema.get("items"),
                                                schema.get("additionalProperties"))))
-
-
-def scaled(paths: ScalePaths | None, obj: Object) -> list[FieldError]:
-    """What the scale subresource reads has to be a scale."""
-    out: list[FieldError] = []
-    for path in (paths.spec_replicas, paths.status_replicas) if paths is not None else ():
-        value, where = columns.dig(obj, *path), "." + ".".join(path)
-        if isinstance(value, int) and value < 0:
-            out.append(errors.field_invalid(where, value, "should be a non-negative integer"))
-        elif isinstance(value, int) and value > _INT32:
-            out.append(errors.field_invalid(where, value, f"should be less than or equal to {_INT32}"))
-    return out
 
 
 def _subresources(kind: str, subs: Object, check: Callable[[Object, Object], list[FieldError]]
