@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 
@@ -161,8 +162,8 @@ def render_value(value: Any) -> str:
 
     if isinstance(value, str):
         return go_quote(value)
-    if isinstance(value, float) and value.is_integer() and abs(value) < 1e21:
-        return str(int(value))
+    if isinstance(value, float):
+        return go_float(value)
     if not isinstance(value, (dict, list)):
         return orjson.dumps(value).decode() if not isinstance(value, int) or isinstance(value, bool) else str(value)
     return orjson.dumps(_as_go(value)).decode().translate(_HTML)
@@ -175,6 +176,15 @@ _GO_ESCAPES = {"\a": r"\a", "\b": r"\b", "\f": r"\f", "\n": r"\n", "\r": r"\r", 
 def go_quote(text: str) -> str:
     """%q: what is printable stands as it is."""
     return '"' + "".join(_GO_ESCAPES.get(c) or (c if c.isprintable() else _escaped(ord(c))) for c in text) + '"'
+
+
+def go_float(number: float) -> str:
+    """%v: an exponent of two digits at least, below 1e-4 and from 1e6 on."""
+    digits, _, exponent = f"{Decimal(repr(number)).normalize():e}".partition("e")
+    power = int(exponent)
+    if power < -4 or power >= 6:
+        return f"{digits}e{'-' if power < 0 else '+'}{abs(power):02}"
+    return f"{Decimal(repr(number)).normalize():f}"
 
 
 def _escaped(point: int) -> str:

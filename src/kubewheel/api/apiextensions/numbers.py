@@ -65,7 +65,7 @@ def check(schema: Schema, value: int | float, path: str, at: str) -> list[FieldE
         if words:
             shown = compared if words.startswith("factor") else number_here
             text = words.replace("%s", path) if words.startswith("factor") else f"{path} in body should be {words}"
-            out.append(errors.field_invalid(at, whole(shown), text))
+            out.append(errors.field_invalid(at, shown, text))
     return out
 
 
@@ -120,18 +120,6 @@ def _maximum(number: int | float, limit: int | float, exclusive: bool) -> str:
     return f"less than {'' if exclusive else 'or equal to '}{go_text(limit)}"
 
 
-def whole(number: int | float) -> int | float:
-    """Go's JSON writes a float without a fraction as an integer."""
-    return int(number) if isinstance(number, float) and number.is_integer() and abs(number) < 1e21 else number
-
-
 def go_text(number: int | float) -> str:
-    """%v: a float has an exponent below 1e-4 and from 1e21 on."""
-    if isinstance(number, int):
-        return str(number)
-    if number.is_integer() and abs(number) < 1e21:
-        return str(int(number))
-    text = repr(number)
-    if "e" in text and 1e-4 <= abs(number) < 1e21:
-        return format(number, "f")
-    return text
+    """%v"""
+    return str(number) if isinstance(number, int) else errors.go_float(number)

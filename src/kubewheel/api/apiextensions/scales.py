@@ -46,7 +46,7 @@ def _nested(obj: Any, path: tuple[str, ...], wanted: str) -> tuple[Any, str]:
         if obj is None:
             return None, ""
         if not isinstance(obj, dict):
-            return None, _accessor(path[:i], obj, "map[string]interface{}")
+            return None, _accessor(path[:i + 1], obj, "map[string]interface{}")
         if name not in obj:
             return None, ""
         obj = obj[name]

@@ -24,6 +24,8 @@ def prune(node: Node, obj: Any) -> list[str]:
     unknown: list[str] = []
     if isinstance(obj.get("metadata"), dict):
         _meta(obj["metadata"], "metadata", unknown)
+    elif obj.get("metadata") is not None:
+        raise decode.DecodeError(_no_meta(obj["metadata"]))
     pruned: list[str] = []
     _object(node, obj, "", pruned, whole=True)
     coerced: list[str] = []
@@ -124,14 +126,18 @@ def _embedded(given: dict[str, Any], path: str, unknown: list[str]) -> None:
     meta, at = given["metadata"], _join(path, "metadata")
     if not isinstance(meta, dict):
         if meta is not None:
-            kind = {str: "string", bool: "bool", list: "array"}.get(type(meta), "number")
-            raise _not_so(at, meta, f"json: cannot unmarshal {kind} into Go value of type v1.ObjectMeta")
+            raise _not_so(at, meta, _no_meta(meta))
         return
     shown = codec.copy(meta)
     try:
         _meta(meta, at, unknown)
     except decode.DecodeError as e:
         raise _not_so(at, shown, str(e)) from e
+
+
+def _no_meta(given: Any) -> str:
+    kind = {str: "string", bool: "bool", list: "array"}.get(type(given), "number")
+    return f"json: cannot unmarshal {kind} into Go value of type v1.ObjectMeta"
 
 
 def _not_so(path: str, given: Any, why: str) -> decode.DecodeError:

@@ -6,11 +6,12 @@ In: the CRD object. Out: Resource values. Called by: controller.py.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from kubewheel.api import codec, columns, schema, subresources
+from kubewheel.api import codec, columns, errors, names, schema, subresources
 from kubewheel.api.apiextensions import embedded, evaluation, fits, nodes, rules, scales, values
 from kubewheel.api.errors import FieldError
 from kubewheel.api.resource import (
@@ -29,6 +30,7 @@ from kubewheel.apiserver.extension.aggregation import priorities
 from kubewheel.apiserver.extension.crd import jsonpath
 from kubewheel.apiserver.extension.crd.conversion import Convert
 
+_INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d([.,]\d+)?(Z|[+-]\d\d:\d\d)", re.ASCII)
 JsonPath = Callable[[Any], list[Any]]
 log = logging.getLogger(__name__)
 
@@ -111,7 +113,9 @@ def _resource(crd: Object, version: Object, convert: Convert | None, known: Mapp
         schema_node=node, registry=f"{group}/{plural}", hub=Gvr(group, storage, plural),
         subresources=_subresources(kind, subs, checks.status), scale=_scale(subs.get("scale")),
         has_generation=True, defaults=defaults, prepare_create=prepare_create, validate=checks.create,
-        validate_update=checks.update, columns=_columns(version), selectable=_selectable(version),
+        validate_update=checks.update, create_warnings=lambda obj: _finalizers(obj, ()),
+        warnings_update=lambda new, old: _finalizers(new, old["metadata"].get("finalizers") or ()),
+        columns=_columns(version), selectable=_selectable(version),
         unconditional_update=False,
         custom=Custom(crd=crd["metadata"]["name"], storage=storage, served=bool(version.get("served")),
                       conversion=spec.get("conversion") or {"strategy": "None"},
@@ -178,6 +182,22 @@ class _Checks:
         return found + evaluation.findings(self._tree, obj, old=old)
 
 
+_STANDARD = ("orphan", "foregroundDeletion", "kubernetes")
+
+
+def _finalizers(obj: Object, known: Iterable[str]) -> list[str]:
+    """What is said of new finalizers whose names may be another's."""
+    out = []
+    for name in sorted(set(obj["metadata"].get("finalizers") or ()) - set(known)):
+        where = f"metadata.finalizers: {errors.go_quote(name)}"
+        out += [f"{where}: {message}" for message in names.qualified(name)]
+        if "/" not in name and name not in _STANDARD:
+            path = " including a path (/)" if "." in name else ""
+            out.append(f"{where}: prefer a domain-qualified finalizer name{path} to avoid accidental conflicts with other "
+                       "finalizer writers")
+    return out
+
+
 def marked(schema: Any, extension: str) -> bool:
     """Is the extension used anywhere in the schema?"""
     return isinstance(schema, dict) and (bool(schema.get(extension)) or any(
@@ -226,10 +246,12 @@ def _column(declared: Object) -> Column:
 def _age(find: JsonPath) -> Callable[[Object], Age | str | None]:
     def age(obj: Object) -> Age | str | None:
         found = find(obj)
-        if not found or found[0] is None:
+        if not found or not isinstance(found[0], str):
             return None
+        if found[0] in ("", "null"):
+            return "<unknown>"
         try:
-            return columns.since(str(found[0]))
+            return columns.since(found[0]) if _INSTANT.fullmatch(found[0]) else "<invalid>"
         except ValueError:
             return "<invalid>"
 
@@ -239,20 +261,29 @@ def _age(find: JsonPath) -> Callable[[Object], Age | str | None]:
 def _cell(kind: str, find: JsonPath) -> Callable[[Object, float], Any]:
     def cell(obj: Object, now: float) -> Any:
         found = find(obj)
-        if not found or found[0] is None:
+        if not found:
             return None
-        value = found[0]
+        value = found[0]  # of several the first, as upstream
         if kind == "string":
-            return _text(value)  # of several the first, as upstream
+            return "<no value>" if value is None else _text(value)
         wanted = {"integer": (int, float), "number": (int, float), "boolean": (bool,)}[kind]
         if not isinstance(value, wanted) or (isinstance(value, bool) and kind != "boolean"):
             return None
-        return int(value) if kind == "integer" else value
+        return _int64(value) if kind == "integer" else value
 
     return cell
 
 
+def _int64(value: int | float) -> int:
+    """Go's conversion: what does not fit is the least there is."""
+    whole = int(value)
+    return whole if -2**63 <= whole < 2**63 else -2**63
+
+
 def _text(value: Any) -> str:
+    if isinstance(value, float):
+        # What is stored without a fraction is read again as an integer.
+        return str(int(value)) if value.is_integer() and abs(value) < 1e18 else errors.go_float(value)
     return value if isinstance(value, str) else codec.dumps(value).decode()
 
 
