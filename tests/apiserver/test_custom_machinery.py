@@ -102,10 +102,11 @@ async def test_a_definition_on_its_way_out_takes_nothing_new(cluster):
 
     async def refused():
         answer = await send(cluster, "POST", URL, thing("late"))
-        return answer if answer.status == 405 else None
+        return answer if answer.status == 403 else None
 
     answer = await eventually(cluster, refused)
-    assert answer.json["message"] == "create not allowed while custom resource definition is terminating"
+    assert answer.status == 403 and answer.json["message"].endswith(
+        "is forbidden: create not allowed while custom resource definition is terminating")
     await send(cluster, "PATCH", URL + "/held", {"metadata": {"finalizers": None}}, content_type="application/merge-patch+json")
     await cluster.wait_gone(CRDS, "things.example.com", namespace=None)
     assert (await send(cluster, "GET", URL)).body == b"404 page not found\n"

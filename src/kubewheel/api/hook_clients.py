@@ -6,12 +6,15 @@ apiextensions/definition.py.
 
 from __future__ import annotations
 
+import base64
+import binascii
 import urllib.parse
 from typing import Any
 
 from kubewheel.api import errors, go_urls, names
 from kubewheel.api.errors import FieldError
 
+NO_CA = "unable to load root certificates: unable to parse bytes as PEM block"
 _FORM = "; desired format: https://host[/path]"
 
 
@@ -61,3 +64,11 @@ def _path(text: str, path: str) -> list[FieldError]:
             out.append(errors.field_invalid(path, text, f"segment[{i}] may not be empty"))
         out += [errors.field_invalid(path, text, f"segment[{i}]: {message}") for message in found]
     return out
+
+
+def is_ca(bundle: str) -> bool:
+    """Is there a certificate in the (base64) bundle?"""
+    try:
+        return b"-----BEGIN CERTIFICATE-----" in base64.b64decode(bundle)
+    except binascii.Error:
+        return False

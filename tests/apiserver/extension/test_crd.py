@@ -139,7 +139,8 @@ def test_groups_of_the_community_tell_of_their_approval(annotation, value, reaso
 
 @pytest.mark.parametrize(("path", "found"), [
     (".spec.a", [1]), ("{.spec.a}", [1]), (".spec.list[*].n", ["x", "y"]), (".spec.list[1].n", ["y"]),
-    ('.spec.list[?(@.n=="y")].v', [2]), (".spec['d.e']", [3]), (r".spec.d\.e", [3]), (".spec.none.deep", []),
+    ('.spec.list[?(@.n=="y")].v', [2]), (".spec['d.e']", []), (".spec['a','none']", [1]),
+    (r".spec.d\.e", [3]), (".spec.none.deep", []),
     ("..v", [1, 2]), (".spec.list[-1].v", [2])])
 def test_jsonpath(path, found):
     obj = {"spec": {"a": 1, "list": [{"n": "x", "v": 1}, {"n": "y", "v": 2}], "d.e": 3}}

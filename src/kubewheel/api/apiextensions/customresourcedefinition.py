@@ -16,8 +16,8 @@ FINALIZER = "customresourcecleanup.apiextensions.k8s.io"
 
 def defaults(obj: Object) -> None:
     spec = obj.setdefault("spec", {})
-    if "status" in obj and obj["status"].get("conditions") is None:
-        obj["status"]["conditions"] = []  # printed though there are none
+    if "status" in obj:
+        obj["status"].setdefault("conditions", [])  # printed though there are none
     names = spec.setdefault("names", {})
     if kind := names.get("kind"):
         if not names.get("singular"):
@@ -70,13 +70,14 @@ def validate(obj: Object) -> list[FieldError]:
 
 
 def validate_update(new: Object, old: Object) -> list[FieldError]:
+    """An established definition keeps its scope and kind, and its webhook a CA that can be read."""
     return (definition.validate(new, old) + definition.immutable(new["spec"], old["spec"],
                                                                  established=is_true(old, "Established"))
             + definition.status(new) + definition.stored_versions(new))
 
 
 def validate_status(new: Object, old: Object) -> list[FieldError]:
-    return definition.status(new) + definition.stored_versions(new)
+    return definition.status(new)
 
 
 def _unknown_formats(obj: Object) -> list[str]:

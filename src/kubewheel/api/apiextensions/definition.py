@@ -34,7 +34,7 @@ def validate(obj: Object, old: Object | None = None) -> list[FieldError]:
     for field in ("generateName", "name"):
         if old is None and (given := obj["metadata"].get(field)) and given != expected:
             out.append(errors.field_invalid(f"metadata.{field}", given, 'must be spec.names.plural+"."+spec.group'))
-    out += _spec(spec, (old or {}).get("spec"))
+    out += _spec(spec, (old or {}).get("spec"), checks_ca=old is not None and _has_readable_ca(old))
     out += _approval(obj, old)
     if spec.get("preserveUnknownFields") and not (old or {"spec": {}})["spec"].get("preserveUnknownFields"):
         out.append(errors.field_invalid("spec.preserveUnknownFields", True, "cannot set to true, set "
@@ -42,7 +42,7 @@ def validate(obj: Object, old: Object | None = None) -> list[FieldError]:
     return out
 
 
-def _spec(spec: Object, old: Object | None) -> list[FieldError]:
+def _spec(spec: Object, old: Object | None, *, checks_ca: bool) -> list[FieldError]:
     out: list[FieldError] = []
     group, versions = spec.get("group") or "", spec.get("versions")
     if not group:
@@ -59,7 +59,7 @@ def _spec(spec: Object, old: Object | None) -> list[FieldError]:
             out.append(errors.field_required(f"spec.names.{field}"))
     out += accepted_names(spec.get("names") or {}, "spec.names")
     out += _shared(versions or [], before)
-    return out + _conversion(spec.get("conversion") or {}, "spec.conversion")
+    return out + _conversion(spec.get("conversion") or {}, "spec.conversion", checks_ca=checks_ca)
 
 
 def accepted_names(given: Object, path: str) -> list[FieldError]:
@@ -255,7 +255,7 @@ def _selectable(declared: Sequence[Object], schema: Object, path: str, *, may_be
 
 
 # -- conversion ---------------------------------------------------------------------------------------------------
-def _conversion(conversion: Object, path: str) -> list[FieldError]:
+def _conversion(conversion: Object, path: str, *, checks_ca: bool) -> list[FieldError]:
     strategy, webhook = conversion.get("strategy"), conversion.get("webhook") or {}
     out = validation.one_of(strategy, ("None", "Webhook"), f"{path}.strategy")
     config, versions = webhook.get("clientConfig"), webhook.get("conversionReviewVersions") or []
@@ -270,6 +270,8 @@ def _conversion(conversion: Object, path: str) -> list[FieldError]:
         out.append(errors.field_required(f"{path}.webhookClientConfig", "required when strategy is set to Webhook"))
     else:
         out += hook_clients.check(config, f"{path}.webhookClientConfig")
+        if checks_ca and config.get("caBundle") and not hook_clients.is_ca(config["caBundle"]):
+            out.append(errors.field_invalid(f"{path}.webhookClientConfig.caBundle", config["caBundle"], hook_clients.NO_CA))
     return out + _review_versions(versions, f"{path}.conversionReviewVersions")
 
 
@@ -285,6 +287,15 @@ def _review_versions(versions: list[str], path: str) -> list[FieldError]:
     if not {"v1", "v1beta1"} & set(versions):
         out.append(errors.field_invalid(path, versions, "must include at least one of v1, v1beta1"))
     return out
+
+
+def _has_readable_ca(old: Object) -> bool:
+    """Of an established definition whose webhook's CA can be read, or that has none yet, a new one must be readable."""
+    if not any(c["type"] == "Established" and c["status"] == "True" for c in (old.get("status") or {}).get("conditions") or ()):
+        return False
+    webhook = (old["spec"].get("conversion") or {}).get("webhook") or {}
+    bundle = (webhook.get("clientConfig") or {}).get("caBundle")
+    return not bundle or hook_clients.is_ca(bundle)
 
 
 # -- protected groups ---------------------------------------------------------------------------------------------

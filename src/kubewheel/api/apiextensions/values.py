@@ -252,6 +252,8 @@ def repeated(value: list[Any]) -> list[int]:
     out = []
     for i, item in enumerate(value):
         key = _key(item, None)
+        if not isinstance(item, (dict, list)):
+            key = f"{type(item).__name__} {key}"  # 1 and 1.0 are two
         times[key] = times.get(key, 0) + 1
         if times[key] == 2:
             out.append(i)

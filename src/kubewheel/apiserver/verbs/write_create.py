@@ -22,7 +22,7 @@ async def create(call: Call, obj: Object, *, tracked: bool = False) -> Object:
     `tracked`: managedFields are there already (apply)."""
     server, resource = call.server, call.resource
     hub = server.registry.hub_of(resource)
-    _refuse_terminating(call)
+    _refuse_terminating(call, obj["metadata"].get("name") or "")
     versioned = call.info.verb != "update" and _is_version(obj["metadata"].pop("resourceVersion", None))
     base = "" if obj["metadata"].get("name") else obj["metadata"].get("generateName", "")
     write_meta.dedup_owners(call, obj)
@@ -91,7 +91,7 @@ async def _create_once(call: Call, hub: Resource, obj: Object, attributes: Attri
         raise
 
 
-def _refuse_terminating(call: Call) -> None:
+def _refuse_terminating(call: Call, name: str) -> None:
     """A definition on its way out takes no new objects, or it would never be gone."""
     custom = call.resource.custom
     if custom is None:
@@ -100,9 +100,8 @@ def _refuse_terminating(call: Call) -> None:
     entry = definitions.entries.get(f"{definitions.prefix}{custom.crd}")
     conditions = (entry.obj.get("status") or {}).get("conditions") or () if entry is not None else ()
     if any(c["type"] == "Terminating" and c["status"] == "True" for c in conditions):
-        error = errors.method_not_supported(call.resource.plural, "create", group=call.resource.group)
-        error.status["message"] = "create not allowed while custom resource definition is terminating"
-        raise error
+        raise errors.forbidden(call.resource.plural, name, "create not allowed while custom resource definition is "
+                                                           "terminating", group=call.resource.group)
 
 
 async def _insert(call: Call, hub: Resource, obj: Object) -> Object:

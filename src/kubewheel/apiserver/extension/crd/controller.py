@@ -92,28 +92,34 @@ class Controller:
         if crd is None:
             self._gone.pop(name, None)
             await self._unregister(name)
-            # Names it held are free now: whoever was refused them looks again.
-            for other in self._server.caches.get(GVR).list():
-                if not definitions.is_true(other, "NamesAccepted"):
-                    self._enqueue(other["metadata"]["name"])
+            self._look_again(name.partition(".")[2])
             return None
         if crd["metadata"].get("deletionTimestamp"):
             return await self._finalize(crd)
         others = [c for c in self._server.caches.get(GVR).list() if c["metadata"]["name"] != name]
         wanted = status.wanted(crd, others, now=clocks.rfc3339(self._server.clock.now()))
         # Served before it is told: who sees Established finds the resource there.
+        updated = codec.copy(crd)
+        updated["status"] = wanted
         if status.is_established(wanted):
-            self._register(crd)
+            self._register(updated)
         if wanted != crd.get("status"):
-            updated = codec.copy(crd)
-            updated["status"] = wanted
             await self._server.client.update_status(GVR, updated)
+            if wanted["acceptedNames"] != (crd.get("status") or {}).get("acceptedNames"):
+                self._look_again(crd["spec"]["group"], but=name)
         return None
+
+    def _look_again(self, group: str, *, but: str = "") -> None:
+        """Names may be free now: whoever was refused them looks again."""
+        for other in self._server.caches.get(GVR).list():
+            if other["spec"]["group"] == group and other["metadata"]["name"] != but and (
+                    not definitions.is_true(other, "NamesAccepted")):
+                self._enqueue(other["metadata"]["name"])
 
     def _register(self, crd: Object) -> None:
         name = crd["metadata"]["name"]
-        known = self._served.get(name)
-        if known is not None and known[0] == crd["spec"]:
+        known, source = self._served.get(name), {"spec": crd["spec"], "names": crd["status"].get("acceptedNames")}
+        if known is not None and known[0] == source:
             return
         convert = None
         if (crd["spec"].get("conversion") or {}).get("strategy") == "Webhook":
@@ -124,7 +130,7 @@ class Controller:
         for resource in made:
             self._server.watch_cache.resource(resource.registry)
             self._server.registry.add(resource)
-        self._served[name] = (crd["spec"], [r.gvr for r in made])
+        self._served[name] = (source, [r.gvr for r in made])
         if known is not None:
             self._end_watches(crd)
 

@@ -85,7 +85,8 @@ def _accepted(spec: Object, before: Object, others: list[Object]) -> tuple[Objec
         value = requested.get(field, "")
         if value in used and before.get(field) != value:
             conflict = (reason, f'"{value}" is already in use')
-            out.setdefault(field, "")
+            if field in ("plural", "kind"):
+                out.setdefault(field, "")
         elif value:
             out[field] = value
     _replace(out, "categories", requested.get("categories") or [])
