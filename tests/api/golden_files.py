@@ -29,6 +29,8 @@
         via: status                             # or another subresource
         result | has | errors | status | warnings    # as above
 
+`rules/<group, or core>/<plural>.<version>[.<topic>].yaml` have more objects, cases and updates of the same resource.
+
 uid, resourceVersion, creationTimestamp and managedFields are left out of what is compared. In expected objects "<time>"
 and "<uid>" stand for any of these; a text that ends in "…" is the beginning of one (upstream ends some in a Go diff).
 """
@@ -46,6 +48,7 @@ from kubewheel.api import catalog
 from kubewheel.api.resource import Resource
 
 FOLDER = pathlib.Path(__file__).parent / "goldens"
+RULES = pathlib.Path(__file__).parent / "rules"
 NOW = 1_767_226_200.0  # 2026-01-01T00:10:00Z
 UNCOMPARED = ("uid", "resourceVersion", "creationTimestamp", "managedFields")
 ABSENT = object()
@@ -67,7 +70,18 @@ def load(path: pathlib.Path) -> dict[str, Any]:
     return yaml.load(path.read_text(), Loader)
 
 
-ALL = [(r, load(path_of(r))) for r in catalog.RESOURCES if path_of(r).exists()]
+def _with_rules(resource: Resource) -> dict[str, Any]:
+    """The golden, and what the files beside it say of the rules of its kind."""
+    golden = load(path_of(resource))
+    for path in sorted((RULES / (resource.group or "core")).glob(f"{resource.plural}.{resource.version}*.yaml")):
+        more = load(path)
+        golden.setdefault("objects", {}).update(more.get("objects") or {})
+        for key in ("cases", "updates"):
+            golden[key] = [*(golden.get(key) or ()), *(more.get(key) or ())]
+    return golden
+
+
+ALL = [(r, _with_rules(r)) for r in catalog.RESOURCES if path_of(r).exists()]
 
 
 def each(*keys: str) -> list[tuple[str, Resource, dict[str, Any], dict[str, Any]]]:

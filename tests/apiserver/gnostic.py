@@ -6,12 +6,13 @@ from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
 # message -> "name number type", [] for repeated
 MESSAGES = {
-    "Document": "swagger 1 string,info 2 Info,paths 8 Paths,definitions 9 Definitions",
+    "Document": "swagger 1 string,info 2 Info,paths 8 Paths,definitions 9 Definitions,parameters 10 Shared",
     "Info": "title 1 string,version 2 string",
     "Paths": "path 2 []NamedPathItem", "NamedPathItem": "name 1 string,value 2 PathItem",
     "PathItem": "get 2 Operation,put 3 Operation,post 4 Operation,delete 5 Operation,patch 8 Operation",
     "Operation": "operation_id 5 string,parameters 8 []ParametersItem,vendor_extension 13 []NamedAny",
-    "ParametersItem": "parameter 1 Parameter", "Parameter": "body 1 Body,non_body 2 NonBody",
+    "ParametersItem": "parameter 1 Parameter,json_reference 2 Reference", "Reference": "_ref 1 string",
+    "NamedParameter": "name 1 string,value 2 Parameter", "Shared": "additional_properties 1 []NamedParameter", "Parameter": "body 1 Body,non_body 2 NonBody",
     "Body": "name 2 string,schema 5 Schema", "NonBody": "query 3 Query,path 4 Path",
     "Query": "name 4 string,type 6 string,unique_items 20 bool", "Path": "name 4 string,type 5 string,unique_items 19 bool",
     "Definitions": "additional_properties 1 []NamedSchema", "NamedSchema": "name 1 string,value 2 Schema",
@@ -42,6 +43,7 @@ def document(raw):
     made.ParseFromString(raw)
     return {"swagger": made.swagger, "info": {"title": made.info.title},
             "definitions": {d.name: schema(d.value) for d in made.definitions.additional_properties},
+            "parameters": {p.name: parameter(p.value) for p in made.parameters.additional_properties},
             "paths": {p.name: item(p.value) for p in made.paths.path}}
 
 
@@ -52,7 +54,9 @@ def schema(made):
 
 
 def item(made):
-    return {verb: {"operationId": operation.operation_id, "parameters": [parameter(p.parameter) for p in operation.parameters],
+    return {verb: {"operationId": operation.operation_id,
+                   "parameters": [{"$ref": p.json_reference._ref} if p.HasField("json_reference") else parameter(p.parameter)
+                                  for p in operation.parameters],
                    **extensions(operation)}
             for verb in ("get", "put", "post", "delete", "patch") if made.HasField(verb)
             for operation in [getattr(made, verb)]}

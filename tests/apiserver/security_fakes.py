@@ -72,6 +72,9 @@ class World:
             return self._get(resource, name, namespace)
         return self.caches.setdefault(resource, Cache())
 
+    async def synced(self, resource):
+        return self.get(resource)
+
     async def _get(self, resource, name, namespace):
         found = self.get(resource).get(namespace, name)
         if found is None:

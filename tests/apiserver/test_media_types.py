@@ -258,7 +258,8 @@ async def test_custom_resources_have_protobuf_for_their_metadata_only(cluster):
     body = {"apiVersion": "example.com/v1", "kind": "T", "metadata": {"name": "a"}, "spec": {"x": 1}}
     assert (await send(cluster, "POST", url, body)).status == 201
     refused = await send(cluster, "POST", url, b"k8s\0", content_type=PROTOBUF)
-    assert refused.status == 415 and refused.json["message"].endswith("include: application/json, application/yaml")
+    assert refused.status == 415 and refused.json["message"].endswith(
+        "include: application/json, application/yaml, application/vnd.kubernetes.protobuf")
     for method in ("GET", "DELETE"):
         told = await send(cluster, method, url + "/a", accept=PROTOBUF)
         assert told.status == 406 and protobuf.decode(told.body)["reason"] == "NotAcceptable"

@@ -151,7 +151,8 @@ async def test_a_snapshot_of_the_future_is_an_error_in_the_stream(cluster):
 @with_cluster(virtual_time=True, nodes=0, controllers="", scheduler=False)
 async def test_bookmarks_come_each_minute_and_carry_the_newest_revision(cluster):
     loop = asyncio.get_running_loop()
-    watch = await send(cluster, "GET", f"{CMS}?watch=1&timeoutSeconds=150&allowWatchBookmarks=true")
+    watch = await send(cluster, "GET", f"{CMS}?watch=1&resourceVersion={cluster.server.store.revision()}"
+                       "&timeoutSeconds=150&allowWatchBookmarks=true")
     began, times, last = loop.time(), [], 0
     await cluster.client.create("secrets", {"metadata": {"name": "s", "namespace": "default"}})
     async for line in watch.chunks:

@@ -151,7 +151,7 @@ async def test_optimistic_locking_and_identity(cluster):
     assert ignored.json["metadata"]["creationTimestamp"] == made["metadata"]["creationTimestamp"]
     refused = await send(cluster, "PUT", CMS + "/o", config_map("o", deletionTimestamp=then, deletionGracePeriodSeconds=3))
     assert refused.status == 422 and refused.json["message"] == (
-        'ConfigMap "o" is invalid: [metadata.deletionTimestamp: Invalid value: 2001-01-01 00:00:00 +0000 UTC: field is '
+        'ConfigMap "o" is invalid: [metadata.deletionTimestamp: Invalid value: "2001-01-01T00:00:00Z": field is '
         "immutable, metadata.deletionGracePeriodSeconds: Invalid value: 3: field is immutable]")
     same = await send(cluster, "PUT", CMS + "/o", made)
     assert same.json["metadata"]["resourceVersion"] == made["metadata"]["resourceVersion"], "no change, no new revision"
@@ -302,7 +302,9 @@ async def test_service_addresses_are_taken_and_given_back(cluster):
     taken = await send(cluster, "POST", url, other)
     assert "spec.ports[0].nodePort: Invalid value: 30123: provided port is already allocated" in taken.json["message"]
     outside = {"metadata": {"name": "t"}, "spec": {"clusterIP": "10.1.2.3", "ports": [{"port": 80}]}}
-    assert "is not in the valid range" in (await send(cluster, "POST", url, outside)).json["message"]
+    assert "the provided network does not match the current range" in (await send(cluster, "POST", url, outside)).json["message"]
+    outside["spec"]["clusterIP"] = "10.96.255.255"
+    assert "The range of valid IPs is 10.96.0.0/16" in (await send(cluster, "POST", url, outside)).json["message"]
     # a refused update gives back what it took on the way
     refused = await send(cluster, "PATCH", url + "/s", {"spec": {"ports": [
         {"name": "a", "port": 80, "nodePort": 30200}, {"name": "a", "port": 81}]}}, content_type=MERGE)

@@ -106,3 +106,20 @@ async def test_tcp_and_garbage(running):
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as noise:
         noise.sendto(b"\0" * 40, ("127.0.0.1", port))
     assert (await ask(port, "kubernetes.default.svc.cluster.local")).rr
+
+
+async def test_edns_is_answered_in_edns(running):
+    _, _, port, _ = running
+    for name in ("kubernetes.default.svc.cluster.local", "nope.default.svc.cluster.local"):
+        query = dnslib.DNSRecord.question(name)
+        query.add_ar(dnslib.EDNS0(udp_len=1232))
+        reply = dnslib.DNSRecord.parse(await asyncio.wait_for(server._ask_udp(query.pack(), "127.0.0.1", port), 5))
+        assert [(rr.rtype, rr.rclass) for rr in reply.ar] == [(dnslib.QTYPE.OPT, 1232)]
+    assert not (await ask(port, "kubernetes.default.svc.cluster.local")).ar
+
+
+async def test_the_zones_own_records(running):
+    _, _, port, _ = running
+    assert [str(rr.rdata) for rr in (await ask(port, "cluster.local", "SOA")).rr] == [
+        "ns.dns.cluster.local. hostmaster.cluster.local. 1 7200 1800 86400 5"]
+    assert [str(rr.rdata) for rr in (await ask(port, "cluster.local", "NS")).rr] == ["ns.dns.cluster.local."]

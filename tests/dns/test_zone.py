@@ -81,3 +81,17 @@ def test_namespace_exists_without_records(zone):
 def test_address_of_names():
     assert zones.address_of("4.3.2.1.in-addr.arpa") == "1.2.3.4"
     assert zones.address_of(dnslib.DNSRecord.question("x").q.qname.label[0].decode()) is None
+
+
+def test_the_zone_names_itself_and_its_server():
+    service = {"metadata": {"namespace": "kube-system", "name": "kube-dns"}, "spec": {"clusterIP": "10.96.0.10"}}
+    zone = zones.Zone("cluster.local", zones.Sources(
+        service=lambda ns, name: service if (ns, name) == ("kube-system", "kube-dns") else None, slices=lambda ns, name: [],
+        has_namespace=lambda ns: True, service_by_ip=lambda ip: None, slices_by_ip=lambda ip: []))
+    assert values(zone.lookup("cluster.local", "SOA")) == [
+        ("ns.dns.cluster.local.", "hostmaster.cluster.local.", (1, 7200, 1800, 86400, 5))]
+    found = zone.lookup("cluster.local", "NS")
+    assert values(found) == [("kube-dns.kube-system.svc.cluster.local.",)]
+    assert [(r.name, r.value) for r in found.extra] == [("kube-dns.kube-system.svc.cluster.local", ("10.96.0.10",))]
+    assert values(zone.lookup("ns.dns.cluster.local", "A")) == [("10.96.0.10",)]
+    assert zone.lookup("cluster.local", "A").exists and not values(zone.lookup("cluster.local", "A"))

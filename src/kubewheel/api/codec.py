@@ -26,6 +26,16 @@ def dumps(value: Any) -> bytes:
         return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
 
 
+def sorted_dumps(value: Any) -> bytes:
+    """Compact JSON with sorted keys, as Go writes maps."""
+    try:
+        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+    except TypeError:
+        import json
+
+        return json.dumps(value, separators=(",", ":"), ensure_ascii=False, sort_keys=True).encode()
+
+
 def to_stored(obj: dict[str, Any]) -> bytes:
     """The bytes to store: metadata first, without resourceVersion and selfLink, then apiVersion and kind."""
     meta = {k: v for k, v in obj["metadata"].items() if k not in ("resourceVersion", "selfLink")}

@@ -153,6 +153,18 @@ class FieldError:
 
 
 RATCHETED = "Ratcheted"  # the type of findings that an update is only warned of: what they are about did not change
+_ESCAPES = {"\a": "\\a", "\b": "\\b", "\f": "\\f", "\n": "\\n", "\r": "\\r", "\t": "\\t", "\v": "\\v", '"': '\\"', "\\": "\\\\"}
+
+
+def quoted(text: str) -> str:
+    """As Go's %q."""
+    if text.isprintable() and '"' not in text and "\\" not in text:
+        return f'"{text}"'
+    return '"' + "".join(_ESCAPES.get(c) or (c if c.isprintable() else _escaped(ord(c))) for c in text) + '"'
+
+
+def _escaped(code: int) -> str:
+    return f"\\x{code:02x}" if code < 0x80 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
 def render_value(value: Any) -> str:
@@ -161,7 +173,7 @@ def render_value(value: Any) -> str:
     import orjson
 
     if isinstance(value, str):
-        return go_quote(value)
+        return quoted(value)
     if isinstance(value, float):
         return go_float(value)
     if not isinstance(value, (dict, list)):
@@ -170,12 +182,6 @@ def render_value(value: Any) -> str:
 
 
 _HTML = str.maketrans({c: f"\\u{ord(c):04x}" for c in "<>&\u2028\u2029"})
-_GO_ESCAPES = {"\a": r"\a", "\b": r"\b", "\f": r"\f", "\n": r"\n", "\r": r"\r", "\t": r"\t", "\v": r"\v", '"': r"\"", "\\": r"\\"}
-
-
-def go_quote(text: str) -> str:
-    """%q: what is printable stands as it is."""
-    return '"' + "".join(_GO_ESCAPES.get(c) or (c if c.isprintable() else _escaped(ord(c))) for c in text) + '"'
 
 
 def go_float(number: float) -> str:
@@ -185,10 +191,6 @@ def go_float(number: float) -> str:
     if power < -4 or power >= 6:
         return f"{digits}e{'-' if power < 0 else '+'}{abs(power):02}"
     return f"{Decimal(repr(number)).normalize():f}"
-
-
-def _escaped(point: int) -> str:
-    return f"\\x{point:02x}" if point < 0x80 else f"\\u{point:04x}" if point < 0x10000 else f"\\U{point:08x}"
 
 
 # Of a LabelSelector, the one struct with two fields that is printed often, the labels come first.
@@ -259,5 +261,5 @@ def invalid(kind: str, name: str, findings: list[FieldError], *, group: str = ""
     joined = texts[0] if len(texts) == 1 else "[" + ", ".join(texts) + "]"
     causes = [{"reason": f.type, "message": f.body, "field": f.field} for f in findings]
     what = f"{kind}.{group}" if group else kind
-    return status_error(422, "Invalid", f'{what} "{name}" is invalid: {joined}',
+    return status_error(422, "Invalid", f'{what} {quoted(name)} is invalid: {joined}',
                         name=name, group=group, kind=kind, causes=causes)

@@ -43,7 +43,7 @@ def unreadable(text: str, *, as_request: bool = False) -> str:
         if why := _in_host(authority.rpartition("@")[2]):
             return why
     bad = _ESCAPE.search(rest)
-    return f"invalid URL escape {errors.go_quote(bad[0])}" if bad else ""
+    return f"invalid URL escape {errors.quoted(bad[0])}" if bad else ""
 
 
 def _in_host(host: str) -> str:
@@ -55,6 +55,6 @@ def _in_host(host: str) -> str:
     else:
         port = host[host.find(":"):] if ":" in host else ""
     if not _PORT.fullmatch(port):
-        return f"invalid port {errors.go_quote(port)} after host"
+        return f"invalid port {errors.quoted(port)} after host"
     bad = _NOT_IN_HOST.search(host)
-    return f"invalid character {errors.go_quote(bad[0])} in host name" if bad else ""
+    return f"invalid character {errors.quoted(bad[0])} in host name" if bad else ""

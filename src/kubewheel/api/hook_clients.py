@@ -36,7 +36,7 @@ def _service(service: dict[str, Any], path: str) -> list[FieldError]:
 
 def _url(text: str, path: str) -> list[FieldError]:
     if why := go_urls.unreadable(text):
-        return [errors.field_required(path, f"url must be a valid URL: parse {errors.go_quote(text)}: {why}{_FORM}")]
+        return [errors.field_required(path, f"url must be a valid URL: parse {errors.quoted(text)}: {why}{_FORM}")]
     parts, out = urllib.parse.urlsplit(text), []
     user, at, host = parts.netloc.rpartition("@")
     if parts.scheme != "https":

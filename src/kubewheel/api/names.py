@@ -80,6 +80,11 @@ def subdomain_with_underscore(text: str) -> list[str]:
     return out if _is_underscored(text) else [*out, UNDERSCORED_TEXT]
 
 
+def as_prefix(text: str) -> str:
+    """A name to which something is added later may end in a dash: what upstream looks at in its place."""
+    return text[:-2] + "a" if len(text) > 1 and text.endswith("-") else text
+
+
 def label(text: str) -> list[str]:
     return list(_checked(text, "label"))
 
@@ -94,7 +99,7 @@ def _qualified(text: str) -> tuple[str, ...]:
     out: list[str] = []
     if slash:
         if "/" in head:
-            return (f"a qualified name {_QUALIFIED_RULE} with an optional DNS subdomain prefix and '/' "
+            return (f"a valid label key {_QUALIFIED_RULE} with an optional DNS subdomain prefix and '/' "
                     "(e.g. 'example.com/MyName')",)
         if not head:
             out.append("prefix part must be non-empty")

@@ -11,12 +11,13 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 NANO = 1_000_000_000
-_MAX = (2**63 - 1) * NANO
+_MAX = 2**63 - 1
 _DECIMAL = {"n": -9, "u": -6, "m": -3, "": 0, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18}
 _BINARY = {"Ki": 10, "Mi": 20, "Gi": 30, "Ti": 40, "Pi": 50, "Ei": 60}
 _SUFFIX_OF = {v: k for k, v in _DECIMAL.items()}
-_FORM = re.compile(r"([+-]?)(\d*)(?:\.(\d*))?([eEinumkKMGTP]*[-+]?\d*)")
-_EXPONENT = re.compile(r"[eE]([-+]?\d{1,9})")
+_FORM = re.compile(r"([+-]?)0*([0-9]*)(?:\.([0-9]*))?([eEinumkKMGTP]*[-+]?[0-9]*)")
+_EXPONENT = re.compile(r"[eE]([-+]?[0-9]{1,18})")
+_MAX_SCALE = 500  # powers of ten past it make no number any larger: nobody's comparison needs it
 FORMAT_ERROR = "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
 SUFFIX_ERROR = "unable to parse quantity's suffix"
 NUMBER_ERROR = "unable to parse numeric part of quantity"
@@ -27,36 +28,67 @@ class Quantity(NamedTuple):
     format: str  # DecimalSI | BinarySI | DecimalExponent
 
 
-@lru_cache(maxsize=16384)
-def _parse_text(text: str) -> Quantity:
-    found = _FORM.fullmatch(text.strip())
+class _Parts(NamedTuple):
+    """A text taken apart: whole.fraction * base**exponent."""
+
+    sign: str
+    whole: str  # without leading zeros, "0" for none
+    fraction: str
+    base: int
+    exponent: int
+    format: str
+
+
+def _parts(text: str) -> _Parts:
+    text = text.strip()
+    found = _FORM.fullmatch(text)
     if found is None or not text:
         raise ValueError(FORMAT_ERROR)
     sign, whole, fraction, suffix = found.groups()
-    fraction = fraction or ""
-    if not whole and not fraction:
-        raise ValueError(NUMBER_ERROR if text.strip(".+-") == "" else FORMAT_ERROR)
-    nano, form = _nano_of(int(whole + fraction), len(fraction), suffix)
-    nano = min(nano, _MAX)
-    return Quantity(-nano if sign == "-" else nano, form)
+    base, exponent, form = _scale_of(suffix)
+    out = _Parts(sign, whole or "0", fraction or "", base, exponent, form)
+    has_digits = whole or fraction or text.lstrip("+-")[:1] == "0"
+    if not has_digits and not _is_short(out):  # a bare unit is zero, if it is a small one
+        raise ValueError(NUMBER_ERROR)
+    return out
 
 
-def _nano_of(digits: int, decimals: int, suffix: str) -> tuple[int, str]:
-    """digits / 10**decimals in units of the suffix, as (nano units, format). Who asks for a little gets the smallest
-    unit, not nothing: rounded up."""
+def _scale_of(suffix: str) -> tuple[int, int, str]:
+    """(base, exponent, format)"""
     if suffix in _BINARY:
-        return -(-(digits * NANO << _BINARY[suffix]) // 10**decimals), "BinarySI"
-    form, exponent = "DecimalSI", _DECIMAL.get(suffix)
-    if exponent is None:
-        if (head := _EXPONENT.fullmatch(suffix)) is None:
-            raise ValueError(SUFFIX_ERROR)
-        form, exponent = "DecimalExponent", int(head[1])
-    scale = exponent - decimals + 9
-    if scale > 200:  # past any limit, and 10**scale could be huge
-        return _MAX if digits else 0, form
-    if scale >= 0:
-        return digits * 10**scale, form
-    return (-(-digits // 10**-scale) if scale > -5000 else 0), form
+        return 2, _BINARY[suffix], "BinarySI"
+    if suffix in _DECIMAL:
+        return 10, _DECIMAL[suffix], "DecimalSI"
+    if (head := _EXPONENT.fullmatch(suffix)) is None:
+        raise ValueError(SUFFIX_ERROR)
+    return 10, (int(head[1]) + 2**31) % 2**32 - 2**31, "DecimalExponent"  # upstream counts in 32 bits
+
+
+def _is_short(parts: _Parts) -> bool:
+    """Of numbers that fit 64 bits for sure, upstream keeps no decimal."""
+    if parts.base == 2:
+        return not parts.fraction and len(parts.whole) + parts.exponent * 3 // 10 < 15
+    return len(parts.whole) + len(parts.fraction) <= 18 and parts.exponent - len(parts.fraction) >= -9
+
+
+@lru_cache(maxsize=16384)
+def _parse_text(text: str) -> Quantity:
+    parts = _parts(text)
+    digits, decimals = int(parts.whole + parts.fraction), len(parts.fraction)
+    form = parts.format
+    if parts.base == 2:
+        nano = min(_up(digits * NANO << parts.exponent, 10**decimals), _MAX * NANO)
+        if 0 < nano < NANO and not _is_short(parts):
+            form = "DecimalSI"
+    else:
+        scale = min(parts.exponent - decimals + 9, _MAX_SCALE)
+        nano = digits * 10**scale if scale >= 0 else _up(digits, 10**-scale) if scale > -5000 else min(digits, 1)
+    return Quantity(-nano if parts.sign == "-" else nano, form)
+
+
+def _up(dividend: int, divisor: int) -> int:
+    """Who asks for a little gets the smallest unit, not nothing."""
+    return -(-dividend // divisor)
 
 
 def parse(value: Any) -> Quantity:
@@ -87,7 +119,11 @@ def milli(value: Any) -> int:
 
 def value(text: Any) -> int:
     """Whole units, rounded up (Quantity.Value)."""
-    return -(-parse(text).nano // NANO)
+    return _bounded(-(-parse(text).nano // NANO))
+
+
+def _bounded(number: int) -> int:
+    return max(-_MAX, min(number, _MAX))
 
 
 def compare(a: Any, b: Any) -> int:
@@ -116,7 +152,18 @@ def from_value(amount: int, form: str = "DecimalSI") -> str:
 
 @lru_cache(maxsize=16384)
 def _canonical_text(text: str) -> str:
-    return to_text(_parse_text(text))
+    parts = _parts(text)
+    return text.strip() if _is_as_printed(parts) else to_text(_parse_text(text))
+
+
+def _is_as_printed(parts: _Parts) -> bool:
+    """Whether upstream takes the text for its canonical form; it looks at little, so "+1.500" passes."""
+    if not _is_short(parts):
+        return False
+    if parts.base == 2:
+        return int(parts.whole) % 8 != 0
+    digits = parts.whole + parts.fraction
+    return (parts.exponent - len(parts.fraction)) % 3 == 0 and not digits.endswith("000") and digits[0] != "0"
 
 
 def canonical(value: Any) -> str:
@@ -136,11 +183,11 @@ def to_text(quantity: Quantity) -> str:
             number, power = number // 1024, power + 10
         return f"{sign}{number}{_binary_suffix(power)}"
     exponent = -9
-    while exponent < 18 and amount % 1000 == 0:
+    while amount % 1000 == 0:
         amount, exponent = amount // 1000, exponent + 3
     if form == "DecimalExponent":
         return f"{sign}{amount}e{exponent}" if exponent else f"{sign}{amount}"
-    return f"{sign}{amount}{_SUFFIX_OF[exponent]}"
+    return f"{sign}{amount}{_SUFFIX_OF.get(exponent, '')}"
 
 
 def _binary_suffix(power: int) -> str:

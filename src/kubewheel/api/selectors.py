@@ -138,9 +138,9 @@ class _Parser:
             return Requirement(key, "=" if op == "==" else op, (self.value(key, op),))
         if op in (">", "<"):
             value = self.value(key, op)
-            if not re.fullmatch(r"[+-]?\d+", value):
+            if not re.fullmatch(r"[+-]?[0-9]+", value) or not -(1 << 63) <= int(value) < 1 << 63:
                 problem = "for 'Gt', 'Lt' operators, the value must be an integer"
-                raise ValueError(f'values[0][{key}]: Invalid value: "{value}": {problem}')
+                raise ValueError(f"values[0]: Invalid value: {errors.quoted(value)}: {problem}")
             return Requirement(key, "gt" if op == ">" else "lt", (value,))
         raise ValueError(f"found '{op}', expected: in, notin, =, ==, !=, gt, lt")
 
@@ -150,7 +150,7 @@ class _Parser:
             raise ValueError(f"found '{token}', expected: identifier")
         problems = names.qualified(token)
         if problems:
-            raise ValueError(f'<nil>: Invalid value: "{token}": {"; ".join(problems)}')
+            raise ValueError(f"<nil>: Invalid value: {errors.quoted(token)}: {'; '.join(problems)}")
         return token
 
     def value(self, key: str, op: str) -> str:
@@ -163,8 +163,7 @@ class _Parser:
 
     def values(self, key: str) -> tuple[str, ...]:
         if self.take() != "(":
-            raise ValueError(f"found '{self.tokens[self.at - 1] if self.at <= len(self.tokens) else ''}', "
-                             "expected: '('")
+            raise ValueError(f"found '{self.tokens[self.at - 1] if self.at <= len(self.tokens) else ''}' expected: '('")
         out: list[str] = []
         expecting = True
         while True:
@@ -178,8 +177,8 @@ class _Parser:
                     out.append("")
                 expecting = True
             elif not token or token in _WORDS or not expecting:
-                raise ValueError(f"found '{token}', expected: ',', or ')'" if not expecting else
-                                 f"found '{token}', expected: ',', ')' or identifier")
+                what = "',' or ')'" if not expecting else "',', or identifier" if out else "',', ')' or identifier"
+                raise ValueError(f"found '{token}', expected: {what}")
             else:
                 out.append(self.checked(key, token))
                 expecting = False
@@ -188,7 +187,7 @@ class _Parser:
     def checked(key: str, value: str) -> str:
         problems = names.label_value(value)
         if problems:
-            raise ValueError(f'values[0][{key}]: Invalid value: "{value}": {"; ".join(problems)}')
+            raise ValueError(f"values[0][{key}]: Invalid value: {errors.quoted(value)}: {'; '.join(problems)}")
         return value
 
 
@@ -270,10 +269,12 @@ def parse_field(text: str) -> FieldSelector:
         return _NO_FIELDS
     terms = []
     for part in re.findall(r"(?:\\.|[^,\\]|\\$)+", text):
-        found = re.match(r"((?:\\.|[^=!\\])*)(!=|==|=)(.*)\Z", part, re.DOTALL)
+        found = re.match(r"(.*?)(!=|==|=)(.*)\Z", part, re.DOTALL)
         if found is None:
             raise errors.bad_request(f"invalid selector: '{text}'; can't understand '{part}'")
-        terms.append(FieldTerm(found[1], "!=" if found[2] == "!=" else "=", _unescaped(found[3])))
+        value = _unescaped(found[3])
+        if found[1] or value:
+            terms.append(FieldTerm(found[1], "!=" if found[2] == "!=" else "=", value))
     return FieldSelector(tuple(terms))
 
 
@@ -284,12 +285,11 @@ def _unescaped(value: str) -> str:
         if c == "\\":
             position += 1
             escaped = value[position:position + 1]
-            if escaped not in (",", "=", "\\"):
-                raise errors.bad_request(f"invalid field selector: invalid escape sequence: \\{escaped}"
-                                         if escaped else "invalid field selector: trailing backslash")
+            if escaped not in (",", "=", "\\") or not escaped:
+                raise errors.bad_request(f"invalid field selector: invalid escape sequence: \\{escaped}")
             out.append(escaped)
         elif c in ",=":
-            raise errors.bad_request(f"invalid field selector: unescaped character in value: {c}")
+            raise errors.bad_request(f"invalid field selector: unescaped character in value: {ord(c)}")
         else:
             out.append(c)
         position += 1

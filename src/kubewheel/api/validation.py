@@ -102,20 +102,22 @@ def _owners(owners: list[Any], path: str) -> list[FieldError]:
     controller = ""
     where = path  # upstream does not say which of them
     for ref in owners:
-        if not ref.get("apiVersion"):
-            out.append(errors.field_invalid(f"{where}.apiVersion", "", "version must not be empty"))
+        version = ref.get("apiVersion") or ""
+        if not version.rpartition("/")[2] or version.count("/") > 1:  # what is none has no version either
+            out.append(errors.field_invalid(f"{where}.apiVersion", version, "version must not be empty"))
         for field in ("kind", "name", "uid"):
             if not ref.get(field):
                 out.append(errors.field_invalid(f"{where}.{field}", "", "must not be empty"))
         if ref.get("apiVersion") == "v1" and ref.get("kind") == "Event":
             out.append(errors.field_invalid(where, ref, "/v1, Kind=Event is disallowed from being an owner"))
         if ref.get("controller"):
+            this = f"{ref.get('kind', '')}/{ref.get('name', '')}"
             if controller:
                 out.append(errors.field_invalid(path, owners, (
-                    "Only one reference can have Controller set to true. Found \"true\" in references for "
-                    f"{controller} and {ref.get('kind', '')}/{ref.get('name', '')}")))
+                    'Only one reference can have Controller set to true. Found "true" in references for '
+                    f"{controller} and {this}")))
             else:
-                controller = f"{ref.get('kind', '')}/{ref.get('name', '')}"
+                controller = this
     return out
 
 

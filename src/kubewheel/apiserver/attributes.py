@@ -78,6 +78,8 @@ class AdmissionPlugin:
     name: str = ""
     # The qualified names of the resources it looks at ("pods", "deployments.apps"); None: all. Of the others it is not asked.
     resources: frozenset[str] | None = None
+    # The subresources of these, "" being the resource itself; None: all.
+    subresources: frozenset[str] | None = None
 
     def __init__(self, context: AdmissionContext) -> None:
         self.context = context

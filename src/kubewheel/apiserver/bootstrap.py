@@ -16,7 +16,7 @@ from kubewheel.api import errors
 from kubewheel.api.resource import Object
 from kubewheel.apiserver import flow_defaults
 from kubewheel.apiserver.admission import priority
-from kubewheel.apiserver.allocators import addresses
+from kubewheel.apiserver.allocators import addresses, ranges
 from kubewheel.apiserver.authz import reconcile_policy
 from kubewheel.lib import clock as clocks
 from kubewheel.lib.supervise import Tasks, keep_running
@@ -110,10 +110,10 @@ class Bootstrap:
 
     async def _service_cidr(self) -> None:
         """The range the server allocates from, as the object `kubernetes` (KEP-1880)."""
-        cidr = self._server.options.service_cluster_ip_range
+        cidrs = [str(n) for n in ranges.parse(self._server.options.service_cluster_ip_range)]
         if await self._server.client.find("servicecidrs.networking.k8s.io", "kubernetes") is None:
             await self._create("servicecidrs.networking.k8s.io", {
-                "metadata": {"name": "kubernetes"}, "spec": {"cidrs": [cidr]}})
+                "metadata": {"name": "kubernetes"}, "spec": {"cidrs": cidrs}})
 
     async def _token_tracking(self) -> None:
         """Since when secret-based tokens are tracked: the legacy token cleaner goes by it (KEP-2799)."""
@@ -126,7 +126,7 @@ class Bootstrap:
         options = self._server.options
         if not options.publish_kubernetes_service:
             return
-        address = str(ipaddress.ip_network(options.service_cluster_ip_range)[1])
+        address = str(ranges.parse(options.service_cluster_ip_range)[0][1])
         client = self._server.client
         if await client.find("services", "kubernetes", namespace="default") is None:
             await self._create("services", {

@@ -1,6 +1,7 @@
 """The way of every request, top-down, in one visible order.
 
-    request info → authentication → impersonation → limits (in flight, time) → authorization → dispatch → render
+    request info → authentication → impersonation → flow (named in the answer) → limits (in flight, time)
+    → authorization → dispatch → render
 
 In: Request. Out: Response (errors become metav1.Status here and nowhere else).
 Called by: http.py and, through client/inprocess.py, every component of ours.
@@ -10,11 +11,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Awaitable
 from typing import TYPE_CHECKING
 
 from kubewheel.api import errors
 from kubewheel.api.resource import Gvr
-from kubewheel.apiserver import impersonation, limits, render, request_info, request_metrics
+from kubewheel.apiserver import flows, impersonation, limits, render, request_info, request_metrics
 from kubewheel.apiserver.attributes import RequestInfo
 from kubewheel.apiserver.authz import messages
 from kubewheel.apiserver.results import Stream
@@ -32,6 +34,7 @@ class Chain:
     def __init__(self, server: Server) -> None:
         self.server = server
         self.limits = limits.Limits(server.options)
+        self.flows = flows.Flows(server.watch_cache)
 
     async def __call__(self, request: Request) -> Response:
         loop = asyncio.get_running_loop()
@@ -41,34 +44,55 @@ class Chain:
         if not long:
             request_metrics.INFLIGHT.inc(kind)
         try:
-            response = await self._answer(request, info, limited="" if long or request.user is not None else kind)
+            if request.user is not None:
+                response = await self._or_failure(request, self._from_within(request, info, request.user))
+            else:
+                response = await self._to_network(request, info, limited="" if long else kind)
         finally:
             if not long:
                 request_metrics.INFLIGHT.inc(kind, by=-1)
         labels = self._where(request, info, response)
+        if labels is None:
+            return response
         request_metrics.TOTAL.inc(*labels, str(response.status))
         if not long:
-            request_metrics.SECONDS.observe(loop.time() - began, *labels)
+            request_metrics.answered(request, info, labels, loop.time() - began)
         if response.body is not None and info.is_resource and request.method == "GET":
             request_metrics.SIZES.observe(len(response.body), *request_metrics.undry(labels))
         return response
 
-    def _where(self, request: Request, info: RequestInfo, response: Response) -> tuple[str, ...]:
+    def _where(self, request: Request, info: RequestInfo, response: Response | None = None) -> tuple[str, ...] | None:
         """Labels; paths that nobody serves must not become values without end."""
-        if response.status == 404 and info.is_resource:
-            resource = self.server.registry.lookup(Gvr(info.group, info.version, info.plural))
-            if resource is None or (info.subresource and resource.subresource(info.subresource) is None):
-                info = RequestInfo(False, "", info.verb)
-        return request_metrics.where(request, info)
+        resource = self.server.registry.lookup(Gvr(info.group, info.version, info.plural)) if info.is_resource else None
+        if response is not None and response.status == 404 and info.is_resource and (
+                resource is None or (info.subresource and resource.subresource(info.subresource) is None)):
+            return None
+        return request_metrics.where(request, info, custom=resource is not None and resource.custom is not None)
 
-    async def _answer(self, request: Request, info: RequestInfo, *, limited: str) -> Response:
-        """`limited`: the kind of request whose number and time are limited, "" for none."""
+    async def _to_network(self, request: Request, info: RequestInfo, *, limited: str) -> Response:
+        """The answer, with the names of the flow that the request belongs to, once it is known whose it is.
+        `limited`: the kind of request whose number and time are limited, "" for none."""
+        found: list[Identity] = []
+        response = await self._or_failure(request, self._known(request, info, found, limited))
+        if found and (limited or info.verb == "watch"):
+            response.headers.update(self.flows.headers(found[0], info))
+        return response
+
+    async def _known(self, request: Request, info: RequestInfo, found: list[Identity], limited: str) -> Response:
+        """`found`: gets the user."""
+        user = await self._impersonate(request, await self._authenticate(request))
+        found.append(user)
+        if limited:
+            return await self._within_limits(request, info, user, limited)
+        return await self._serve(request, info, user)
+
+    async def _from_within(self, request: Request, info: RequestInfo, user: Identity) -> Response:
+        """No limits and no headers for what comes from within the process."""
+        return await self._serve(request, info, await self._impersonate(request, user))
+
+    async def _or_failure(self, request: Request, answer: Awaitable[Response]) -> Response:
         try:
-            user = await self._authenticate(request)
-            user = await self._impersonate(request, user)
-            if limited:
-                return await self._within_limits(request, info, user, limited)
-            return await self._serve(request, info, user)
+            return await answer
         except errors.StatusError as e:
             return failure(request, e)
         except Exception as e:  # noqa: BLE001 - the edge: a bug becomes a 500 and a logged trace
@@ -77,7 +101,7 @@ class Chain:
 
     async def _within_limits(self, request: Request, info: RequestInfo, user: Identity, kind: str) -> Response:
         if self.limits.is_full(kind, user):
-            request_metrics.TERMINATED.inc("429", *request_metrics.undry(request_metrics.where(request, info)))
+            request_metrics.TERMINATED.inc("429", *request_metrics.undry(self._where(request, info) or request_metrics.NOWHERE))
             return limits.too_many()
         seconds = self.limits.seconds(request)
         limit: asyncio.Timeout | None = None
@@ -91,7 +115,7 @@ class Chain:
         except TimeoutError:
             if limit is None or not limit.expired():
                 raise
-            request_metrics.TERMINATED.inc("504", *request_metrics.undry(request_metrics.where(request, info)))
+            request_metrics.TERMINATED.inc("504", *request_metrics.undry(self._where(request, info) or request_metrics.NOWHERE))
             raise limits.timed_out() from None
         finally:
             self.limits.running[kind] -= 1
@@ -100,12 +124,10 @@ class Chain:
         await self._authorize(user, info, request)
         response = await self.server.dispatch(request, info, user)
         if isinstance(response.obj, Stream):
-            response.obj.opened = request_metrics.Opened(request_metrics.where(request, info))
+            response.obj.opened = request_metrics.Opened(self._where(request, info) or request_metrics.NOWHERE)
         return await render.finish(self.server, request, response)
 
     async def _authenticate(self, request: Request) -> Identity:
-        if request.user is not None:
-            return request.user
         loop = asyncio.get_running_loop()
         began, result = loop.time(), "error"
         try:
@@ -117,6 +139,7 @@ class Chain:
         finally:
             request_metrics.AUTHENTICATION.inc(result)
             request_metrics.AUTHENTICATION_SECONDS.observe(loop.time() - began, result)
+            request_metrics.FILTER_SECONDS.observe(loop.time() - began, "authentication")
         request_metrics.USERS.inc(request_metrics.known_user(user.name))
         return user
 
@@ -127,8 +150,15 @@ class Chain:
         return user
 
     async def _authorize(self, user: Identity, info: RequestInfo, request: Request) -> None:
+        loop = asyncio.get_running_loop()
+        began = loop.time()
         decision = await self.server.authorizer.authorize(user, info)
-        request_metrics.AUTHORIZATION.inc(_RESULTS[decision.verdict])
+        result, seconds = _RESULTS[decision.verdict], loop.time() - began
+        request_metrics.AUTHORIZATION.inc(result)
+        request_metrics.AUTHORIZATION_SECONDS.observe(seconds, result)
+        request_metrics.FILTER_SECONDS.observe(seconds, "authorization")
+        if user.name == "system:apiserver" and info.is_resource:
+            request_metrics.SELF.inc(info.group, info.plural, info.subresource, info.verb.upper())
         if decision.verdict != "allow":
             raise messages.forbidden(user, info, decision.reason)
 

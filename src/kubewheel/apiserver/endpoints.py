@@ -6,6 +6,8 @@ In: a Request. Out: a Response. Called by: server.dispatch.
 from __future__ import annotations
 
 import asyncio
+import email.utils
+import json
 from typing import TYPE_CHECKING, Any
 
 from kubewheel.api import build, codec, errors, zpages
@@ -20,12 +22,16 @@ if TYPE_CHECKING:
     from kubewheel.apiserver.server import Server
 
 
+_OIDC = ("/.well-known/openid-configuration", "/openid/v1/jwks")
+
+
 class Endpoints:
     def __init__(self, server: Server) -> None:
         self._server = server
         self._discovery: dict[str, tuple[bytes, str, str]] = {}
         self._served: Any = None
         self._openapi: Any = None
+        self._openapi_since = 0.0
         self.health = Health(server)
         server.registry.on_change(self.forget)
 
@@ -36,40 +42,80 @@ class Endpoints:
         self._openapi = None
 
     async def handle(self, request: Request, user: Identity) -> Response:
-        path = request.path.rstrip("/") or "/"
+        if self._is_claimed(request.path):
+            return self._route(request)
+        return await self._plain(request)
+
+    # -- routes: one method, one path -----------------------------------------------------------------------------
+    def _is_claimed(self, path: str) -> bool:
+        """Whether the path is below one of the routes, whose misses are Status objects. Groups and /apis are answered
+        by plain handlers, so are the versions of custom resources: any method will do, and a slash at the end."""
+        first, *rest = path.strip("/").split("/")
+        if first != "apis":
+            return first in ("version", "api") or path.startswith(_OIDC)
+        if len(rest) < 2:
+            return False
+        served = self._discovered()
+        if (rest[0], rest[1]) in served.local:
+            return bool(served.local[rest[0], rest[1]][0].custom is None)
+        return any(r.custom is None for (group, _), found in served.local.items() if group == rest[0] for r in found)
+
+    def _route(self, request: Request) -> Response:
+        path = request.path.rstrip("/")
+        if path == "/version":
+            answer = _json(build.version())
+        elif path in _OIDC:
+            answer = self._oidc(path)
+        elif path.startswith("/api") and self._has(path):
+            _offered(request)
+            answer = self._discover(request, path)
+        else:
+            raise errors.page_not_found()
+        if request.method != "GET":
+            raise errors.not_allowed()
+        return answer
+
+    def _has(self, path: str) -> bool:
+        """Whether it is `/api`, or a group version's path."""
+        parts = path[1:].split("/")
+        if len(parts) == 2 and parts[0] == "api":
+            return ("", parts[1]) in self._discovered().local
+        return parts == ["api"] or len(parts) == 3 and (parts[1], parts[2]) in self._discovered().local
+
+    # -- plain handlers: any method -------------------------------------------------------------------------------
+    async def _plain(self, request: Request) -> Response:
+        path = request.path
         first = path.split("/")[1]
         if first == "debug":
             return await self._debug(request, path)
-        if request.method not in ("GET", "HEAD"):
-            return text(404, "404 page not found")
-        if first in ("api", "apis"):
-            return self._discover(request, path)
+        if first == "apis":
+            return self._discover(request, path.rstrip("/"))
         if first == "openapi":
             return await self._schema(request, path)
         if first in ENDPOINTS:
             return await self.health.handle(request, path)
-        if path == "/version":
-            return _json(build.version())
         if path in ("/metrics", "/metrics/slis"):
             return self.health.metrics(path)
-        if path in ("/.well-known/openid-configuration", "/openid/v1/jwks"):
-            return self._oidc(path)
         if path in ("/statusz", "/flagz"):
             return self._zpage(path, request.headers.get("accept", ""))
-        if path == "/":
-            return _json({"paths": self._paths()})
+        if path in ("/", "/index.html"):
+            return Response(body=json.dumps({"paths": self._paths()}, indent=2).encode(),
+                            headers={"content-type": "application/json"})
         return text(404, "404 page not found")
 
     async def _debug(self, request: Request, path: str) -> Response:
         """/debug/pprof/… and /debug/flags/v, where --profiling is on."""
         if not self._server.options.profiling:
             return text(404, "404 page not found")
-        if path.startswith("/debug/pprof") and request.method in ("GET", "HEAD", "POST"):
+        if path == "/debug/pprof":
+            return Response(status=302, headers={"location": "/debug/pprof/", "content-type": "text/html; charset=utf-8"},
+                            body=b'<a href="/debug/pprof/">Found</a>.\n\n')
+        if path.startswith("/debug/pprof/"):
             return _page(await profiling.page(path.removeprefix("/debug/pprof"), request.query))
         if path == "/debug/flags/v":
             body = request.body if isinstance(request.body, bytes) else b""
             return text(*verbosity.put(request.method, body))
-        if path == "/debug/flags" and request.method == "GET":
+        if path == "/debug/flags":
             return text(200, "\n/debug/flags/v\n")
         return text(404, "404 page not found")
 
@@ -110,11 +156,14 @@ class Endpoints:
                 return text(404, "404 page not found")
             body, etag, content_type = made
             content_type = content_type.replace(media_types.JSON, form.content_type)
-            known = self._discovery[key] = render.reencoded(body, form), etag, content_type
+            body = render.reencoded(body, form)
+            if form.format == "json" and not form.pretty:
+                body += b"\n"
+            known = self._discovery[key] = body, etag, content_type
         body, etag, content_type = known
-        headers = {"content-type": content_type, "vary": "Accept"}
+        headers = {"content-type": content_type}
         if form.shape:
-            headers |= {"etag": etag, "cache-control": "public"}
+            headers |= {"etag": etag, "vary": "Accept", "cache-control": "public"}
             if request.headers.get("if-none-match") == etag:
                 return Response(status=304, headers=headers, body=b"")
         return Response(body=body, headers=headers)
@@ -122,16 +171,22 @@ class Endpoints:
     async def _schema(self, request: Request, path: str) -> Response:
         from kubewheel.apiserver.extension import openapi
 
+        now = self._server.clock.now()
         if self._openapi is None:
             self._openapi = openapi.Documents(
                 self._server.registry.all(), self._server.aggregator.documents.all())
+            self._openapi_since = now
         # The big documents take long to make; what is known already is quick, and the loop goes on meanwhile.
         made = await asyncio.to_thread(
             self._openapi.serve, path, request.headers.get("accept", ""), request.first("hash"),
             request.headers.get("if-none-match", ""))
         if made is None:
-            return text(404, "404 page not found")
+            return Response(status=404) if path.startswith("/openapi/v3/") else text(404, "404 page not found")
         status, headers, body = made
+        if status in (200, 304):
+            headers["last-modified"] = email.utils.formatdate(self._openapi_since, usegmt=True)
+        if "cache-control" in headers:  # for a year, as good as for ever
+            headers["expires"] = email.utils.formatdate(now + 365 * 86400, usegmt=True)
         return Response(status=status, headers=headers, body=body)
 
     def _oidc(self, path: str) -> Response:
@@ -147,14 +202,23 @@ class Endpoints:
 
     def _paths(self) -> list[str]:
         served = self._discovered()
-        paths = ["/.well-known/openid-configuration", "/api", *(f"/api/{v}" for v in served.groups.get("", ())), "/apis"]
+        paths = [*_OIDC, "/api", *(f"/api/{v}" for v in served.groups.get("", ())), "/apis", "/apis/"]
         for group, versions in served.groups.items():
             if group:
                 paths += [f"/apis/{group}", *(f"/apis/{group}/{v}" for v in versions)]
-        if self._server.options.profiling:
-            paths += ["/debug/flags", "/debug/flags/v", "/debug/pprof"]
         return sorted([*paths, *self.health.paths(), "/flagz", "/metrics", "/metrics/slis", "/openapi/v2", "/openapi/v3",
-                       "/openid/v1/jwks", "/statusz", "/version"])
+                       "/openapi/v3/", "/statusz", "/version"])
+
+
+def _offered(request: Request) -> None:
+    """The routes' own look at the Accept header, which knows names of media types and no more. StatusError 406."""
+    accept = request.headers.get("accept", "")
+    named = {part.partition(";")[0].strip() for part in accept.split(",")}
+    if accept and not named & {"*/*", *media_types.ALL}:
+        error = errors.status_error(406, "NotAcceptable", "406: Not Acceptable\n\nAvailable representations: "
+                                    + ", ".join(media_types.ALL))
+        error.status["details"] = {}
+        raise error
 
 
 def _page(page: tuple[int, str, bytes]) -> Response:

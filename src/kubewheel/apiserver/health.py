@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 ENDPOINTS = ("healthz", "livez", "readyz")
 STORE_SECONDS = 2.0  # --etcd-healthcheck-timeout, --etcd-readycheck-timeout
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8; escaping=underscores"
+_TEXT = {"content-type": "text/plain; charset=utf-8", "x-content-type-options": "nosniff"}
 # Post-start hooks in upstream's order; those that are not here are left out when they are listed.
 HOOKS = (
     "start-apiserver-admission-initializer", "generic-apiserver-start-informers", "priority-and-fairness-config-consumer",
@@ -49,13 +50,15 @@ class Health:
         """Name -> what tells "" or what is wrong, in the order shown."""
         found: dict[str, Check] = {"ping": lambda: "", "log": _log, "etcd": self._store}
         if endpoint == "readyz":
-            found |= {"etcd-readiness": self._store, "informer-sync": self._informers}
+            found["etcd-readiness"] = self._store
         hooks = self.hooks()
         if endpoint == "livez" and asyncio.get_running_loop().time() - self._began < self._server.options.livez_grace_period:
             hooks = dict.fromkeys(hooks, True)
         order = {name: i for i, name in enumerate(HOOKS)}
         for name in sorted(hooks, key=lambda n: order.get(n, len(order))):
             found[f"poststarthook/{name}"] = lambda done=hooks[name]: "" if done else "not finished"  # type: ignore[misc]
+            if name == "generic-apiserver-start-informers" and endpoint == "readyz":
+                found["informer-sync"] = self._informers
             if name == "kube-apiserver-autoregistration":
                 found["autoregister-completion"] = self._registered
         if endpoint == "readyz":
@@ -96,11 +99,13 @@ class Health:
         return Response(body=registry.render().encode(), headers={"content-type": METRICS_TYPE})
 
     async def handle(self, request: Request, path: str) -> Response:
-        endpoint, _, single = path.strip("/").partition("/")
+        endpoint, slash, single = path.removeprefix("/").partition("/")
+        if slash and not single:
+            return Response(status=404, body=b"404 page not found\n", headers=dict(_TEXT))
         found = await healthz.answer(endpoint, self.checks(endpoint), request.query, single=single)
         status, body = found or (404, "404 page not found\n")
-        return Response(status=status, body=body.encode(), headers={
-            "content-type": "text/plain; charset=utf-8", "x-content-type-options": "nosniff"})
+        headers = {"content-type": _TEXT["content-type"]} if single and status == 200 else dict(_TEXT)
+        return Response(status=status, body=body.encode(), headers=headers)
 
 
 def _log() -> str:

@@ -20,11 +20,11 @@ from urllib.parse import parse_qs, unquote_to_bytes
 
 from aiohttp import WSCloseCode, web, web_protocol
 from aiohttp.helpers import rfc822_formatted_time
-from aiohttp.http import HttpVersion10, HttpVersion11
+from aiohttp.http import SERVER_SOFTWARE, HttpVersion10, HttpVersion11
 from aiohttp.http_exceptions import BadHttpMethod, LineTooLong, PayloadEncodingError
 
 from kubewheel.api import codec, errors
-from kubewheel.apiserver import bodies, request_info
+from kubewheel.apiserver import audit_ids, bodies, request_info
 from kubewheel.client.transport import Peer, Request, Response
 from kubewheel.lib.streams import upgrade
 
@@ -79,14 +79,28 @@ def _not_http(status: int, exc: BaseException | None) -> web.Response:
     if isinstance(exc, BadHttpMethod) and _OTHER_METHOD.search(text):
         return _said(errors.not_allowed())
     if isinstance(exc, LineTooLong) or "Too many headers" in text:
-        return web.Response(status=431, text="431 Request Header Fields Too Large")
+        return _Plain(status=431, text="431 Request Header Fields Too Large")
     if "Missing 'Host'" in text:
-        return web.Response(status=400, text="400 Bad Request: missing required Host header")
-    return web.Response(status=status, text=f"{status} {http.HTTPStatus(status).phrase}")
+        return _Plain(status=400, text="400 Bad Request: missing required Host header")
+    return _Plain(status=status, text=f"{status} {http.HTTPStatus(status).phrase}")
 
 
 def _said(error: errors.StatusError) -> web.Response:
-    return web.Response(status=error.code, body=codec.dumps(error.status), content_type="application/json")
+    return _Plain(status=error.code, body=codec.dumps(error.status) + b"\n", content_type="application/json", headers={
+        "Cache-Control": "no-cache, private", "Audit-Id": audit_ids.new()})
+
+
+class _Unsigned(web.StreamResponse):
+    """Upstream does not say what it is made with."""
+
+    async def _prepare_headers(self) -> None:
+        await super()._prepare_headers()
+        if self.headers.get("Server") == SERVER_SOFTWARE:
+            del self.headers["Server"]
+
+
+class _Plain(_Unsigned, web.Response):
+    pass
 
 
 class _Listener(web.Server):
@@ -190,6 +204,8 @@ class Front:
             path = _path_of(raw.method, target)
         if "%" in path or not path.isascii():
             path = _decoded(path)
+        if ";" in query or "%" in query and _BAD_ESCAPE.search(query):  # such pairs Go drops
+            query = "&".join(pair for pair in query.split("&") if ";" not in pair and not _BAD_ESCAPE.search(pair))
         request = Request(
             method=raw.method, path=path, raw_path=target, headers=_headers(raw),
             query=parse_qs(query, keep_blank_values=True) if query else {},
@@ -218,7 +234,7 @@ class _Edge(Exception):
         self._status, self._text, self._error = status, text, error
 
     def answer(self, raw: web.BaseRequest) -> web.StreamResponse:
-        response = _said(self._error) if self._error is not None else web.Response(status=self._status, text=self._text)
+        response = _said(self._error) if self._error is not None else _Plain(status=self._status, text=self._text)
         if self._status >= 400:
             response.force_close()
         return response
@@ -349,16 +365,18 @@ def _plain(raw: web.BaseRequest, response: Response) -> web.StreamResponse:
     if (len(body) <= AT_ONCE and not response.warnings and raw.keep_alive and raw.version == HttpVersion11
             and raw.method != "HEAD" and response.status >= 200 and response.status not in (204, 304)):
         head = _head(response.status, tuple(response.headers.items()))
+        audit_id = audit_ids.of(raw.headers.get("Audit-ID")).encode()
         date = rfc822_formatted_time().encode()
-        return _Whole(raw, b"%b%d\r\nDate: %b\r\n\r\n%b" % (head, len(body), date, body))  # type: ignore[return-value]
-    headers: list[tuple[str, str]] = list(response.headers.items())
+        return _Whole(raw, b"%b%d\r\nAudit-Id: %b\r\nDate: %b\r\n\r\n%b" % (  # type: ignore[return-value]
+            head, len(body), audit_id, date, body))
+    headers: list[tuple[str, str]] = [*response.headers.items(), ("Audit-Id", audit_ids.of(raw.headers.get("Audit-ID")))]
     headers += [("Warning", f'299 - "{_quoted(w)}"') for w in response.warnings]
     if "cache-control" not in response.headers:
         headers.append(("Cache-Control", "no-cache, private"))
     if len(body) > GZIP_FROM and "gzip" in raw.headers.get("Accept-Encoding", "") and "content-encoding" not in response.headers:
         body = gzip.compress(body, compresslevel=1)
         headers += [("Content-Encoding", "gzip"), ("Vary", "Accept-Encoding")]
-    return web.Response(status=response.status, body=body, headers=headers)
+    return _Plain(status=response.status, body=body, headers=headers)
 
 
 def _quoted(text: str) -> str:
@@ -377,8 +395,9 @@ async def _stream(raw: web.BaseRequest, response: Response) -> web.StreamRespons
 
 
 async def _chunks(raw: web.BaseRequest, response: Response) -> web.StreamResponse:
-    out = web.StreamResponse(status=response.status, headers=response.headers)
+    out = _Unsigned(status=response.status, headers=response.headers)
     out.headers.setdefault("Cache-Control", "no-cache, private")
+    out.headers.setdefault("Audit-Id", audit_ids.of(raw.headers.get("Audit-ID")))
     if raw.version <= HttpVersion10:
         out.force_close()  # the end of the connection is the end of the answer
     elif "content-length" not in out.headers and response.status >= 200 and response.status not in (204, 304):
@@ -402,7 +421,7 @@ async def _messages(raw: web.BaseRequest, response: Response) -> web.StreamRespo
     offered = upgrade.offered(raw)
     protocol = next((p for p in offered if p in MESSAGES), "")
     if offered and not protocol and response.headers.get("content-type", "").startswith("text/plain"):
-        return web.Response(status=403, text="unable to upgrade: no protocol is supported")
+        return _Plain(status=403, text="unable to upgrade: no protocol is supported")
     try:
         socket = upgrade.web_socket(raw, protocol)
     except upgrade.Refused as e:
@@ -442,4 +461,4 @@ async def _send_messages(socket: web.WebSocketResponse, response: Response, prot
 async def _upgraded(raw: web.BaseRequest, response: Response) -> web.StreamResponse:
     assert response.upgrade is not None
     result = await response.upgrade(raw)
-    return result if isinstance(result, web.StreamResponse) else web.Response(status=101)
+    return result if isinstance(result, web.StreamResponse) else _Plain(status=101)

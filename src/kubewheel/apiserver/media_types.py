@@ -74,7 +74,7 @@ def negotiate(accept: str, offer: Offer = PLAIN, *, pretty: bool = False) -> For
             if offer.watch and kind not in STREAMED:
                 raise not_acceptable(watch=True)
             return form._replace(pretty=True) if pretty and kind == JSON else form
-    raise not_acceptable(watch=offer.watch)
+    raise not_acceptable()
 
 
 def _covers(clause: Clause, kind: str) -> bool:

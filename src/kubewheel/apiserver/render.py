@@ -45,7 +45,8 @@ def status(request: Request, error: Object) -> tuple[bytes, str]:
         form = negotiate(request, media_types.PLAIN)
     except errors.StatusError:
         form = Form("json", pretty=True)
-    return _encoded(error, form), form.content_type
+    body = _encoded(error, form)
+    return body + b"\n" if form.format == "json" and not form.pretty else body, form.content_type
 
 
 async def finish(server: Server, request: Request, response: Response) -> Response:
@@ -57,13 +58,19 @@ async def finish(server: Server, request: Request, response: Response) -> Respon
         return _as_objects(server, response)
     form: Form = request.attributes.get("form") or negotiate(request, media_types.PLAIN)
     if isinstance(obj, Stream):
+        if form.shape == "Table":
+            check_include(request.first("includeObject"))
         response.chunks = Watching(_lines(server, obj, form, request), obj)
         response.headers["content-type"] = form.content_type + (";stream=watch" if form.format == "protobuf" else "")
     else:
         if form.format == "protobuf":
             response.body = await _protobuf(obj, form)
         else:
-            response.body = reformat(_bytes(server, obj, form, request), form)
+            body = _bytes(server, obj, form, request)
+            if form.format == "json" and not form.pretty:
+                response.body = body if body.endswith(b"\n") else b"%b\n" % body
+            else:
+                response.body = reformat(body, form)
         response.headers["content-type"] = form.content_type
     response.obj = None
     return response
@@ -177,7 +184,11 @@ def _list_bytes(server: Server, listing: Listing, form: Form, request: Request) 
         items = [e.without_kind(mark) for e in entries]
     else:
         items = [e.data for e in entries]
-    return head[:-1] + b',"items":[' + b",".join(items) + b"]}"
+    if not items:
+        return b'%b,"items":[]}\n' % head[:-1]
+    items[0] = b'%b,"items":[%b' % (head[:-1], items[0])  # the large piece is put together once
+    items[-1] = b"%b]}\n" % items[-1]
+    return b",".join(items)
 
 
 def partial(obj: Object, version: str) -> Object:
@@ -196,11 +207,17 @@ def _meta(obj: Object) -> Object:
 def _table(server: Server, resource: Resource, entries: list[Entry], meta: Object, request: Request, form: Form, *,
            defined: bool = True) -> bytes:
     include = request.first("includeObject") or "Metadata"
-    if include not in ("None", "Metadata", "Object"):
-        raise errors.bad_request(f'unrecognized includeObject value: "{include}"')
+    check_include(include)
     ages = table.Ages(server.clock.now())
     rows = [results.row(resource, e).json(ages, include, e.data) for e in entries]
     return table.joined(resource, rows, meta, version=form.version, defined=defined)
+
+
+def check_include(include: str) -> None:
+    """`includeObject` of a Table, "" where nothing is said. StatusError 400"""
+    if include not in ("", "None", "Metadata", "Object"):
+        raise errors.bad_request("Unable to convert to Table as requested: includeObject: Invalid value: "
+                                 f"{errors.quoted(include)}: must be 'Metadata', 'Object', 'None', or empty")
 
 
 def _resource_of(server: Server, obj: Object) -> Resource | None:
@@ -215,7 +232,9 @@ async def _follow(server: Server, stream: Stream) -> AsyncIterator[list[tuple[st
     """Batches of (type, entry, event or None) until the deadline; a bookmark carries its revision as entry None."""
     loop = asyncio.get_running_loop()
     end = loop.time() + stream.deadline
-    next_bookmark = min(loop.time() + BOOKMARK_EVERY, max(end - 2, loop.time()))
+    next_bookmark = loop.time() + BOOKMARK_EVERY
+    if stream.deadline > 2:  # the last one comes just before the end
+        next_bookmark = min(next_bookmark, end - 2)
     watcher = stream.watcher
     try:
         if stream.initial:
@@ -289,6 +308,8 @@ async def _lines(server: Server, stream: Stream, form: Form, request: Request) -
             await results.items(stream.resource, [e for _, e, _ in batch], partial=bool(form.shape))
         parts = [encode(kind, entry, event) for kind, entry, event in batch]
         request_metrics.WATCH_EVENTS.inc(*where, by=len(parts))
+        for part in parts:
+            request_metrics.WATCH_EVENT_SIZES.observe(len(part), *where)
         yield b"".join(parts)
         if marker:
             yield encode("MARKER", None, stream.initial_revision)
@@ -361,7 +382,7 @@ async def _events(server: Server, stream: Stream) -> AsyncIterator[tuple[str, Ob
         stream.close()
         yield "ERROR", stream.error
         return
-    marker = stream.marker
+    marker = stream.marker and not stream.implied
     stream.bookmarks = False  # they save a re-list after a lost connection; within a process none is lost
     if marker and not stream.initial:
         yield "BOOKMARK", _bookmark(resource, stream.initial_revision, marker=True)

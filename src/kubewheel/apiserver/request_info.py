@@ -53,7 +53,8 @@ def parse(request: Request) -> RequestInfo:
             info.verb = "deletecollection"
         if info.verb in ("list", "watch", "deletecollection"):
             info.field_selector = request.first("fieldSelector")
-            info.name = _name_in(info.field_selector)
+            if info.verb != "deletecollection":  # whoever may delete one by name may not delete many by a selector
+                info.name = _name_in(info.field_selector)
     return info
 
 

@@ -34,7 +34,7 @@ class Listing:
 
     def meta(self) -> Object:
         meta: Object = {"resourceVersion": str(self.revision)}
-        if self.continue_:
+        if self.continue_ or self.resource.custom is not None:  # upstream keeps the empty one of lists without a type
             meta["continue"] = self.continue_
         if self.remaining:
             meta["remainingItemCount"] = self.remaining
@@ -51,6 +51,7 @@ class Stream:
     initial: list[Entry] = field(default_factory=list)
     initial_revision: int = 0
     marker: bool = False
+    implied: bool = False  # the marker was not asked for by name, and is not shown within the process
     bookmarks: bool = False
     deadline: float = 0.0  # seconds the watch may last
     late: Callable[[Entry], bool] | None = None  # what is asked of objects once they are converted

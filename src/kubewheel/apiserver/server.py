@@ -126,13 +126,11 @@ class Server:
     async def _subresource(self, call: Call) -> Response:
         info, resource = call.info, call.resource
         sub = resource.subresource(info.subresource)
-        if sub is None:
-            raise errors.page_not_found()
+        if sub is None or len(info.parts) > 3 and sub.name != "proxy":
+            raise _nothing_there(call)
         call.sub = sub
-        if len(info.parts) > 3 and sub.name != "proxy":
-            raise errors.page_not_found()
         if info.verb not in sub.verbs and sub.name != "proxy":
-            raise errors.not_allowed()
+            raise _not_allowed(call)
         handler = subresources.HANDLERS.get((resource.qualified, sub.name)) or subresources.HANDLERS.get(("*", sub.name))
         if handler is not None:
             return await handler(call)
@@ -147,7 +145,9 @@ class Server:
     async def _verb(self, call: Call) -> Response:
         info, resource, method = call.info, call.resource, call.request.method
         verb = info.verb
-        if verb == "update" and not info.name or (verb == "create" and info.name) or verb == "patch" and not info.name:
+        if resource.custom is not None and verb in ("update", "patch") and not info.name:
+            raise errors.bad_request("name must be provided")
+        if verb in ("update", "patch") and not info.name or verb == "create" and info.name and resource.custom is None:
             raise errors.not_allowed()
         if resource.namespaced and not info.namespace and info.name and info.parts[1:]:
             raise errors.page_not_found()  # upstream has no such route
@@ -168,6 +168,19 @@ class Server:
         if method == "DELETE":
             return await (delete.handle(call) if verb == "delete" else delete.collection(call))
         raise errors.not_allowed()
+
+
+# Custom resources have no routes of their own but one handler, which says no in other words.
+def _nothing_there(call: Call) -> errors.StatusError:
+    if call.resource.custom is None:
+        return errors.page_not_found()
+    return errors.not_found(call.resource.plural, call.name, group=call.resource.group)
+
+
+def _not_allowed(call: Call) -> errors.StatusError:
+    if call.resource.custom is None or not call.info.verb:
+        return errors.not_allowed()
+    return errors.method_not_supported(call.resource.plural, call.info.verb, group=call.resource.group)
 
 
 def _is_other_scope(resource: Resource, info: RequestInfo) -> bool:

@@ -223,6 +223,7 @@ class ResourceCache:
         self.entries: dict[str, Entry] = {}
         self.keys: list[str] = []
         self.since = since  # watches may start after this revision
+        self.changes = 0  # events from the store so far: for metrics, and for those who derive something from all of it
         self.history: deque[CacheEvent] = deque()
         self._reading_past = asyncio.Lock()
         self.watchers: dict[Watcher, None] = {}  # in order, so that equal runs wake in equal order
@@ -250,6 +251,7 @@ class ResourceCache:
             if old is None:
                 insort(self.keys, event.key)
             self.entries[event.key] = new
+        self.changes += 1
         change = CacheEvent(event.key, event.revision, old, new)
         for index in self._fields.values():
             index.change(event.key, new)
@@ -305,6 +307,11 @@ class ResourceCache:
         low = bisect_left(keys, prefix)
         high = bisect_right(keys, prefix + "\U0010ffff", lo=low)
         return [self.entries[k] for k in keys[low:high]]
+
+    def has_after(self, prefix: str, key: str) -> bool:
+        """Whether an entry below `prefix` follows a key in key order."""
+        at = bisect_right(self.keys, key)
+        return at < len(self.keys) and self.keys[at].startswith(prefix)
 
     def chosen(self, prefix: str, trigger: Trigger | None) -> list[Entry]:
         """Entries whose key begins with `prefix` and that fulfil the trigger, in key order."""

@@ -187,6 +187,12 @@ class Caches:
             self._plain[resource] = cache
         return cache
 
+    async def synced(self, resource: str | Gvr) -> Cache:
+        """The cache of the resource once it holds what there is: for whoever may be the first to ask for it."""
+        cache = self.get(resource)
+        await cache.wait_synced()
+        return cache
+
     async def stop(self, resource: str | Gvr) -> None:
         """Ends every cache of the resource (a CRD went away)."""
         self._plain.clear()

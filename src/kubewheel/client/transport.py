@@ -56,13 +56,15 @@ class Request:
         return bool(values) and values[0].lower() not in ("false", "0")  # type: ignore[index]
 
     def integer(self, name: str) -> int:
-        """A query parameter as a number, 0 where it is absent or empty; StatusError 400."""
-        text = self.first(name)
-        if not text:
+        """A query parameter as a number of 64 bits, 0 where it is absent; StatusError 400."""
+        if name not in self.query:
             return 0
-        if not text.removeprefix("-").isdecimal() or not text.isascii():
-            raise errors.bad_request(f'strconv.ParseInt: parsing "{text}": invalid syntax')
-        return int(text)
+        text = self.first(name)
+        if not (text[1:] if text[:1] in ("+", "-") else text).isdecimal() or not text.isascii():
+            raise errors.bad_request(f"strconv.ParseInt: parsing {errors.quoted(text)}: invalid syntax")
+        if not -(1 << 63) <= (value := int(text)) < 1 << 63:
+            raise errors.bad_request(f"strconv.ParseInt: parsing {errors.quoted(text)}: value out of range")
+        return value
 
 
 @dataclass(slots=True)

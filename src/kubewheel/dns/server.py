@@ -116,6 +116,7 @@ class Dns:
         if udp and len(raw) > _udp_limit(query):
             reply.header.tc = 1
             reply.rr, reply.ar = [], []
+            _echo_edns(query, reply)
             raw = bytes(reply.pack())
         if len(self._cluster_cache) >= CACHE_SIZE:
             self._cluster_cache.clear()
@@ -137,9 +138,8 @@ class Dns:
         if records and records[0].type == "CNAME" and query.q.qtype != dnslib.QTYPE.CNAME:
             await self._chase(query, reply, str(records[0].value[0]))
         if not records:
-            domain = self.zone.domain
-            reply.add_auth(dnslib.RR(domain, dnslib.QTYPE.SOA, ttl=zones.TTL, rdata=dnslib.SOA(
-                f"ns.dns.{domain}", f"hostmaster.{domain}", (1, 7200, 1800, 86400, zones.TTL))))
+            reply.add_auth(_rr(self.zone.soa(), query))
+        _echo_edns(query, reply)
         return reply
 
     async def _chase(self, query: dnslib.DNSRecord, reply: dnslib.DNSRecord, target: str) -> None:
@@ -254,10 +254,18 @@ def _reply(query: dnslib.DNSRecord, *, rcode: int) -> dnslib.DNSRecord:
 def _rr(record: zones.Record, query: dnslib.DNSRecord) -> dnslib.RR:
     kind, value = record.type, record.value
     rdata = {"A": dnslib.A, "AAAA": dnslib.AAAA, "SRV": dnslib.SRV, "PTR": dnslib.PTR, "CNAME": dnslib.CNAME,
-             "TXT": dnslib.TXT}[kind](*value)
+             "TXT": dnslib.TXT, "NS": dnslib.NS, "SOA": dnslib.SOA}[kind](*value)
     asked = str(query.q.qname).rstrip(".")
     name = asked if asked.lower() == record.name else record.name  # the case the client used comes back
     return dnslib.RR(name, getattr(dnslib.QTYPE, kind), ttl=zones.TTL, rdata=rdata)
+
+
+def _echo_edns(query: dnslib.DNSRecord, reply: dnslib.DNSRecord) -> None:
+    """Whoever speaks EDNS is answered in it (RFC 6891, 6.1.1), with its own size as CoreDNS does it."""
+    for rr in query.ar:
+        if rr.rtype == dnslib.QTYPE.OPT:
+            reply.add_ar(dnslib.EDNS0(udp_len=rr.rclass))
+            return
 
 
 def _udp_limit(query: dnslib.DNSRecord) -> int:

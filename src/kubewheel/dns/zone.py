@@ -17,8 +17,8 @@ TTL = 5
 @dataclass(frozen=True, slots=True)
 class Record:
     name: str
-    type: str  # A AAAA SRV PTR CNAME TXT
-    value: tuple[object, ...]  # A: (ip,) SRV: (priority, weight, port, target) PTR/CNAME/TXT: (text,)
+    type: str  # A AAAA SRV PTR CNAME TXT NS SOA
+    value: tuple[object, ...]  # A: (ip,) SRV: (priority, weight, port, target) PTR/CNAME/TXT/NS: (text,) SOA: (ns, mail, times)
 
 
 @dataclass(slots=True)
@@ -52,7 +52,9 @@ class Zone:
         """`name` without the last dot, lower case."""
         parts = name.split(".")[: -len(self._labels)]
         if not parts:
-            return Answer(True)
+            return self._apex(name, qtype)
+        if parts == ["ns", "dns"]:
+            return Answer(True, [r for r in self._name_server()[1] if r.type == qtype])
         if parts == ["dns-version"]:
             return Answer(True, [Record(name, "TXT", ("1.1.0",))] if qtype == "TXT" else [])
         kind = parts[-1]
@@ -79,6 +81,28 @@ class Zone:
                     host = hostname_of(endpoint, ip)
                     found.append(Record(name, "PTR", (f"{host}.{owner}.{item['metadata']['namespace']}.svc.{self.domain}.",)))
         return Answer(True, found) if found else None
+
+    def soa(self) -> Record:
+        """The zone's start of authority; what "no such name" and "no data" carry as well (RFC 2308)."""
+        return Record(self.domain, "SOA", (f"ns.dns.{self.domain}.", f"hostmaster.{self.domain}.", (1, 7200, 1800, 86400, TTL)))
+
+    def _apex(self, name: str, qtype: str) -> Answer:
+        if qtype == "SOA":
+            return Answer(True, [self.soa()])
+        if qtype == "NS":
+            server, addresses = self._name_server()
+            return Answer(True, [Record(name, "NS", (server + ".",))], [Record(server, r.type, r.value) for r in addresses])
+        return Answer(True)
+
+    def _name_server(self) -> tuple[str, list[Record]]:
+        """The zone's name server as CoreDNS names it: the Service that pods are told to ask, with its addresses."""
+        service = self._sources.service("kube-system", "kube-dns")
+        default = f"ns.dns.{self.domain}"
+        if service is None:
+            return default, []
+        spec = service["spec"]
+        ips = [ip for ip in spec.get("clusterIPs") or [spec.get("clusterIP")] if ip and ip != "None"]
+        return f"kube-dns.kube-system.svc.{self.domain}", [_address(default, ip) for ip in ips]
 
     # -- services -------------------------------------------------------------------------------------------------
     def _service(self, name: str, parts: list[str], qtype: str) -> Answer:

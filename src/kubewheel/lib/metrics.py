@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from bisect import bisect_left
+from collections import Counter as Counted
 from collections.abc import Callable, Mapping
 
 Labels = tuple[str, ...]
@@ -136,6 +137,10 @@ class Registry:
 
     def histogram(self, name: str, help: str, *labels: str, buckets: tuple[float, ...] = DEFAULT_BUCKETS) -> Histogram:
         return self._metrics.setdefault(name, Histogram(name, help, labels, buckets))  # type: ignore[return-value]
+
+    def stabilities(self) -> dict[str, int]:
+        """How many metrics there are of each level that their help begins with: "[ALPHA] …"."""
+        return dict(Counted(m.help[1:m.help.index("]")] for m in self._metrics.values() if m.help.startswith("[")))
 
     def render(self) -> str:
         return "\n".join(m.render() for m in self._metrics.values()) + "\n"

@@ -56,7 +56,7 @@ async def page(path: str, query: Mapping[str, list[str]]) -> Page:
             return 500, TEXT, f"{e}\n".encode()
     if name in REFUSED:
         return 501, TEXT, f"the {name} profile is not in kubewheel: {REFUSED[name]}\n".encode()
-    return 404, TEXT, f"Unknown profile\n{name}\n".encode()
+    return 404, TEXT, b"Unknown profile\n"
 
 
 def index() -> str:

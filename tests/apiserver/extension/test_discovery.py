@@ -91,4 +91,4 @@ def test_openapi_v3():
 
 def test_openapi_v2_refers_only_to_itself():
     made = json.loads(openapi.Documents(catalog.RESOURCES).serve("/openapi/v2", "application/json")[2])
-    assert set(references(made["paths"])) <= {"#/definitions/" + name for name in made["definitions"]}
+    assert set(references(made["paths"])) <= {f"#/{part}/{name}" for part in ("definitions", "parameters") for name in made[part]}

@@ -25,7 +25,7 @@ def mapping(values, **more):
     (array(NUMBER), "self.all(x, true)", 4718591), (array(NUMBER, maxItems=10), "self.all(x, true)", 32),
     (array(STRING), "self.all(x, true)", 3145727), (array(BOOL), "self.all(x, true)", 1887437),
     (array(array(NUMBER)), "self.all(x, true)", 3145727), (mapping(NUMBER), "self.all(x, true)", 1348169),
-    (mapping(NUMBER), "has(self.x)", 0), (mapping(STRING), "self.all(x, true)", 1179647),
+    (mapping(NUMBER), "has(self.x)", 1), (mapping(STRING), "self.all(x, true)", 1179647),
     (STRING, "self.contains('test')", 314574), (text(maxLength=10), "self.contains('test')", 5),
     (STRING, "self.startsWith('test')", 2), (STRING, 'size(self + "hello") > size("hello")', 314578),
     (array(NUMBER), "self[1] == 0.0", 2), (array(STRING), "self[1] == self[1]", 314577),
@@ -82,8 +82,8 @@ def test_a_schema_left_as_it_was_is_not_judged_again():
 
 
 @pytest.mark.parametrize(("source", "cost"), [
-    ("self.l.all(i, i > 0)", 18), ("self.s == 'abc'", 3), ("has(self.s) && self.n > 1", 3), ("self.n in self.l", 7),
-    ("self.s.contains('b') && self.s.matches('^a')", 6), ("[1, 2].exists(i, i == 9)", 23), ("cel.bind(x, self.n, x > 1)", 14)])
+    ("self.l.all(i, i > 0)", 18), ("self.s == 'abc'", 3), ("has(self.s) && self.n > 1", 4), ("self.n in self.l", 5),
+    ("self.s.contains('b') && self.s.matches('^a')", 6), ("[1, 2].exists(i, i == 9)", 13)])
 def test_what_is_spent(source, cost):
     _, left = cel.compile(source, ("self",)).run(({"l": [1, 2, 3], "s": "abc", "n": 2},), 1000)
     assert 1000 - left == cost

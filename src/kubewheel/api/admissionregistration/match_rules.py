@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from kubewheel.api import cel, errors, names, validation
+from kubewheel.api import errors, names, validation
 from kubewheel.api.errors import FieldError
 from kubewheel.api.resource import Object
 
@@ -112,12 +112,3 @@ def conditions(declared: Sequence[Object], path: str, compiled: Any) -> list[Fie
                 out.append(errors.field_duplicate(f"{where}.name", name))
         seen.add(name)
     return out
-
-
-def expression_of_webhook(expression: str, path: str) -> list[FieldError]:
-    try:
-        cel.compile(expression, ("object", "oldObject", "request", "authorizer"), wants=("bool",))
-    except cel.ParseError as e:
-        text = str(e) if str(e).startswith("must") else f"compilation failed: {e}"
-        return [errors.field_invalid(path, expression, text)]
-    return []

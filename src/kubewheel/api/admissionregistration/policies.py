@@ -8,15 +8,12 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from kubewheel.api import cel, columns, errors, names, shape, validation
-from kubewheel.api.admissionregistration import match_rules
+from kubewheel.api import columns, errors, names, shape, validation
+from kubewheel.api.admissionregistration import expressions, match_rules
 from kubewheel.api.cel.check import Kind
 from kubewheel.api.columns import dig
 from kubewheel.api.errors import FieldError
 from kubewheel.api.resource import Column, Object
-
-# what expressions of policies see, in this order
-VARIABLES = ("object", "oldObject", "request", "params", "namespaceObject", "authorizer", "variables")
 
 
 def match_defaults(match: Object | None) -> None:
@@ -157,39 +154,31 @@ def _expressions(spec: Object) -> list[FieldError]:
     """Every expression compiles; `variables` holds those declared before."""
     out: list[FieldError] = []
     known: dict[str, Kind] = {}
-    scope = tuple(v for v in VARIABLES if v != "params" or spec.get("paramKind"))
+    params, patches = bool(spec.get("paramKind")), bool(spec.get("mutations"))
 
     def check(expression: str | None, path: str, *wants: str) -> Kind:
         if not (expression or "").strip():
             return Kind("dyn")
-        try:
-            return cel.compile(expression or "", scope, wants=wants, kinds={
-                "variables": Kind("object", fields=dict(known), shown="kubernetes.variables")}).kind
-        except cel.ParseError as e:
-            text = str(e) if str(e).startswith("must") else f"compilation failed: {e}"
-            out.append(errors.field_invalid(path, expression, text))
-            return Kind("dyn")
+        kind, found = expressions.checked(expression or "", path, expressions.scope(params=params, variables=known), *wants,
+                                          patches=patches)
+        out.extend(found)
+        return kind
 
-    def condition(expression: str, path: str) -> list[FieldError]:
-        before = len(out)
-        check(expression, path, "bool")
-        found = out[before:]
-        del out[before:]
-        return found
-
-    out += match_rules.conditions(spec.get("matchConditions") or (), "spec.matchConditions", condition)
+    out += match_rules.conditions(spec.get("matchConditions") or (), "spec.matchConditions",
+                                  lambda e, path: expressions.condition(e, path, params=params))
     for i, variable in enumerate(spec.get("variables") or ()):
         known[variable.get("name", "")] = check(variable.get("expression"), f"spec.variables[{i}].expression")
     for i, rule in enumerate(spec.get("validations") or ()):
         check(rule.get("expression"), f"spec.validations[{i}].expression", "bool")
         check(rule.get("messageExpression"), f"spec.validations[{i}].messageExpression", "string")
     for i, annotation in enumerate(spec.get("auditAnnotations") or ()):
-        check(annotation.get("valueExpression"), f"spec.auditAnnotations[{i}].valueExpression", "string", "null")
+        check(annotation.get("valueExpression"), f"spec.auditAnnotations[{i}].valueExpression", "string", "null_type")
     for i, mutation in enumerate(spec.get("mutations") or ()):
         out += _mutation(mutation, f"spec.mutations[{i}]")
         check((mutation.get("applyConfiguration") or {}).get("expression"),
-              f"spec.mutations[{i}].applyConfiguration.expression", "object")
-        check((mutation.get("jsonPatch") or {}).get("expression"), f"spec.mutations[{i}].jsonPatch.expression", "list")
+              f"spec.mutations[{i}].applyConfiguration.expression", "Object")
+        check((mutation.get("jsonPatch") or {}).get("expression"), f"spec.mutations[{i}].jsonPatch.expression",
+              "list(JSONPatch)")
     return out
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from kubewheel.api import cel
-from kubewheel.api.admissionregistration.policies import VARIABLES
+from kubewheel.api.admissionregistration import expressions
 from kubewheel.api.apiextensions import declared
 from kubewheel.api.cel.check import BOOL, DOUBLE, DYN, INT, STRING, Kind
 from kubewheel.api.resource import Object
@@ -82,17 +82,16 @@ def warnings(policy: Object, types: Sequence[tuple[str, Kind]], params: Kind = D
 
 
 def _problem(policy: Object, expression: str, kind: Kind, params: Kind) -> str:
-    scope = {"object": kind, "oldObject": kind, "params": params}
     known: dict[str, Kind] = {}
+    better = {"object": kind, "oldObject": kind, **({"params": params} if policy["spec"].get("paramKind") else {})}
     for variable in policy["spec"].get("variables") or ():
-        scope["variables"] = Kind("object", fields=dict(known), shown="kubernetes.variables")
         try:
-            known[variable["name"]] = cel.compile(variable["expression"], VARIABLES, kinds=scope).kind
+            known[variable["name"]] = expressions.compiled(
+                variable["expression"], expressions.scope(params=False, variables=known, known=better)).kind
         except cel.ParseError:
             known[variable["name"]] = DYN  # told where it is used, if at all
-    scope["variables"] = Kind("object", fields=known, shown="kubernetes.variables")
     try:
-        cel.compile(expression, VARIABLES, kinds=scope)
+        expressions.compiled(expression, expressions.scope(params=False, variables=known, known=better))
     except cel.ParseError as e:
-        return str(e)
+        return str(e).removeprefix("compilation failed: ")
     return ""

@@ -6,7 +6,7 @@ In: configurations. Out: defaults and FieldError lists. Called by: the two confi
 from __future__ import annotations
 
 from kubewheel.api import columns, errors, hook_clients, names, shape, validation
-from kubewheel.api.admissionregistration import match_rules
+from kubewheel.api.admissionregistration import expressions, match_rules
 from kubewheel.api.errors import FieldError
 from kubewheel.api.resource import Column, Object
 
@@ -88,7 +88,7 @@ def _hook(hook: Object, where: str, *, mutating: bool) -> list[FieldError]:
                                  f"{where}.reinvocationPolicy", required=False)
     out += hook_clients.check(hook.get("clientConfig") or {}, f"{where}.clientConfig")
     return out + match_rules.conditions(hook.get("matchConditions") or (), f"{where}.matchConditions",
-                                        match_rules.expression_of_webhook)
+                                        expressions.condition)
 
 
 COLUMNS = (

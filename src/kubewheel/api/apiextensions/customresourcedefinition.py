@@ -89,12 +89,12 @@ def _unknown_formats(obj: Object) -> list[str]:
 
 
 def warnings_create(obj: Object) -> list[str]:
-    return [f"unrecognized format {errors.go_quote(form)}" for form in _unknown_formats(obj)]
+    return [f"unrecognized format {errors.quoted(form)}" for form in _unknown_formats(obj)]
 
 
 def warnings_update(new: Object, old: Object) -> list[str]:
     known = set(_unknown_formats(old))
-    return [f"unrecognized format {errors.go_quote(form)}" for form in _unknown_formats(new) if form not in known]
+    return [f"unrecognized format {errors.quoted(form)}" for form in _unknown_formats(new) if form not in known]
 
 
 def is_true(crd: Object, condition: str) -> bool:

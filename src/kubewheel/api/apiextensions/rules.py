@@ -51,10 +51,7 @@ class Rules:
 
 # -- compiling --------------------------------------------------------------------------------------------------------
 def mentions_old(source: str) -> bool:
-    try:
-        return any(t.kind == "ident" and t.value == "oldSelf" for t in lexer.tokens(source))
-    except lexer.SyntaxProblem:
-        return False
+    return any(t.kind == "ident" and t.value == "oldSelf" for t in lexer.tokens(source)[0])
 
 
 def _scope(rule: Schema, own: Kind) -> dict[str, Kind]:
@@ -164,7 +161,9 @@ def too_dear(what: str, cost: int, limit: int) -> str:
 
 def _failure(text: str, what: str) -> str:
     if text.startswith("must evaluate"):
-        return f"{what} must evaluate to a {text.rpartition(' ')[2]}"
+        return f"{what} must evaluate to a {text.split()[3]}"
+    if text.startswith("program instantiation"):
+        return ("messageExpression " if what == "messageExpression" else "") + text
     return ("messageExpression " if what == "messageExpression" else "") + f"compilation failed: {text}"
 
 

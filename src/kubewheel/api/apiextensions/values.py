@@ -83,7 +83,7 @@ def _format(schema: Schema) -> str:
 
 
 def _wrong_type(path: str, wanted: str, shown: str) -> FieldError:
-    return errors.field_type_invalid(_at(path), shown, f"{path} in body must be of type {wanted}: {errors.go_quote(shown)}")
+    return errors.field_type_invalid(_at(path), shown, f"{path} in body must be of type {wanted}: {errors.quoted(shown)}")
 
 
 def _at(path: str) -> str:
@@ -108,7 +108,7 @@ def _enum(schema: Schema, value: Any, path: str) -> list[FieldError]:
     allowed = schema.get("enum")
     if not allowed or is_one_of(value, allowed):
         return []
-    shown = ", ".join(errors.go_quote(a if isinstance(a, str) else errors.render_value(a)) for a in allowed)
+    shown = ", ".join(errors.quoted(a if isinstance(a, str) else errors.render_value(a)) for a in allowed)
     return [FieldError("FieldValueNotSupported", _at(path),  # upstream keeps the schema's order here
                        f"Unsupported value: {errors.render_value(value)}: supported values: {shown}")]
 
@@ -143,7 +143,7 @@ def _string(schema: Schema, value: str, path: str, old: Any, told: _Told) -> Non
     if form := _format(schema):
         told.passed += 1
         if not formats.fits(form, value):
-            words = f"{path} in body must be of type {form}: {errors.go_quote(value)}"
+            words = f"{path} in body must be of type {form}: {errors.quoted(value)}"
             told.add(errors.field_type_invalid(at, value, words))
 
 
@@ -203,7 +203,7 @@ def _composite(text: str) -> FieldError:
 
 
 def _junctors(schema: Schema, value: Any, path: str, old: Any) -> _Told:
-    told, shown = _Told(), errors.go_quote(path)
+    told, shown = _Told(), errors.quoted(path)
 
     def looks(junctor: str) -> list[_Told]:
         return [_judge(s, value, path, old) for s in schema.get(junctor) or ()]

@@ -66,7 +66,7 @@ class Struct:
 
 @dataclass(frozen=True, slots=True)
 class Macro:
-    """all exists exists_one map filter sortBy transformList transformMap transformMapEntry, bind, optMap, optFlatMap."""
+    """all exists exists_one map filter sortBy transformList transformMap transformMapEntry, optMap, optFlatMap."""
 
     at: int
     name: str

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from kubewheel.api.cel.registry import CLASSES, REGISTRY
-from kubewheel.api.cel.values import CelError, Fields, Opaque
+from kubewheel.api.cel.values import Opaque
 
 add = REGISTRY.add
 AUTHORIZER_COST = 350_000
@@ -36,18 +36,10 @@ Decide = Callable[[Query], tuple[bool, str, str]]  # (allowed, reason, error)
 
 
 @dataclass(frozen=True, slots=True)
-class Authorizer(Opaque, Fields):
-    """`request`: what `authorizer.requestResource` asks about; None where there is no such field."""
-
+class Authorizer(Opaque):
     type_name = "kubernetes.authorization.Authorizer"
     decide: Decide
     user: str = ""
-    request: Query | None = None
-
-    def select(self, field: str) -> ResourceCheck:
-        if field != "requestResource" or self.request is None:
-            raise CelError(f"no such key: {field}")
-        return ResourceCheck(self.decide, self.request)
 
 
 @dataclass(frozen=True, slots=True)

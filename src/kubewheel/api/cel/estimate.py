@@ -14,12 +14,12 @@ from typing import NamedTuple
 
 from kubewheel.api.cel import ast
 from kubewheel.api.cel.check import Checker, Kind
-from kubewheel.api.cel.parser import ParseError, located, parse
+from kubewheel.api.cel.parser import ParseError, all_located, parse
 from kubewheel.api.cel.registry import REGEX, REGISTRY, TRAVERSAL
 
 UNBOUNDED = 2**64 - 1
 LIST, MAP, STRUCT, AUTHORIZER = 10, 30, 40, 350_000
-_SCALARS = frozenset({"bool", "int", "uint", "double", "timestamp", "duration", "null"})
+_SCALARS = frozenset({"bool", "int", "uint", "double", "timestamp", "duration", "null", "optional"})
 
 
 class Size(NamedTuple):
@@ -56,10 +56,10 @@ class Estimate(NamedTuple):
 
 def estimate(source: str, kinds: dict[str, Kind]) -> int:
     tree = parse(source)
-    checker = Checker(kinds, REGISTRY)
-    checker.of(tree)
+    checker = Checker(kinds)
+    checker.check(tree)
     if checker.problems:
-        raise ParseError("\n".join(located(source, at, text) for at, text in checker.problems))
+        raise ParseError(all_located(source, checker.problems))
     return of_tree(tree, checker.kinds)
 
 
@@ -79,6 +79,9 @@ class _Estimator:
     def _kind(self, node: ast.Node) -> Kind:
         return self._kinds.get(id(node)) or Kind("dyn")
 
+    def of_library(self, node: ast.Node) -> bool:
+        return self._kind(node).name.startswith(("kubernetes.", "net."))
+
     def _sized(self, cost: int, kind: Kind) -> Estimate:
         return Estimate(cost, size_of(kind), size_of(kind.items) if kind.items is not None else None)
 
@@ -97,12 +100,16 @@ class _Estimator:
 
     def _select(self, node: ast.Select) -> Estimate:
         inner, kind = self.of(node.operand), self._kind(node)
+        if node.optional:
+            return self._sized(plus(inner.cost, 1), kind)
+        if self._kind(node.operand).name not in ("map", "object"):
+            return self._sized(inner.cost, kind)
         if self._kind(node.operand).name == "map":  # upstream finds no size by this way
             kind = Kind(kind.name, kind.items, kind.fields)
         return self._sized(plus(inner.cost, 1), kind)
 
     def _has(self, node: ast.Has) -> Estimate:
-        return Estimate(max(self.of(node.operand).cost - 1, 0), Size(1, 1))
+        return Estimate(self.of(node.operand).cost, Size(1, 1))
 
     # -- literals with parts --------------------------------------------------------------------------------------
     def _list(self, node: ast.List) -> Estimate:
@@ -129,21 +136,19 @@ class _Estimator:
         over = self.of(node.range)
         saved = {name: self._local.get(name) for name in node.variables}
         for i, name in enumerate(node.variables):
-            of_value = node.name == "bind" or i == len(node.variables) - 1
-            self._local[name] = over if node.name == "bind" else Estimate(
-                1, over.element if of_value and over.element is not None else UNKNOWN)
+            of_value = i == len(node.variables) - 1
+            self._local[name] = Estimate(1, over.element if of_value and over.element is not None else UNKNOWN)
         args = [self.of(a) for a in node.args]
         for name, before in saved.items():
             if before is None:
                 del self._local[name]
             else:
                 self._local[name] = before
-        if node.name == "bind":
-            return args[0]._replace(cost=plus(LIST, over.cost, args[0].cost))
         if node.name in ("optMap", "optFlatMap"):
-            # hasValue() ? bind(value(), …) : none(): the operand is evaluated twice
+            # hasValue() ? of(value() as the variable) : none(); what is no name is bound to one before
+            named = isinstance(node.range, ast.Ident)
             wrapped = 1 if node.name == "optMap" else 0
-            return Estimate(plus(2 * over.cost, 2, LIST, args[0].cost, wrapped), UNKNOWN)
+            return Estimate(plus(0 if named else plus(LIST, over.cost), 4, wrapped, LIST, args[0].cost), UNKNOWN)
         before_loop, step = LOOPS[node.name](plus(*(a.cost for a in args[:-1])), args[-1].cost)
         cost = plus(over.cost, before_loop, times(over.size.most, step))
         if node.name in ("all", "exists", "exists_one"):
@@ -164,11 +169,25 @@ class _Estimator:
         spent = plus(*(o.cost for o in operands))
         if (operator := _OPERATORS.get(name)) is not None and target is None:
             return operator(self, node, operands, spent)
+        if name in ("slice", "lists.range"):
+            return _made(node, spent, self._kind(node))
+        if name == "flatten" and node.args and isinstance(node.args[0], ast.Literal):
+            operands[0] = operands[0]._replace(size=Size(0, times(operands[0].size.most, max(node.args[0].value, 1))))
         cost, size = call_cost(name, target is not None, operands, [self._kind(a) for a in (
             (target,) if target is not None else ()) + node.args])
         kind = self._kind(node)
         made = self._sized(plus(spent, cost), kind)
         return made._replace(size=size) if size is not None else made
+
+
+def _made(node: ast.Call, spent: int, kind: Kind) -> Estimate:
+    """slice, lists.range: as many elements as are asked for, if that is written out."""
+    bounds = [a.value if isinstance(a, ast.Literal) and type(a.value) is int else None for a in node.args]
+    first, last = bounds[0] if len(bounds) == 2 else 0, bounds[-1]
+    if first is None or last is None:
+        return Estimate(UNBOUNDED, UNKNOWN)
+    count = max(last - max(first, 0), 0)
+    return Estimate(plus(spent, LIST + 1, count), Size(count, count))
 
 
 def size_of(kind: Kind) -> Size:
@@ -204,11 +223,8 @@ def _conditional(_: _Estimator, node: ast.Call, operands: list[Estimate], spent:
     return Estimate(plus(test.cost, max(yes.cost, no.cost)), yes.size | no.size, element)
 
 
-_OPAQUE = frozenset({"url", "ip", "cidr", "quantity", "semver", "format"})  # compared without a look at their texts
-
-
 def _compare(estimator: _Estimator, node: ast.Call, operands: list[Estimate], spent: int) -> Estimate:
-    if node.function in ("_==_", "_!=_") and any(estimator._kind(a).name in _OPAQUE for a in node.args):
+    if estimator.of_library(node.args[0]):
         return Estimate(plus(spent, 1), Size(1, 1))
     shortest = min(o.size.most for o in operands)
     return Estimate(plus(spent, capped(shortest * TRAVERSAL)), Size(1, 1))
@@ -236,7 +252,9 @@ def _add(estimator: _Estimator, node: ast.Call, operands: list[Estimate], spent:
         return Estimate(plus(spent, 1), size, element)
     if kind in ("string", "bytes"):
         return Estimate(plus(spent, capped(size.most * TRAVERSAL)), size)
-    return Estimate(plus(spent, 1), size if kind == "dyn" else Size(1, 1))
+    if kind == "dyn":  # texts, for all that is known
+        return Estimate(plus(spent, capped(size.most * TRAVERSAL)), size)
+    return Estimate(plus(spent, 1), Size(1, 1))
 
 
 def _index(estimator: _Estimator, node: ast.Call, operands: list[Estimate], spent: int) -> Estimate:
@@ -253,10 +271,10 @@ _OPERATORS: dict[str, Callable[[_Estimator, ast.Call, list[Estimate], int], Esti
 
 # -- functions ----------------------------------------------------------------------------------------------------
 _WHOLE = {"url", "cidr", "isIP", "isCIDR", "quantity", "isQuantity", "semver", "isSemver", "bytes",
-          "jsonpatch.escapeKey", "ip", "base64.encode", "base64.decode", "strings.quote", "reverse", "charAt"}
-_KEEP = {"lowerAscii", "upperAscii", "substring", "trim", "reverse"}
+          "jsonpatch.escapeKey", "ip", "strings.quote"}
+_KEEP = {"lowerAscii", "upperAscii", "substring", "trim"}
 _LISTS = {"isSorted", "sum", "max", "min", "indexOf", "lastIndexOf"}
-_THROUGH = {"flatten", "slice", "reverse", "distinct", "sort"}
+_THROUGH = {"flatten", "reverse", "distinct", "sort"}
 
 
 def call_cost(name: str, receiver: bool, operands: list[Estimate], kinds: list[Kind]) -> tuple[int, Size | None]:
@@ -265,11 +283,11 @@ def call_cost(name: str, receiver: bool, operands: list[Estimate], kinds: list[K
     if name == "check":
         return AUTHORIZER, None
     if name == "type":
-        return 1, first
+        return 1, first if kinds[0].size is not None else None
     if receiver and name in _LISTS:
         return _list_cost(operands[0], kinds[0]), None
-    if receiver and name in _THROUGH and kinds[0].name == "list":
-        return plus(1, times(first.most, first.most if name in ("distinct", "sort") else 1)), first
+    if receiver and name in _THROUGH and kinds[0].name in ("list", "dyn"):
+        return plus(LIST + 1, times(first.most, times(2, first.most) if name in ("distinct", "sort") else 1)), first
     if name in ("startsWith", "endsWith"):
         return capped(operands[1].size.most * TRAVERSAL), None
     if name == "contains":
@@ -281,6 +299,8 @@ def call_cost(name: str, receiver: bool, operands: list[Estimate], kinds: list[K
         return capped(first.most * 2 * TRAVERSAL), _replaced(first, operands[1].size, operands[2].size)
     if name == "split":
         return capped(first.most * 2 * TRAVERSAL), Size(0, first.most)
+    if name == "join" and kinds[0].name == "dyn":
+        return 1, None
     if name == "join":
         size = _joined(operands)
         return capped(size.most * TRAVERSAL), size
@@ -298,15 +318,15 @@ def call_cost(name: str, receiver: bool, operands: list[Estimate], kinds: list[K
     if name.startswith("sets."):
         factor = 2 if name == "sets.equivalent" else 1
         return plus(1, times(factor, times(first.most, operands[1].size.most))), None
-    if name == "string" and kinds[0].name == "bytes":
+    if name == "string" and kinds[0].name in ("bytes", "dyn"):
         return capped(first.most * TRAVERSAL), first
     if name == "validate":
-        return times(capped(operands[1].size.most * TRAVERSAL), 16), None
+        return times(capped((operands[1].size.most + 1) * TRAVERSAL), 32), None
     return 1, None
 
 
 def _list_cost(target: Estimate, kind: Kind) -> int:
-    if kind.name == "string":
+    if kind.name in ("string", "dyn"):
         return capped(target.size.most * TRAVERSAL)
     each = 1
     if kind.items is not None and kind.items.name in ("string", "bytes"):

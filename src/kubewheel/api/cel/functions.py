@@ -6,6 +6,7 @@ In: values. Out: values; CelError. Called by: program (imported for its declarat
 from __future__ import annotations
 
 import math
+import re
 from functools import lru_cache
 from typing import Any
 
@@ -26,9 +27,19 @@ from kubewheel.api.cel.values import (
     double_text,
     int64,
     type_name,
+    wrong,
 )
 
 add = REGISTRY.add
+_WHOLE, _DIGITS = re.compile(r"[+-]?[0-9]+"), re.compile(r"[0-9]+")
+
+
+# Go's words for what RE2 says
+_REGEX_WORDS = {"missing )": "missing closing )", "missing ]": "missing closing ]",
+                "invalid repetition size": "invalid repeat count",
+                "no argument for repetition operator": "missing argument to repetition operator",
+                "bad repetition operator": "invalid nested repetition operator",
+                "invalid perl operator": "invalid or unsupported Perl syntax"}
 
 
 @lru_cache(maxsize=1024)
@@ -40,7 +51,8 @@ def regex(pattern: str) -> Any:
     try:
         return re2.compile(pattern, options)
     except re2.error as e:
-        raise CelError(f"error parsing regexp: {e}") from e
+        words, colon, part = (e.args[0].decode() if isinstance(e.args[0], bytes) else str(e)).partition(": ")
+        raise CelError(f"error parsing regexp: {_REGEX_WORDS.get(words, words)}" + (f": `{part}`" if colon else "")) from e
 
 
 for _size in ("string", "bytes", "list", "map"):
@@ -64,20 +76,17 @@ def to_int(value: Any) -> int:
             raise CelError("integer overflow")
         return int64(int(value))
     if isinstance(value, str):
-        try:
-            if not value.lstrip("+-").isdigit():
-                raise ValueError(value)
-            return int64(int(value))
-        except ValueError as e:
-            raise CelError(f'strconv.ParseInt: parsing "{value}": invalid syntax') from e
+        if _WHOLE.fullmatch(value) is None or not MIN_INT <= int(value) <= MAX_INT:
+            raise CelError("type conversion error from 'string' to 'int'")
+        return int(value)
     return int64(int(value))
 
 
 @add("uint(int) uint", "uint(uint) uint", "uint(double) uint", "uint(string) uint")
 def to_uint(value: Any) -> Uint:
     if isinstance(value, str):
-        if not value.isdigit():
-            raise CelError(f'strconv.ParseUint: parsing "{value}": invalid syntax')
+        if _DIGITS.fullmatch(value) is None or int(value) > MAX_UINT:
+            raise CelError("type conversion error from 'string' to 'uint'")
         value = int(value)
     if isinstance(value, float) and math.isnan(value) or not 0 <= value <= MAX_UINT:
         raise CelError("unsigned integer overflow")
@@ -89,11 +98,11 @@ def to_double(value: Any) -> float:
     try:
         return float(value)
     except ValueError as e:
-        raise CelError(f'strconv.ParseFloat: parsing "{value}": invalid syntax') from e
+        raise CelError("type conversion error from 'string' to 'double'") from e
 
 
 @add("string(int) string", "string(uint) string", "string(double) string", "string(bool) string", "string(string) string",
-     "string(bytes) string", "string(timestamp) string", "string(duration) string")
+     "string(timestamp) string", "string(duration) string")
 def to_string(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
@@ -109,6 +118,9 @@ def to_string(value: Any) -> str:
     return str(value)
 
 
+add("string(bytes) string", cost=size_cost)(to_string)
+
+
 @add("bool(bool) bool", "bool(string) bool")
 def to_bool(value: Any) -> bool:
     if isinstance(value, bool):
@@ -117,7 +129,7 @@ def to_bool(value: Any) -> bool:
         return True
     if value in ("0", "f", "F", "FALSE", "false", "False"):
         return False
-    raise CelError(f'strconv.ParseBool: parsing "{value}": invalid syntax')
+    raise CelError("type conversion error from 'string' to 'bool'")
 
 
 add("bytes(string) bytes", cost=size_cost)(lambda v: v.encode())
@@ -129,6 +141,8 @@ add("type(dyn) type")(lambda v: Type(type_name(v)))
 def to_timestamp(value: Any) -> Timestamp:
     if isinstance(value, Timestamp):
         return value
+    if value is None:
+        raise wrong("timestamp", value)
     return times.timestamp(value) if isinstance(value, str) else times.checked(value * NANO)
 
 
@@ -136,6 +150,8 @@ def to_timestamp(value: Any) -> Timestamp:
 def to_duration(value: Any) -> Duration:
     if isinstance(value, Duration):
         return value
+    if value is None:
+        raise wrong("duration", value)
     return times.duration(value) if isinstance(value, str) else times.bounded(value)
 
 
@@ -163,7 +179,7 @@ def _whole(nanos: int, unit: int) -> int:
 add("duration.getHours() int")(lambda d: _whole(d.nanos, 3600 * NANO))
 add("duration.getMinutes() int")(lambda d: _whole(d.nanos, 60 * NANO))
 add("duration.getSeconds() int")(lambda d: _whole(d.nanos, NANO))
-add("duration.getMilliseconds() int")(lambda d: _whole(d.nanos, 10**6) % 1000)
+add("duration.getMilliseconds() int")(lambda d: _whole(d.nanos, 10**6))
 
 
 # -- optional values ------------------------------------------------------------------------------------------------

@@ -15,10 +15,15 @@ from kubewheel.api.cel.values import CelError, contains, equal
 
 add = REGISTRY.add
 MAX_RANGE = 1_000_000
+LIST = 10  # of a list that is made
 
 
 def _whole(items: Any, *_: Any) -> int:
-    return len(items) + 1
+    return LIST + len(items) + 1
+
+
+def _squared(items: Any, *_: Any) -> int:
+    return LIST + 1 + 2 * len(items) ** 2
 
 
 @add("list.isSorted() bool", cost=list_cost)
@@ -66,7 +71,7 @@ def last_index_of(items: list[Any], value: Any) -> int:
     return next((i for i in range(len(items) - 1, -1, -1) if equal(items[i], value)), -1)
 
 
-@add("list.slice(int, int) list", cost=lambda items, start, end: max(end - start, 0) + 1)
+@add("list.slice(int, int) list", cost=lambda items, start, end: LIST + max(end - start, 0) + 1)
 def slice_(items: list[Any], start: int, end: int) -> list[Any]:
     if start < 0 or end < 0:
         raise CelError(f"cannot slice({start}, {end}), negative indexes not supported")
@@ -77,7 +82,7 @@ def slice_(items: list[Any], start: int, end: int) -> list[Any]:
     return list(items[start:end])
 
 
-@add("list.flatten() list", "list.flatten(int) list", cost=_whole)
+@add("list.flatten() list", "list.flatten(int) list", cost=lambda items, depth=1: LIST + 1 + len(items) * max(depth, 1))
 def flatten(items: list[Any], depth: int = 1) -> list[Any]:
     if depth < 0:
         raise CelError("level must be non-negative")
@@ -90,8 +95,10 @@ def flatten(items: list[Any], depth: int = 1) -> list[Any]:
     return out
 
 
-@add(":lists.range(int) list", cost=lambda count: max(count, 0) + 1)
+@add(":lists.range(int) list", cost=lambda count: LIST + max(count, 0) + 1)
 def range_(count: int) -> list[int]:
+    if count < 0:
+        raise CelError(f"lists.range: size must be non-negative, got {count}")
     if count > MAX_RANGE:
         raise CelError(f"lists.range() exceeds max size of {MAX_RANGE}")
     return list(range(count))
@@ -100,7 +107,7 @@ def range_(count: int) -> list[int]:
 add("list.reverse() list", cost=_whole)(lambda items: list(reversed(items)))
 
 
-@add("list.distinct() list", cost=lambda items: len(items) ** 2 + 1)
+@add("list.distinct() list", cost=_squared)
 def distinct(items: list[Any]) -> list[Any]:
     out: list[Any] = []
     for item in items:
@@ -109,7 +116,7 @@ def distinct(items: list[Any]) -> list[Any]:
     return out
 
 
-@add("list.sort() list", cost=lambda items: len(items) ** 2 + 1)
+@add("list.sort() list", cost=_squared)
 def sort(items: list[Any]) -> list[Any]:
     return sorted_by(items, items)
 

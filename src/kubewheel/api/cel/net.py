@@ -61,8 +61,7 @@ def _cidr(text: str) -> Network | None:
 def ip(text: str) -> Ip:
     address = _ip(text)
     if address is None:
-        raise CelError(f"IP Address {text!r} parse error during conversion from string: ParseAddr({text!r}): "
-                       "unable to parse IP")
+        raise CelError(f'IP Address "{text}" parse error during conversion from string: ParseAddr("{text}"): unable to parse IP')
     return Ip(address)
 
 
@@ -85,9 +84,9 @@ add("ip.isGlobalUnicast() bool")(lambda a: not (
 def cidr(text: str) -> Cidr:
     interface = _cidr(text)
     if interface is None:
-        raise CelError(f"CIDR {text!r} parse error during conversion from string: netip.ParsePrefix({text!r}): "
-                       "no '/'" if "/" not in text else
-                       f"CIDR {text!r} parse error during conversion from string: netip.ParsePrefix({text!r})")
+        why = f'netip.ParsePrefix("{text}")' + ("" if "/" in text else ": no '/'")
+        raise CelError("network address parse error during conversion from string: network address parse error during "
+                       f"conversion from string: {why}")
     return Cidr(interface)
 
 
@@ -98,13 +97,20 @@ def _holds(net: Cidr, address: Address) -> bool:
     return address.version == net.interface.version and address in net.interface.network
 
 
+def _given(text: str) -> Address:
+    address = _ip(text)
+    if address is None:
+        raise CelError("no such overload")
+    return address
+
+
 def _bytes(net: Cidr) -> int:
-    return len(net.interface.packed)
+    return -(-net.interface.network.prefixlen // 8)
 
 
 add("cidr.containsIP(ip) bool", cost=lambda c, a: tenth(2 * _bytes(c)))(lambda c, a: _holds(c, a.address))
 add("cidr.containsIP(string) bool", cost=lambda c, t: tenth(2 * _bytes(c)) + tenth(len(t)))(
-    lambda c, t: _holds(c, ip(t).address))
+    lambda c, t: _holds(c, _given(t)))
 
 
 def _inside_cost(outer: Cidr, inner: Cidr | str) -> int:

@@ -17,6 +17,7 @@ from kubewheel.api.cel.values import (
     Duration,
     Fields,
     MapList,
+    NoOverload,
     Option,
     SetList,
     Timestamp,
@@ -28,6 +29,17 @@ from kubewheel.api.cel.values import (
     uint64,
     wrong,
 )
+
+_LEFT: dict[str, frozenset[type]] = {
+    "_+_": frozenset({int, Uint, float, str, bytes, list, SetList, MapList, Duration, Timestamp}),
+    "_-_": frozenset({int, Uint, float, Duration, Timestamp}), "_*_": frozenset({int, Uint, float}),
+    "_/_": frozenset({int, Uint, float}), "_%_": frozenset({int, Uint}),
+    **dict.fromkeys(("_<_", "_<=_", "_>_", "_>=_"), frozenset({int, Uint, float, str, bytes, bool, Duration, Timestamp}))}
+
+
+def _wrong(name: str, a: Any) -> CelError:
+    """The operator is named where its left side has no such operator at all."""
+    return NoOverload("no such overload" if type(a) in _LEFT[name] else f"no such overload: {name}")
 
 
 def add(a: Any, b: Any) -> Any:
@@ -48,7 +60,7 @@ def add(a: Any, b: Any) -> Any:
         return times.checked(a.nanos + b.nanos)
     if isinstance(a, list) and isinstance(b, list):
         return _join(a, b)
-    raise wrong("_+_", a, b)
+    raise _wrong("_+_", a)
 
 
 def _join(a: list[Any], b: list[Any]) -> list[Any]:
@@ -75,7 +87,7 @@ def sub(a: Any, b: Any) -> Any:
             return times.bounded(a.nanos - b.nanos)
     if ta is Timestamp and tb is Duration:
         return times.checked(a.nanos - b.nanos)
-    raise wrong("_-_", a, b)
+    raise _wrong("_-_", a)
 
 
 def mul(a: Any, b: Any) -> Any:
@@ -86,7 +98,7 @@ def mul(a: Any, b: Any) -> Any:
         return a * b
     if ta is tb and ta is Uint:
         return uint64(int(a) * int(b))
-    raise wrong("_*_", a, b)
+    raise _wrong("_*_", a)
 
 
 def div(a: Any, b: Any) -> Any:
@@ -100,7 +112,7 @@ def div(a: Any, b: Any) -> Any:
             raise CelError("division by zero")
         result = abs(int(a)) // abs(int(b))
         return Uint(result) if ta is Uint else int64(result if (a < 0) == (b < 0) else -result)
-    raise wrong("_/_", a, b)
+    raise _wrong("_/_", a)
 
 
 def mod(a: Any, b: Any) -> Any:
@@ -110,7 +122,7 @@ def mod(a: Any, b: Any) -> Any:
             raise CelError("modulus by zero")
         result = abs(int(a)) % abs(int(b))
         return Uint(result) if ta is Uint else (-result if a < 0 else result)
-    raise wrong("_%_", a, b)
+    raise _wrong("_%_", a)
 
 
 def neg(a: Any) -> Any:
@@ -131,7 +143,7 @@ def _ordered(name: str, a: Any, b: Any) -> CelError | None:
     ta, tb = type(a), type(b)
     if ta in _NUMBERS and tb in _NUMBERS or ta is tb and ta in (str, bool, bytes, Timestamp, Duration):
         return None
-    return wrong(name, a, b)
+    return _wrong(name, a)
 
 
 def lt(a: Any, b: Any) -> bool:
@@ -183,7 +195,8 @@ def index(a: Any, b: Any) -> Any:
         if type(b) is float and b.is_integer():
             b = int(b)
         if type(b) is not int and type(b) is not Uint:
-            raise wrong("_[_]", a, b)
+            raise CelError(f"unsupported index value {b} in list" if type(b) is float else
+                           f"unsupported index type '{type_name(b)}' in list")
         if 0 <= b < len(a):
             return a[b]
         raise CelError(f"index out of bounds: {b}")
@@ -194,7 +207,7 @@ def index(a: Any, b: Any) -> Any:
             raise CelError(f"no such key: {b}") from e
     if type(a) is Option:
         return optional_index(a, b)
-    raise wrong("_[_]", a, b)
+    raise CelError(f"no such key: {b}")
 
 
 def optional_index(a: Any, b: Any) -> Option:
@@ -207,7 +220,7 @@ def optional_index(a: Any, b: Any) -> Option:
         return Option(True, a[b]) if type(b) in (int, Uint) and 0 <= b < len(a) else NONE
     if isinstance(a, dict):
         return Option(True, a[b]) if type(b) is not list and b in a else NONE
-    raise wrong("_[?_]", a, b)
+    return NONE
 
 
 def select(a: Any, field: str) -> Any:
@@ -220,7 +233,7 @@ def select(a: Any, field: str) -> Any:
         return optional_index(a, field)
     if isinstance(a, Fields):
         return a.select(field)
-    raise CelError(f"no such overload: type '{type_name(a)}' does not support field selection")
+    raise CelError(f"no such key: {field}")
 
 
 BINARY = {"_+_": add, "_-_": sub, "_*_": mul, "_/_": div, "_%_": mod, "_==_": equal, "_!=_": ne, "_<_": lt,

@@ -11,11 +11,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from kubewheel.api.cel.values import (
+    CelError,
     Duration,
+    NoOverload,
     Option,
     Timestamp,
     Type,
     Uint,
+    type_name,
     wrong,
 )
 
@@ -129,9 +132,20 @@ class Dispatch:
         if found is None:
             found = next((o for o in self._overloads if all(map(fits, o.parameters, args))), None)
             if found is None:
-                raise wrong(self._name, *args)
+                raise self._refusal(args)
             self._known[key] = found
         return found
 
 
+    def _refusal(self, args: tuple[Any, ...]) -> CelError:
+        if self._name in _BARE:
+            return NoOverload("no such overload")
+        if self._name in _NAMED:
+            return wrong(self._name)
+        return NoOverload(f"no such overload: {self._name}({', '.join(map(type_name, args))})")
+
+
+# functions that upstream refuses with fewer words than the rest
+_BARE = frozenset({"startsWith", "endsWith", "contains", "matches", "find", "findAll"})
+_NAMED = frozenset({"size", "sort"})
 REGISTRY = Registry()

@@ -1,19 +1,15 @@
-"""The strings extension, sets, base64, and format's directives.
+"""The strings extension and sets; format's directives are in formatting.py.
 
 In: values. Out: values; CelError. Called by: program (imported for its declarations).
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
-import math
-import re
 from typing import Any
 
-from kubewheel.api.cel import times
+from kubewheel.api.cel import formatting
 from kubewheel.api.cel.registry import REGISTRY, join_cost, list_cost, size_cost, twice_cost
-from kubewheel.api.cel.values import CelError, Duration, Timestamp, Type, Uint, contains, double_text, type_name
+from kubewheel.api.cel.values import CelError, contains
 
 add = REGISTRY.add
 _LOWER = str.maketrans({chr(c): chr(c + 32) for c in range(65, 91)})
@@ -29,9 +25,9 @@ def char_at(text: str, index: int) -> str:
 
 @add("string.indexOf(string) int", "string.indexOf(string, int) int", cost=list_cost)
 def index_of(text: str, part: str, start: int = 0) -> int:
-    if not 0 <= start <= len(text):
-        if not part:
-            return start
+    if not part:
+        return start
+    if start < 0:
         raise CelError(f"index out of range: {start}")
     return text.find(part, start)
 
@@ -48,7 +44,6 @@ def last_index_of(text: str, part: str, until: int | None = None) -> int:
 add("string.lowerAscii() string", cost=size_cost)(lambda t: t.translate(_LOWER))
 add("string.upperAscii() string", cost=size_cost)(lambda t: t.translate(_UPPER))
 add("string.trim() string", cost=size_cost)(lambda t: t.strip())
-add("string.reverse() string")(lambda t: t[::-1])
 
 
 @add("string.replace(string, string) string", "string.replace(string, string, int) string", cost=twice_cost)
@@ -89,92 +84,10 @@ _QUOTES = {"\a": "\\a", "\b": "\\b", "\f": "\\f", "\n": "\\n", "\r": "\\r", "\t"
 add(":strings.quote(string) string", cost=size_cost)(lambda t: '"' + "".join(_QUOTES.get(c, c) for c in t) + '"')
 
 
-# -- format ---------------------------------------------------------------------------------------------------------
-_CLAUSE = re.compile(r"%(?:\.(\d+))?(.?)", re.DOTALL)
+add("string.format(list) string", cost=size_cost)(formatting.format_)
 
 
-@add("string.format(list) string", cost=size_cost)
-def format_(text: str, args: list[Any]) -> str:
-    rest = iter(enumerate(args))
-
-    def one(found: re.Match[str]) -> str:
-        if found[2] == "%":
-            return "%"
-        try:
-            i, value = next(rest)
-        except StopIteration:
-            raise CelError(f"index {len(args)} out of range") from None
-        return _clause(found[2], int(found[1]) if found[1] is not None else 6, value)
-
-    return _CLAUSE.sub(one, text)
-
-
-def _clause(verb: str, precision: int, value: Any) -> str:
-    number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    whole = isinstance(value, int) and not isinstance(value, bool)
-    if verb == "s":
-        return shown(value)
-    if verb == "d" and number:
-        return str(int(value)) if whole or value.is_integer() else double_text(value)
-    if verb == "f" and number:
-        return _special(value) or f"{value:.{precision}f}"
-    if verb == "e" and number:
-        return _special(value) or f"{value:.{precision}e}"
-    if verb == "b" and (whole or isinstance(value, bool)):
-        return f"{int(value):b}"
-    if verb == "o" and whole:
-        return f"{value:o}"
-    if verb in ("x", "X") and (whole or isinstance(value, (str, bytes))):
-        out = f"{value:x}" if whole else (value.encode() if isinstance(value, str) else value).hex()
-        return out.upper() if verb == "X" else out
-    if verb not in "sdfeboxX" or not verb:
-        raise CelError(f'could not parse formatting clause: unrecognized formatting clause "{verb}"')
-    raise CelError(f"error during formatting: no formatting function for %{verb} of {type_name(value)}")
-
-
-def _special(value: float) -> str:
-    if math.isnan(value):
-        return "NaN"
-    return ("Infinity" if value > 0 else "-Infinity") if math.isinf(value) else ""
-
-
-def shown(value: Any) -> str:
-    """%s."""
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, str):
-        return value
-    if isinstance(value, float):
-        return _special(value) or double_text(value)
-    if isinstance(value, (int, Uint)):
-        return str(int(value))
-    if isinstance(value, bytes):
-        return value.decode(errors="replace")
-    if isinstance(value, (Timestamp, Duration)):
-        return times.text(value)
-    if isinstance(value, Type):
-        return value.name
-    if isinstance(value, list):
-        return "[" + ", ".join(map(shown, value)) + "]"
-    if isinstance(value, dict):
-        return "{" + ", ".join(sorted(f"{shown(k)}: {shown(v)}" for k, v in value.items())) + "}"
-    return str(value)
-
-
-# -- base64, sets ---------------------------------------------------------------------------------------------------
-add(":base64.encode(bytes) string", cost=size_cost)(lambda v: base64.b64encode(v).decode())
-
-
-@add(":base64.decode(string) bytes", cost=size_cost)
-def decode(text: str) -> bytes:
-    try:
-        return base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
-    except binascii.Error as e:
-        raise CelError("illegal base64 data") from e
-
-
+# -- sets -----------------------------------------------------------------------------------------------------------
 def _product(a: list[Any], b: list[Any]) -> int:
     return 1 + len(a) * len(b)
 

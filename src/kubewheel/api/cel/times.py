@@ -32,7 +32,7 @@ def timestamp(text: str) -> Timestamp:
             offset = (int(zone[1:3]) * 3600 + int(zone[4:6]) * 60) * (-1 if zone[0] == "-" else 1)
         moment = datetime(year, month, day, hour, minute, second, tzinfo=UTC)
     except ValueError as e:
-        raise CelError(f'parsing time "{text}" as "2006-01-02T15:04:05Z07:00": cannot parse "{text}" as "2006"') from e
+        raise CelError(f'invalid RFC 3339 timestamp "{text}"') from e
     seconds = (moment - _EPOCH) // timedelta(seconds=1) - offset
     return checked(seconds * NANO + int((found[7] or "0")[:9].ljust(9, "0")))
 
@@ -52,7 +52,7 @@ def bounded(nanos: int) -> Duration:
 def duration(text: str) -> Duration:
     found = _DURATION.fullmatch(text)
     if found is None:
-        raise CelError(f'time: invalid duration "{text}"')
+        raise CelError("type conversion error from 'string' to 'google.protobuf.Duration'")
     total = 0
     for number, unit in _PART.findall(found[2]):
         whole, _, fraction = number.partition(".")

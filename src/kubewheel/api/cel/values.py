@@ -7,6 +7,7 @@ classes below. In: values. Out: verdicts, texts; CelError. Called by: the whole 
 from __future__ import annotations
 
 import base64
+from decimal import Decimal
 from typing import Any, NamedTuple
 
 MIN_INT, MAX_INT, MAX_UINT = -(2**63), 2**63 - 1, 2**64 - 1
@@ -15,6 +16,10 @@ NANO = 1_000_000_000
 
 class CelError(Exception):
     """An expression has no value: a missing key, no such overload, overflow. && and || absorb it."""
+
+
+class NoOverload(CelError):
+    """An operator or a function was given what it does not take."""
 
 
 class CostExceeded(Exception):
@@ -144,9 +149,8 @@ def contains(items: Any, value: Any) -> bool:
     return any(equal(value, i) for i in items)
 
 
-def wrong(function: str, *args: Any) -> CelError:
-    return CelError(f"no such overload: {function}" if not args
-                    else f"no such overload: {function}({', '.join(type_name(a) for a in args)})")
+def wrong(function: str, *_: Any) -> NoOverload:
+    return NoOverload(f"no such overload: {function}")
 
 
 def int64(value: int) -> int:
@@ -162,18 +166,18 @@ def uint64(value: int) -> Uint:
 
 
 def double_text(value: float) -> str:
-    """As Go's %g prints: no trailing .0, exponents of two digits at least."""
+    """As Go's strconv prints with the format g: no trailing .0, exponents of two digits at least."""
     if value != value:
         return "NaN"
     if value in (float("inf"), float("-inf")):
         return "+Inf" if value > 0 else "-Inf"
-    text = repr(value)
-    if "e" in text:
-        mantissa, _, exponent = text.partition("e")
-        return f"{mantissa.removesuffix('.0')}e{exponent[0]}{exponent[1:].zfill(2)}"
-    if value.is_integer() and abs(value) < 1e21:
-        return str(int(value))
-    return text
+    if value == 0:
+        return "-0" if repr(value)[0] == "-" else "0"
+    digits, _, exponent = f"{Decimal(repr(value)).normalize():e}".partition("e")
+    power = int(exponent)
+    if power < -4 or power >= 6:
+        return f"{digits}e{exponent[0]}{exponent[1:].zfill(2)}"
+    return f"{Decimal(repr(value)).normalize():f}"
 
 
 def to_json(value: Any) -> Any:

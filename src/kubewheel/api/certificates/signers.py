@@ -32,3 +32,30 @@ def _first_wrong(whole: str, labels: list[str], rule: Callable[[str], list[str]]
         if found := rule(label):
             return [errors.field_invalid(path, whole, f'validating label "{label}": {m}') for m in found]
     return []
+
+
+def is_kubernetes(signer: str) -> bool:
+    domain = signer.partition("/")[0]
+    return domain == "kubernetes.io" or domain.endswith(".kubernetes.io")
+
+
+def user_annotations(notes: dict[str, str], path: str) -> list[FieldError]:
+    """What a pod tells its signer: keys with a domain."""
+    out: list[FieldError] = []
+    size = 0
+    for key, value in notes.items():
+        out += _prefixed_key(key.lower(), f"{path}")
+        size += len(key.encode()) + len(value.encode())
+    if size > 256 * 1024:
+        out.append(errors.field_too_long(path, 256 * 1024))
+    return out
+
+
+def _prefixed_key(key: str, path: str) -> list[FieldError]:
+    """IsDomainPrefixedKey."""
+    if not key:
+        return [errors.field_required(path)]
+    out = [errors.field_invalid(path, key, m) for m in names.qualified(key)]
+    if "/" not in key:
+        out.append(errors.field_invalid(path, key, 'must be a domain-prefixed key (such as "acme.io/foo")'))
+    return out

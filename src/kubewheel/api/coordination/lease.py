@@ -17,14 +17,13 @@ def defaults(obj: Object) -> None:
 
 
 def validate(obj: Object) -> list[errors.FieldError]:
+    """An empty holderIdentity is how a leader gives its lease up."""
     spec = obj.get("spec") or {}
     out: list[errors.FieldError] = []
     if (seconds := spec.get("leaseDurationSeconds")) is not None and seconds <= 0:
         out.append(errors.field_invalid("spec.leaseDurationSeconds", seconds, "must be greater than 0"))
     if (turns := spec.get("leaseTransitions")) is not None and turns < 0:
         out.append(errors.field_invalid("spec.leaseTransitions", turns, "must be greater than or equal to 0"))
-    if spec.get("holderIdentity") == "":
-        out.append(errors.field_invalid("spec.holderIdentity", "", "must not be empty"))
     return out
 
 

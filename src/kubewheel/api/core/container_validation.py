@@ -35,12 +35,13 @@ class Around(NamedTuple):
     grace: int | None
     restart_policy: str
     host_users: bool
+    os: str | None  # spec.os.name
 
 
 def around(spec: Spec, volumes: Spec) -> Around:
     return Around(volumes, {c.get("name") for c in spec.get("resourceClaims") or () if c.get("name")},
                   spec.get("terminationGracePeriodSeconds"), spec.get("restartPolicy") or "",
-                  spec.get("hostUsers") is not False)
+                  spec.get("hostUsers") is not False, (spec.get("os") or {}).get("name"))
 
 
 def containers(spec: Spec, pod: Around, path: str) -> list[FieldError]:
@@ -69,8 +70,11 @@ def init_containers(spec: Spec, pod: Around, path: str) -> list[FieldError]:
     for i, c in enumerate(spec.get("initContainers") or ()):
         at, name = f"{where}[{i}]", c.get("name") or ""
         out += _common(c, pod, at)
-        if c.get("restartPolicy") is not None or c.get("restartPolicyRules"):
+        if c.get("restartPolicy") is not None:
             out += _restart(c, at)
+        elif c.get("restartPolicyRules"):
+            out.append(errors.field_required(f"{at}.restartPolicy",
+                                             "must specify restartPolicy when restart rules are used"))
         if name in seen:
             out.append(errors.field_duplicate(f"{at}.name", name))
         elif name:
@@ -82,6 +86,9 @@ def init_containers(spec: Spec, pod: Around, path: str) -> list[FieldError]:
             out += [errors.field_forbidden(f"{at}.{field}",
                                            "may not be set for init containers without restartPolicy=Always")
                     for field in ("lifecycle", *probe_validation.PROBES) if c.get(field) is not None]
+            out += [errors.field_invalid(f"{at}.resizePolicy[{j}].restartPolicy", "RestartContainer", (
+                        "must not be set to 'RestartContainer' for non-sidecar initContainers"))
+                    for j, p in enumerate(c.get("resizePolicy") or ()) if p.get("restartPolicy") == "RestartContainer"]
     return out
 
 
@@ -136,11 +143,15 @@ def _host_ports(every: Any, path: str) -> list[FieldError]:
 def _hooks_and_probes(c: Spec, pod: Around, path: str) -> list[FieldError]:
     out: list[FieldError] = []
     if (hooks := c.get("lifecycle")) is not None:
-        out += probe_validation.lifecycle(hooks, f"{path}.lifecycle", pod.grace)
+        out += probe_validation.lifecycle(hooks, f"{path}.lifecycle", pod.grace, pod.os)
     for kind in probe_validation.PROBES:
         if (p := c.get(kind)) is not None:
             out += probe_validation.probe(p, f"{path}.{kind}", kind, pod.grace)
     return out
+
+
+_ACTIONS = ("Restart", "RestartAllContainers")
+MAX_RULES, MAX_EXIT_CODES = 20, 255
 
 
 def _restart(c: Spec, path: str) -> list[FieldError]:
@@ -151,11 +162,12 @@ def _restart(c: Spec, path: str) -> list[FieldError]:
                                          "must specify restartPolicy when restart rules are used"))
     elif policy not in ("Always", "Never", "OnFailure"):
         out.append(errors.field_not_supported(f"{path}.restartPolicy", policy, ("Always", "Never", "OnFailure")))
+    if len(rules) > MAX_RULES:
+        out.append(errors.field_too_many(f"{path}.restartPolicyRules", len(rules), MAX_RULES))
     for i, rule in enumerate(rules):
         where = f"{path}.restartPolicyRules[{i}]"
-        if rule.get("action") not in ("Restart", "RestartAllContainers"):
-            out.append(errors.field_not_supported(f"{where}.action", rule.get("action") or "",
-                                                  ("Restart", "RestartAllContainers")))
+        if rule.get("action") not in _ACTIONS:
+            out.append(errors.field_not_supported(f"{where}.action", rule.get("action") or "", _ACTIONS))
         codes = rule.get("exitCodes")
         if codes is None:
             out.append(errors.field_required(f"{where}.exitCodes", "must be specified"))
@@ -163,9 +175,8 @@ def _restart(c: Spec, path: str) -> list[FieldError]:
         if codes.get("operator") not in ("In", "NotIn"):
             out.append(errors.field_not_supported(f"{where}.exitCodes.operator", codes.get("operator") or "",
                                                   ("In", "NotIn")))
-        if not codes.get("values"):
-            out.append(errors.field_invalid(f"{where}.exitCodes.values", list(codes.get("values") or ()),
-                                            "must specify at least one value"))
+        if len(codes.get("values") or ()) > MAX_EXIT_CODES:
+            out.append(errors.field_too_many(f"{where}.exitCodes.values", len(codes["values"]), MAX_EXIT_CODES))
     return out
 
 
@@ -244,7 +255,7 @@ def _resize_policy(items: Any, path: str, restart_policy: str) -> list[FieldErro
                 out.append(errors.field_not_supported(path, value, allowed))
         if restart_policy == "Never" and policy != "NotRequired":
             out.append(errors.field_invalid(path, policy,
-                                            "must be 'NotRequired' when `restartPolicy` is 'Never'"))
+                                            "must be 'NotRequired' when pod `restartPolicy` is 'Never'"))
     return out
 
 

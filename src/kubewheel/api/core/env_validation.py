@@ -6,7 +6,7 @@ In: env and envFrom lists. Out: FieldError lists. Called by: container_validatio
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from kubewheel.api import errors, names, quantity
@@ -70,7 +70,7 @@ def _source(source: Spec, path: str) -> list[FieldError]:
         for field, rule in (("key", names.env_name), ("volumeName", names.label)):
             out += (check(f"{path}.fileKeyRef.{field}", ref[field], rule(ref[field])) if ref.get(field) else
                     [errors.field_required(f"{path}.fileKeyRef.{field}")])
-        out += (path_validation.local_and_free(ref["path"], f"{path}.fileKeyRef.path") if ref.get("path") else
+        out += (path_validation.no_backsteps(ref["path"], f"{path}.fileKeyRef.path") if ref.get("path") else
                 [errors.field_required(f"{path}.fileKeyRef.path")])
     return out
 
@@ -136,9 +136,28 @@ def env_from(items: Any, path: str) -> list[FieldError]:
             if not name:
                 out.append(errors.field_required(f"{where}.{kind}.name"))
             else:
-                out += check(f"{where}.{kind}.name", name, names.subdomain(name))
+                out += check(f"{where}.{kind}.name", name, names.subdomain(names.as_prefix(name)))
         if not have:  # upstream names the list here, not its element
             out.append(errors.field_invalid(path, "", "must specify one of: `configMapRef` or `secretRef`"))
         elif len(have) > 1:
             out.append(errors.field_invalid(path, "", "may not have more than one field specified at a time"))
     return out
+
+
+def files(spec: Spec, every: Iterator[tuple[Spec, str]]) -> list[FieldError]:
+    """Variables come from files of emptyDir volumes alone. `every`: the pod's containers with their paths."""
+    out: list[FieldError] = []
+    volumes = {v.get("name") or "": v for v in spec.get("volumes") or ()}
+    for c, where in every:
+        for j, e in enumerate(c.get("env") or ()):
+            if (ref := (e.get("valueFrom") or _NOTHING).get("fileKeyRef")) is None:
+                continue
+            name, at = ref.get("volumeName") or "", f"{where}.env[{j}].valueFrom.fileKeyRef.volumeName"
+            if name not in volumes:
+                out.append(errors.field_not_found(at, name))
+            elif volumes[name].get("emptyDir") is None:
+                out.append(errors.field_invalid(at, name, "referenced volume must be of type emptyDir"))
+    return out
+
+
+_NOTHING: Spec = {}

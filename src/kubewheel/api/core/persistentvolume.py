@@ -5,10 +5,13 @@ In: objects. Out: RESOURCE. Called by: catalog.py.
 
 from __future__ import annotations
 
+import functools
 import posixpath
+from collections.abc import Callable
 
-from kubewheel.api import columns, errors, fill, names, subresources, validation
+from kubewheel.api import columns, differences, errors, fill, names, subresources, validation
 from kubewheel.api.columns import dig
+from kubewheel.api.core import old_volume_validation as old
 from kubewheel.api.core import (
     path_validation,
     persistentvolumeclaim,
@@ -49,14 +52,14 @@ def prepare_status(new: Object, old: Object, context: PrepareContext) -> None:
 
 
 def validate(obj: Object) -> list[errors.FieldError]:
-    return spec_rules(obj.get("spec") or {}, "spec", inline=False)
+    return spec_rules(obj.get("spec") or {}, "spec", inline=False, name=obj["metadata"].get("name") or "")
 
 
 _INLINE = "may not be specified in the context of inline volumes"
 
 
-def spec_rules(spec: Object, at: str, *, inline: bool) -> list[errors.FieldError]:
-    """`inline`: of a volume that is described where it is attached (VolumeAttachment), and is no object."""
+def spec_rules(spec: Object, at: str, *, inline: bool, name: str = "") -> list[errors.FieldError]:
+    """`inline`: of a volume that is described where it is attached (VolumeAttachment), and is no object named `name`."""
     out = _inline(spec, at) if inline else []
     modes = spec.get("accessModes") or ()
     if not modes:
@@ -66,15 +69,23 @@ def spec_rules(spec: Object, at: str, *, inline: bool) -> list[errors.FieldError
             out.append(errors.field_not_supported(f"{at}.accessModes", mode, persistentvolumeclaim.MODES))
     if "ReadWriteOncePod" in modes and set(modes) & (set(persistentvolumeclaim.MODES) - {"ReadWriteOncePod"}):
         out.append(errors.field_forbidden(f"{at}.accessModes", "may not use ReadWriteOncePod with other access modes"))
+    policy = spec.get("persistentVolumeReclaimPolicy") or "Retain"
     if not inline:
         out += _capacity(spec, at)
-    required = dig(spec, "nodeAffinity", "required")
-    if spec.get("nodeAffinity") is not None:
-        if required is None:
+        if policy not in _POLICIES:
+            out.append(errors.field_not_supported(f"{at}.persistentVolumeReclaimPolicy", policy, _POLICIES))
+    elif policy != "Retain":
+        out.append(errors.field_forbidden(f"{at}.persistentVolumeReclaimPolicy",
+                                          "may only be Retain in the context of inline volumes"))
+    affinity = spec.get("nodeAffinity")
+    if affinity is not None:
+        if inline:
+            out.append(errors.field_forbidden(f"{at}.nodeAffinity", _INLINE))
+        elif affinity.get("required") is None:
             out.append(errors.field_required(f"{at}.nodeAffinity.required", "must specify required node constraints"))
         else:
-            out += scheduling_validation.node_selector(required, f"{at}.nodeAffinity.required")
-    return out + _source(spec, at, required) + _class(spec, at, inline=inline)
+            out += scheduling_validation.node_selector(affinity["required"], f"{at}.nodeAffinity.required")
+    return out + _source(spec, at, name) + _class(spec, at, inline=inline)
 
 
 def _inline(spec: Object, at: str) -> list[errors.FieldError]:
@@ -92,22 +103,22 @@ def _capacity(spec: Object, at: str) -> list[errors.FieldError]:
     if "storage" not in capacity or len(capacity) > 1:
         out.append(errors.field_not_supported(f"{at}.capacity", capacity or None, ("storage",)))
     for name, amount in capacity.items():
-        out += persistentvolumeclaim.positive(amount, f"{at}.capacity[{name}]")
-    policy = spec.get("persistentVolumeReclaimPolicy") or ""
-    if policy and policy not in ("Delete", "Recycle", "Retain"):
-        out.append(errors.field_not_supported(f"{at}.persistentVolumeReclaimPolicy", policy, ("Delete", "Recycle", "Retain")))
+        where = f"{at}.capacity[{name}]"
+        out += persistentvolumeclaim.not_negative(amount, where) + persistentvolumeclaim.positive(amount, where)
     return out
 
 
-def _source(spec: Object, at: str, required: Object | None) -> list[errors.FieldError]:
+def _source(spec: Object, at: str, name: str) -> list[errors.FieldError]:
     out: list[errors.FieldError] = []
-    have = sources(spec)
-    if have:
-        rule = _RULES.get(have[0])
-        out += rule(spec[have[0]], f"{at}.{have[0]}") if rule is not None else []
-    if spec.get("local") is not None and required is None:
-        out.append(errors.field_required(f"{at}.nodeAffinity", "Local volume requires node affinity"))
-    out += [errors.field_forbidden(f"{at}.{extra}", "may not specify more than 1 volume type") for extra in have[1:]]
+    have = [kind for kind in _RULES if spec.get(kind) is not None]
+    for kind in have:
+        if kind != have[0] and kind != "flexVolume":  # which upstream does not count
+            out.append(errors.field_forbidden(f"{at}.{_SHOWN_EXTRA.get(kind, kind)}", "may not specify more than 1 volume type"))
+            continue
+        where = f"{at}.{kind}"
+        out += old.iscsi(spec[kind], where, volume=name) if kind == "iscsi" else _RULES[kind](spec[kind], where)
+        if kind == "local" and spec.get("nodeAffinity") is None:
+            out.append(errors.field_required(f"{at}.nodeAffinity", "Local volume requires node affinity"))
     if not have:
         out.append(errors.field_required(at, "must specify a volume type"))
     path = dig(spec, "hostPath", "path")
@@ -161,8 +172,20 @@ def _local(s: Object, path: str) -> list[errors.FieldError]:
     return path_validation.no_backsteps(s["path"], f"{path}.path")
 
 
-_RULES = {"hostPath": volume_validation.host_path, "nfs": volume_validation.nfs, "fc": volume_validation.fc,
-          "iscsi": volume_validation.iscsi, "csi": _csi, "local": _local}
+# In the order in which upstream looks at them: the first one counts, the others are one too many.
+_RULES: dict[str, Callable[[Object, str], list[errors.FieldError]]] = {
+    "hostPath": volume_validation.host_path, "gcePersistentDisk": volume_validation.disk("pdName", "persistentDisk"),
+    "awsElasticBlockStore": volume_validation.disk("volumeID"), "glusterfs": old.glusterfs, "flocker": old.flocker,
+    "nfs": volume_validation.nfs, "rbd": volume_validation.required("monitors", "image"), "quobyte": old.quobyte,
+    "cephfs": volume_validation.required("monitors"), "iscsi": old.iscsi,
+    "cinder": functools.partial(old.cinder, persistent=True), "fc": old.fc, "flexVolume": old.flex,
+    "azureFile": old.azure_file, "vsphereVolume": volume_validation.required("volumePath"),
+    "photonPersistentDisk": volume_validation.required("pdID"),
+    "portworxVolume": volume_validation.required("volumeID"), "azureDisk": old.azure_disk,
+    "scaleIO": volume_validation.required("gateway", "system", "volumeName"), "local": _local,
+    "storageos": functools.partial(old.storageos, persistent=True), "csi": _csi}
+_SHOWN_EXTRA = {"cephfs": "cephFS"}
+_POLICIES = ("Delete", "Recycle", "Retain")
 
 
 def validate_update(new: Object, old: Object) -> list[errors.FieldError]:
@@ -173,16 +196,37 @@ def validate_update(new: Object, old: Object) -> list[errors.FieldError]:
         have["csi"] = {k: v for k, v in have["csi"].items() if k != "controllerExpandSecretRef"}
     if have != had:
         out.append(errors.field_forbidden("spec.persistentvolumesource", (
-            f"spec.persistentvolumesource is immutable after creation\n-\t{errors.render_value(had)}\n"
-            f"+\t{errors.render_value(have)}")))
+            f"spec.persistentvolumesource is immutable after creation\n{differences.unified(had, have)}")))
     out += validation.immutable(spec.get("volumeMode"), before.get("volumeMode"), "volumeMode")
-    if before.get("nodeAffinity") is not None and spec.get("nodeAffinity") != before["nodeAffinity"]:
-        out.append(errors.field_invalid("nodeAffinity", spec.get("nodeAffinity"),
+    if before.get("nodeAffinity") is not None and not _same_affinity(spec.get("nodeAffinity"), before["nodeAffinity"]):
+        out.append(errors.field_invalid("nodeAffinity", scheduling_validation.go_affinity(spec.get("nodeAffinity")),
                                         "field is immutable, except for updating from beta label to GA"))
     if before.get("volumeAttributesClassName") is not None and spec.get("volumeAttributesClassName") is None:
         out.append(errors.field_forbidden("spec.volumeAttributesClassName",
                                           "update from non-nil value to nil is forbidden"))
     return out
+
+
+_LASTING = {"failure-domain.beta.kubernetes.io/zone": "topology.kubernetes.io/zone",
+            "failure-domain.beta.kubernetes.io/region": "topology.kubernetes.io/region",
+            "beta.kubernetes.io/os": "kubernetes.io/os", "beta.kubernetes.io/arch": "kubernetes.io/arch",
+            "beta.kubernetes.io/instance-type": "node.kubernetes.io/instance-type"}
+
+
+def _same_affinity(new: Object | None, was: Object) -> bool:
+    """Labels that were beta may be called by their lasting names."""
+    if new == was:
+        return True
+    terms, before = (dig(a or {}, "required", "nodeSelectorTerms") or [] for a in (new, was))
+    if len(terms) != len(before):
+        return False
+    for term, had in zip(terms, before, strict=True):
+        for side in ("matchExpressions", "matchFields"):
+            ours, theirs = term.get(side) or [], had.get(side) or []
+            if len(ours) != len(theirs) or any(
+                    e != t and {**t, "key": _LASTING.get(t.get("key", ""))} != e for e, t in zip(ours, theirs, strict=True)):
+                return False
+    return True
 
 
 def _status(obj: Object, now: float) -> str:

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from kubewheel.api import columns, errors, fill, names, quantity, subresources, validation
+from kubewheel.api import columns, differences, errors, fill, names, quantity, subresources, validation
 from kubewheel.api.columns import dig
-from kubewheel.api.core import volume_warnings
+from kubewheel.api.core import resource_validation, volume_warnings
 from kubewheel.api.resource import Column, Object, PrepareContext, Resource
 
 MODES = ("ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod")
@@ -59,7 +59,13 @@ def positive(amount: Any, path: str) -> list[errors.FieldError]:
     return [errors.field_invalid(path, shown, "must be greater than zero")]
 
 
-def spec_rules(spec: Object, path: str) -> list[errors.FieldError]:
+def not_negative(amount: Any, path: str) -> list[errors.FieldError]:
+    if quantity.is_valid(amount) and quantity.nano(amount) < 0:
+        return [errors.field_invalid(path, quantity.canonical(amount), "must be a valid resource quantity")]
+    return []
+
+
+def spec_rules(spec: Object, path: str, *, any_group: bool = False) -> list[errors.FieldError]:
     out: list[errors.FieldError] = []
     modes = spec.get("accessModes") or ()
     if not modes:
@@ -76,10 +82,10 @@ def spec_rules(spec: Object, path: str) -> list[errors.FieldError]:
     if name := spec.get("storageClassName"):
         out += validation.check(f"{path}.storageClassName", name, names.subdomain(name))
     out += validation.one_of(spec.get("volumeMode"), ("Block", "Filesystem"), f"{path}.volumeMode", required=False)
-    return out + _source_rules(spec, path)
+    return out + _source_rules(spec, path, any_group=any_group)
 
 
-def _source_rules(spec: Object, path: str) -> list[errors.FieldError]:
+def _source_rules(spec: Object, path: str, *, any_group: bool) -> list[errors.FieldError]:
     out: list[errors.FieldError] = []
     source, ref = spec.get("dataSource"), spec.get("dataSourceRef")
     for given, where in ((source, f"{path}.dataSource"), (ref, f"{path}.dataSourceRef")):
@@ -90,7 +96,7 @@ def _source_rules(spec: Object, path: str) -> list[errors.FieldError]:
         if not group and kind != "PersistentVolumeClaim":
             out.append(errors.field_invalid(where, kind,
                                             "must be 'PersistentVolumeClaim' when referencing the default apiGroup"))
-        if group:
+        if group and not any_group:
             out += validation.check(f"{where}.apiGroup", group, names.subdomain(group))
         if namespace := given.get("namespace"):
             out += validation.check(f"{where}.namespace", namespace, names.label(namespace))
@@ -106,13 +112,19 @@ def _source_rules(spec: Object, path: str) -> list[errors.FieldError]:
     return out
 
 
+# All of ObjectMeta but labels and annotations, by the names and in the order of Go's fields.
+_NOT_IN_TEMPLATES = ("name", "generateName", "namespace", "selfLink", "uid", "resourceVersion", "generation",
+                     "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "ownerReferences", "finalizers",
+                     "managedFields")
+
+
 def template_rules(template: Object, path: str) -> list[errors.FieldError]:
     """A claim inside a volume."""
     meta = template.get("metadata") or {}
-    out = validation.validate_labels(meta.get("labels") or {}, f"{path}.metadata.labels")
-    out += validation.validate_annotations(meta.get("annotations") or {}, f"{path}.metadata.annotations")
-    out += [errors.field_forbidden(f"{path}.metadata.{field}", "cannot be set for an ephemeral volume")
-            for field in ("name", "generateName", "namespace", "finalizers", "ownerReferences") if meta.get(field)]
+    out = validation.validate_annotations(meta.get("annotations") or {}, f"{path}.metadata.annotations")
+    out += validation.validate_labels(meta.get("labels") or {}, f"{path}.metadata.labels")
+    out += [errors.field_forbidden(f"{path}.metadata.{field}", "cannot be set") for field in _NOT_IN_TEMPLATES
+            if meta.get(field)]
     return out + spec_rules(template.get("spec") or {}, f"{path}.spec")
 
 
@@ -120,45 +132,51 @@ _BETA_CLASS = "volume.beta.kubernetes.io/storage-class"
 
 
 def validate_update(new: Object, old: Object) -> list[errors.FieldError]:
-    out = validate(new)
     live, was = new.get("spec") or {}, old.get("spec") or {}
+    keeps_group = any(dig(was, field, "apiGroup") is not None for field in ("dataSource", "dataSourceRef"))
+    out = spec_rules(live, "spec", any_group=keeps_group)
     spec, before = dict(live), dict(was)
-    notes, had_notes = (o["metadata"].get("annotations") or {} for o in (new, old))
     if not before.get("volumeName") and spec.get("volumeName"):
         before["volumeName"] = spec["volumeName"]
-    if notes.get(_BETA_CLASS, "") != had_notes.get(_BETA_CLASS, ""):
-        out.append(errors.field_invalid(f"metadata.annotations[{_BETA_CLASS}]", notes.get(_BETA_CLASS, ""),
-                                        validation.IMMUTABLE))
-    name = spec.get("storageClassName")
-    if before.get("storageClassName") is None and name is not None and had_notes.get(_BETA_CLASS, name) == name:
-        before["storageClassName"] = name  # a default given later
+    out += _class_update(new, old, spec, before)
     size, had = dig(spec, "resources", "requests", "storage"), dig(before, "resources", "requests", "storage")
     if dig(new, "status", "phase") == "Bound":
         if dig(spec, "resources", "requests") is not None and had is not None:
             spec["resources"] = {**spec["resources"], "requests": {**spec["resources"]["requests"], "storage": had}}
-        if spec.get("volumeAttributesClassName") is not None:
-            before["volumeAttributesClassName"] = spec["volumeAttributesClassName"]
-    if spec != before:
-        out.append(errors.field_forbidden("spec", f"{UPDATE_TEXT}\n{_difference(spec, before)}"))
-    if size is not None and had is not None and quantity.is_valid(size) and quantity.compare(size, had) < 0:
-        if quantity.compare(size, dig(old, "status", "capacity", "storage") or "0") <= 0:
+        spec["volumeAttributesClassName"] = before.get("volumeAttributesClassName")
+    if _bare(spec) != _bare(before):
+        out.append(errors.field_forbidden("spec", f"{UPDATE_TEXT}\n{differences.unified(_bare(before), _bare(spec))}"))
+    if had is not None and quantity.is_valid(size or "0") and quantity.compare(size or "0", had) < 0:
+        if quantity.compare(size or "0", dig(old, "status", "capacity", "storage") or "0") <= 0:
             out.append(errors.field_forbidden("spec.resources.requests.storage",
                                               "field can not be less than status.capacity"))
     out += validation.immutable(live.get("volumeMode"), was.get("volumeMode"), "volumeMode")
     attributes = live.get("volumeAttributesClassName")
-    if was.get("volumeAttributesClassName") is not None and not attributes:
-        word = "nil" if attributes is None else "an empty string"
-        out.append(errors.field_forbidden("spec.volumeAttributesClassName",
-                                          f"update from non-nil value to {word} is forbidden"))
+    if attributes != was.get("volumeAttributesClassName") and not attributes and (
+            dig(old, "status", "currentVolumeAttributesClassName") is not None):
+        word = "nil" if attributes is None else "empty string"
+        out.append(errors.field_forbidden("spec.volumeAttributesClassName", (
+            f"update to {word} is forbidden when status.currentVolumeAttributesClassName is not nil")))
     return out
 
 
-def _difference(new: Object, old: Object) -> str:
-    lines: list[str] = []
-    for key in sorted({*new, *old}):
-        if new.get(key) != old.get(key):
-            lines += [f"-\t{key}: {errors.render_value(old.get(key))}", f"+\t{key}: {errors.render_value(new.get(key))}"]
-    return "\n".join(lines)
+def _bare(spec: Object) -> Object:
+    return {k: v for k, v in spec.items() if v is not None}
+
+
+def _class_update(new: Object, old: Object, spec: Object, before: Object) -> list[errors.FieldError]:
+    """The class may move from the annotation of old to the field, or be given later; `before` is changed in place."""
+    notes, had = (o["metadata"].get("annotations") or {} for o in (new, old))
+    name = spec.get("storageClassName")
+    if before.get("storageClassName") is None and name is not None:
+        if _BETA_CLASS in had and name == had[_BETA_CLASS] and notes.get(_BETA_CLASS, name) == name:
+            before["storageClassName"] = name
+            return []
+        if had.get(_BETA_CLASS, name) == name:
+            before["storageClassName"] = name
+    if notes.get(_BETA_CLASS, "") == had.get(_BETA_CLASS, ""):
+        return []
+    return [errors.field_invalid(f"metadata.annotations.{_BETA_CLASS}", notes.get(_BETA_CLASS, ""), validation.IMMUTABLE)]
 
 
 _RESIZING = ("ControllerResizeInProgress", "ControllerResizeInfeasible", "NodeResizePending", "NodeResizeInProgress",
@@ -169,13 +187,23 @@ def validate_status(new: Object, old: Object) -> list[errors.FieldError]:
     out: list[errors.FieldError] = []
     status = new.get("status") or {}
     for name, amount in (status.get("capacity") or {}).items():
-        if quantity.is_valid(amount) and quantity.nano(amount) < 0:
-            out.append(errors.field_invalid(f"status.capacity[{name}]", quantity.value(amount),
-                                            "must be a valid resource quantity"))
+        out += not_negative(amount, f"status.capacity[{name}]")
+    path = "status.allocatedResourceStatuses"
     for name, word in (status.get("allocatedResourceStatuses") or {}).items():
+        out += _resource_key(name, path)
         if word not in _RESIZING:
-            out.append(errors.field_not_supported("status.allocatedResourceStatus", name, _RESIZING))
+            out.append(errors.field_not_supported(path, name, _RESIZING))
+    for name, amount in (status.get("allocatedResources") or {}).items():
+        out += _resource_key(name, "status.allocatedResources") or not_negative(amount, f"status.allocatedResources[{name}]")
     return out
+
+
+def _resource_key(name: str, path: str) -> list[errors.FieldError]:
+    if found := names.qualified(name):
+        return validation.check(path, name, found)
+    if resource_validation.is_native(name) and name != "storage":
+        return [errors.field_not_supported(path, name, ("storage",))]
+    return []
 
 
 def class_name(obj: Object, now: float) -> str:

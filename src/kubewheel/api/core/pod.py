@@ -19,12 +19,38 @@ def defaults(obj: Object) -> None:
 
 
 def prepare_create(obj: Object, context: PrepareContext) -> None:
+    if obj["spec"].get("affinity") or obj["spec"].get("topologySpreadConstraints"):
+        _keys_to_selectors(obj)
     obj["status"] = {"phase": "Pending", "qosClass": _qos(obj)}
     if obj["spec"].get("schedulingGates"):
         obj["status"]["conditions"] = [{
             "type": "PodScheduled", "status": "False", "reason": "SchedulingGated",
             "message": "Scheduling is blocked due to non-empty scheduling gates", "lastProbeTime": None,
             "lastTransitionTime": None}]
+
+
+def _keys_to_selectors(obj: Object) -> None:
+    """What matchLabelKeys and mismatchLabelKeys name becomes part of the selectors, with the pod's own labels."""
+    labels = obj["metadata"].get("labels") or {}
+    for constraint in obj["spec"].get("topologySpreadConstraints") or ():
+        _merge_keys(constraint, labels)
+    for side in ("podAffinity", "podAntiAffinity"):
+        if pods := (obj["spec"].get("affinity") or {}).get(side):
+            for term in pods.get("preferredDuringSchedulingIgnoredDuringExecution") or ():
+                _merge_keys(term.get("podAffinityTerm") or {}, labels)
+            for term in pods.get("requiredDuringSchedulingIgnoredDuringExecution") or ():
+                _merge_keys(term, labels)
+
+
+def _merge_keys(term: Object, labels: Object) -> None:
+    selector = term.get("labelSelector")
+    if selector is None or not (term.get("matchLabelKeys") or term.get("mismatchLabelKeys")):
+        return
+    added = [{"key": key, "operator": operator, "values": [labels[key]]}
+             for field, operator in (("matchLabelKeys", "In"), ("mismatchLabelKeys", "NotIn"))
+             for key in term.get(field) or () if key in labels]
+    if added:
+        selector["matchExpressions"] = [*(selector.get("matchExpressions") or ()), *added]
 
 
 def _qos(obj: Object) -> str:
@@ -40,11 +66,24 @@ def prepare_status(new: Object, old: Object, context: PrepareContext) -> None:
     kept = (old.get("status") or {}).get("qosClass")
     if kept and not status.get("qosClass"):
         status["qosClass"] = kept
+    _keep_what_old_clients_drop(status, old.get("status") or {})
     ips = status.get("podIPs")
     if status.get("podIP") and not ips:
         status["podIPs"] = [{"ip": status["podIP"]}]
     elif ips and not status.get("podIP"):
         status["podIP"] = ips[0].get("ip", "")
+
+
+def _keep_what_old_clients_drop(status: Object, before: Object) -> None:
+    """Fields that a client of an older version does not know stay as they are. In place."""
+    for field in ("resourceClaimStatuses", "extendedResourceClaimStatus", "nodeAllocatableResourceClaimStatuses",
+                  "observedGeneration"):
+        if status.get(field) is None and before.get(field) is not None:
+            status[field] = before[field]
+    seen = {c.get("type"): c.get("observedGeneration") for c in before.get("conditions") or ()}
+    for condition in status.get("conditions") or ():
+        if not condition.get("observedGeneration") and (generation := seen.get(condition.get("type"))):
+            condition["observedGeneration"] = generation
 
 
 def prepare_resize(new: Object, old: Object, context: PrepareContext) -> None:
@@ -60,6 +99,8 @@ def prepare_resize(new: Object, old: Object, context: PrepareContext) -> None:
             for field in ("resources", "resizePolicy"):
                 if field in wanted[c["name"]]:
                     kept[field] = wanted[c["name"]][field]
+                else:
+                    kept.pop(field, None)
             merged.append(kept)
         if merged:
             spec[key] = merged

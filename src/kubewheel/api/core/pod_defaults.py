@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from kubewheel.api.core import pod_resources
+
 Spec = dict[str, Any]
 
 
@@ -38,21 +40,12 @@ def pod_spec(spec: Spec, *, template: bool = False) -> None:
     for c in spec.get("ephemeralContainers") or ():
         _container(c, False, resources=False)
     if not template:
-        _pod_resources(spec)
+        pod_resources.defaults(spec)
     for v in spec.get("volumes") or ():
         _volume(v)
     for toleration in spec.get("tolerations") or ():
         if toleration.get("value") == "":
             del toleration["value"]
-
-
-def _pod_resources(spec: Spec) -> None:
-    resources = spec.get("resources")
-    if resources and (limits := resources.get("limits")):
-        requests = resources.setdefault("requests", {})
-        for name, amount in limits.items():
-            if name not in requests:
-                requests[name] = amount
 
 
 def _container(c: Spec, host_network: bool, *, resources: bool) -> None:

@@ -9,13 +9,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from kubewheel.api import errors, names, quantity, validation
+from kubewheel.api import addresses, codec, errors, names, quantity, validation
 from kubewheel.api.core import (
     container_validation,
+    env_validation,
+    pod_resources,
     resource_validation,
     scheduling_validation,
     security_validation,
     volume_validation,
+    windows_validation,
 )
 from kubewheel.api.errors import FieldError
 from kubewheel.api.validation import check
@@ -24,11 +27,10 @@ Spec = Mapping[str, Any]
 _RESTART = ("Always", "OnFailure", "Never")
 _DNS = ("ClusterFirstWithHostNet", "ClusterFirst", "Default", "None")
 _NAMES = (("serviceAccountName", names.subdomain), ("nodeName", names.subdomain))
-_OTHER_NAMES = (("priorityClassName", names.subdomain), ("runtimeClassName", names.subdomain))
 
 
-def pod_spec(spec: Spec, path: str, *, pod_name: str | None = None) -> list[FieldError]:
-    """`pod_name`: of a pod itself ("" if it has none yet); None inside a template."""
+def pod_spec(spec: Spec, path: str, *, pod_name: str | None = None, is_mirror: bool = False) -> list[FieldError]:
+    """`pod_name`: of a pod itself ("" if it has none yet); None inside a template. `is_mirror`: of a static pod."""
     out: list[FieldError] = []
     if spec.get("terminationGracePeriodSeconds") is None:
         out.append(errors.field_required(f"{path}.terminationGracePeriodSeconds"))
@@ -37,7 +39,10 @@ def pod_spec(spec: Spec, path: str, *, pod_name: str | None = None) -> list[Fiel
         known, found = volume_validation.volumes(items, f"{path}.volumes", pod_name or "")
         out += found
     if items := spec.get("resourceClaims"):
-        out += _resource_claims(items, f"{path}.resourceClaims")
+        if is_mirror:
+            out += [errors.field_forbidden("", "static pods do not support resource claims")] * len(items)
+        else:
+            out += _resource_claims(items, f"{path}.resourceClaims")
     pod = container_validation.around(spec, known)
     out += container_validation.containers(spec, pod, path)
     if spec.get("initContainers"):
@@ -56,7 +61,15 @@ def pod_spec(spec: Spec, path: str, *, pod_name: str | None = None) -> list[Fiel
         out += validation.validate_labels(pairs, f"{path}.nodeSelector")
     if spec.get("securityContext") or spec.get("shareProcessNamespace"):
         out += security_validation.of_pod(spec, path)
-    return out + _placement(spec, path) + _rest(spec, path)
+    out += _placement(spec, path) + _rest(spec, path)
+    if _reads_files(spec):
+        out += env_validation.files(spec, security_validation.every_container(spec, path))
+    return out
+
+
+def _reads_files(spec: Spec) -> bool:
+    return any("fileKeyRef" in (e.get("valueFrom") or ()) for c, _ in security_validation.every_container(spec, "")
+               for e in c.get("env") or ())
 
 
 def _placement(spec: Spec, path: str) -> list[FieldError]:
@@ -72,11 +85,32 @@ def _placement(spec: Spec, path: str) -> list[FieldError]:
         out += scheduling_validation.gates(items, f"{path}.schedulingGates")
     if items := spec.get("topologySpreadConstraints"):
         out += scheduling_validation.spread(items, f"{path}.topologySpreadConstraints")
+    if _mentions_windows(spec):
+        out += windows_validation.host_process(spec, path, security_validation.every_container(spec, path))
     if spec.get("hostUsers") is False:
-        out += [errors.field_forbidden(f"{path}.{shown}", "when `pod.Spec.HostUsers` is false")
+        text = "when `hostUsers` is false"
+        out += [errors.field_forbidden(f"{path}.{shown}", text)
                 for field, shown in (("hostNetwork", "hostNetwork"), ("hostPID", "HostPID"), ("hostIPC", "HostIPC"))
                 if spec.get(field)]
+        out += [errors.field_forbidden(f"{where}.volumeDevices", text)
+                for c, where in security_validation.every_container(spec, path) if c.get("volumeDevices")]
+    if (name := spec.get("hostnameOverride")) is not None:
+        out += _hostname_override(spec, name, f"{path}.hostnameOverride")
     return out
+
+
+def _mentions_windows(spec: Spec) -> bool:
+    return (spec.get("securityContext") or {}).get("windowsOptions") is not None or any(
+        (c.get("securityContext") or {}).get("windowsOptions") is not None
+        for c, _ in security_validation.every_container(spec, ""))
+
+
+def _hostname_override(spec: Spec, name: str, path: str) -> list[FieldError]:
+    out = [errors.field_forbidden(path, f"may not be specified when {field} is true")
+           for field in ("setHostnameAsFQDN", "hostNetwork") if spec.get(field)]
+    if len(name.encode()) > 64:
+        out.append(errors.field_too_long(path, 64))
+    return out + check(path, name, names.subdomain(name))
 
 
 def _rest(spec: Spec, path: str) -> list[FieldError]:
@@ -94,12 +128,13 @@ def _rest(spec: Spec, path: str) -> list[FieldError]:
     if items := spec.get("tolerations"):
         out += scheduling_validation.tolerations(items, f"{path}.tolerations")
     for i, alias in enumerate(spec.get("hostAliases") or ()):
-        out += check(f"{path}.hostAliases[{i}].ip", alias.get("ip") or "", names.ip(alias.get("ip") or ""))
+        out += check(f"{path}.hostAliases[{i}].ip", alias.get("ip") or "", addresses.legacy_ip(alias.get("ip") or ""))
         for j, host in enumerate(alias.get("hostnames") or ()):
             out += check(f"{path}.hostAliases[{i}].hostnames[{j}]", host, names.subdomain(host))
-    for field, rule in _OTHER_NAMES:
-        if value := spec.get(field):
-            out += check(f"{path}.{field}", value, rule(value))
+    if value := spec.get("priorityClassName"):
+        out += check(f"{path}.priorityClassName", value, names.subdomain(value))
+    if (value := spec.get("runtimeClassName")) is not None:
+        out += check(f"{path}.runtimeClassName", value, names.subdomain(value))
     preemption = spec.get("preemptionPolicy")
     if preemption is not None and preemption not in ("PreemptLowerPriority", "Never"):
         out += validation.one_of(preemption, ("PreemptLowerPriority", "Never"), f"{path}.preemptionPolicy",
@@ -107,7 +142,18 @@ def _rest(spec: Spec, path: str) -> list[FieldError]:
     if overhead := spec.get("overhead"):
         # The overhead is looked at as the limits of a container.
         out += resource_validation.requirements({"limits": overhead}, f"{path}.overhead")
-    return out + security_validation.os(spec, path)
+    if spec.get("os") is not None:
+        out += windows_validation.os(spec, path, list(security_validation.every_container(spec, path)))
+    if (group := spec.get("schedulingGroup")) is not None:
+        out += _scheduling_group(group, f"{path}.schedulingGroup")
+    return out
+
+
+def _scheduling_group(group: Spec, path: str) -> list[FieldError]:
+    name = group.get("podGroupName")
+    if name is None:
+        return [errors.field_invalid(f"{path}.podGroupName", None, "must specify one of: `podGroupName`")]
+    return check(f"{path}.podGroupName", name, names.subdomain(name))
 
 
 def _resource_claims(items: Any, path: str) -> list[FieldError]:
@@ -137,46 +183,31 @@ def _resource_claims(items: Any, path: str) -> list[FieldError]:
 
 
 def _pod_resources(spec: Spec, r: Spec, path: str) -> list[FieldError]:
+    if (spec.get("os") or {}).get("name") == "windows":
+        return [errors.field_forbidden(path, "may not be set for a windows pod")]
     out: list[FieldError] = []
     if r.get("claims") is not None:
-        out.append(errors.field_forbidden(f"{path}.claims", "claims cannot be set for Resources at pod-level"))
-    out += resource_validation.requirements(r, path, pod_level=True)
-    if out:
-        return out
-    requests, limits = r.get("requests") or {}, r.get("limits") or {}
-    for name, total in _aggregate_requests(spec).items():
-        have = requests.get(name, "0")
-        if quantity.compare(total, have) > 0:
-            out.append(errors.field_invalid(f"{path}.requests[{name}]", quantity.canonical(have), (
+        out.append(errors.field_forbidden(f"{path}.claims", "claims may not be set for Resources at pod-level"))
+    out += resource_validation.requirements(r, path, container_validation.around(spec, {}).claims, pod_level=True)
+    requests, limits = (_valid(r.get(side)) for side in ("requests", "limits"))
+    for name, total in pod_resources.aggregate(spec, "requests").items():
+        if name in requests and quantity.compare(total, requests[name]) > 0:
+            out.append(errors.field_invalid(f"{path}.requests[{name}]", quantity.canonical(requests[name]), (
                 f"must be greater than or equal to aggregate container requests of {quantity.canonical(total)}")))
+    for name, total in pod_resources.aggregate(spec, "limits").items():
+        if resource_validation.is_huge_page(name) and name in limits and quantity.compare(total, limits[name]) > 0:
+            out.append(errors.field_invalid(f"{path}.limits[{name}]", quantity.canonical(limits[name]), (
+                f"must be greater than or equal to aggregate container limits of {quantity.canonical(total)}")))
     for i, c in enumerate(spec.get("containers") or ()):
-        for name, value in ((c.get("resources") or {}).get("limits") or {}).items():
-            if name in limits and quantity.is_valid(value) and quantity.compare(value, limits[name]) > 0:
+        for name, value in _valid((c.get("resources") or {}).get("limits")).items():
+            if name in limits and quantity.compare(value, limits[name]) > 0:
                 out.append(errors.field_invalid(f"{path}.containers[{i}][{name}].limits", quantity.canonical(value), (
                     f"must be less than or equal to pod limits of {quantity.canonical(limits[name])}")))
     return out
 
 
-def _aggregate_requests(spec: Spec) -> dict[str, str]:
-    """Of the containers and sidecars together; or of an init container with the sidecars before it, if that is more."""
-    def added(to: dict[str, str], c: Spec) -> dict[str, str]:
-        out = dict(to)
-        for name, value in ((c.get("resources") or {}).get("requests") or {}).items():
-            if quantity.is_valid(value):
-                out[name] = quantity.add(out[name], value) if name in out else quantity.canonical(value)
-        return out
-
-    most: dict[str, str] = {}
-    sidecars: dict[str, str] = {}
-    for c in spec.get("initContainers") or ():
-        with_it = added(sidecars, c)
-        if c.get("restartPolicy") == "Always":
-            sidecars = with_it
-        most = {name: max(most.get(name, "0"), with_it.get(name, "0"), key=quantity.nano) for name in {**most, **with_it}}
-    total = sidecars
-    for c in spec.get("containers") or ():
-        total = added(total, c)
-    return {name: max(total.get(name, "0"), most.get(name, "0"), key=quantity.nano) for name in {**total, **most}}
+def _valid(amounts: Spec | None) -> Spec:
+    return {name: value for name, value in (amounts or {}).items() if quantity.is_valid(value)}
 
 
 def _host_network_ports(spec: Spec, path: str, *, is_pod: bool) -> list[FieldError]:
@@ -200,7 +231,7 @@ def _dns_config(spec: Spec, path: str) -> list[FieldError]:
     if len(servers) > 3:
         out.append(errors.field_invalid(f"{path}.nameservers", servers, "must not have more than 3 nameservers"))
     for i, server in enumerate(servers):
-        out += check(f"{path}.nameservers[{i}]", server, names.ip(server))
+        out += check(f"{path}.nameservers[{i}]", server, addresses.legacy_ip(server))
     if len(searches) > 32:
         out.append(errors.field_invalid(f"{path}.searches", searches, "must not have more than 32 search paths"))
     if len(" ".join(searches)) > 2048:
@@ -222,6 +253,8 @@ def pod_template(template: Spec | None, path: str) -> list[FieldError]:
     spec = template.get("spec") or {}
     out = template_metadata(template, path)
     out += pod_spec(spec, f"{path}.spec")
+    if notes := (template.get("metadata") or {}).get("annotations"):
+        out += security_validation.annotations_match(notes, spec, f"{path}.spec")
     if spec.get("ephemeralContainers"):
         out.append(errors.field_forbidden(f"{path}.spec.ephemeralContainers",
                                           "ephemeral containers not allowed in pod template"))
@@ -239,14 +272,32 @@ def template_metadata(template: Spec, path: str) -> list[FieldError]:
     return out
 
 
+MIRROR, TOLERATIONS = "kubernetes.io/config.mirror", "scheduler.alpha.kubernetes.io/tolerations"
+_COST = "controller.kubernetes.io/pod-deletion-cost"
+
+
 def specific_annotations(notes: Mapping[str, str], spec: Spec, path: str) -> list[FieldError]:
     """Annotations of pods that mean something to upstream."""
     out: list[FieldError] = []
-    cost = notes.get("controller.kubernetes.io/pod-deletion-cost")
+    if MIRROR in notes and not spec.get("nodeName"):
+        out.append(errors.field_invalid(f"{path}[{MIRROR}]", notes[MIRROR],
+                                        "must set spec.nodeName if mirror pod annotation is set"))
+    if notes.get(TOLERATIONS):
+        out += _noted_tolerations(notes[TOLERATIONS], path)
+    cost = notes.get(_COST)
     if cost is not None and not _is_int32(cost):
-        out.append(errors.field_invalid(f"{path}[controller.kubernetes.io/pod-deletion-cost]", cost,
-                                        "must be a 32bit integer"))
+        out.append(errors.field_invalid(f"{path}[{_COST}]", cost, "must be a 32bit integer"))
     return out + security_validation.old_annotations(notes, spec, path)
+
+
+def _noted_tolerations(text: str, path: str) -> list[FieldError]:
+    try:
+        items = codec.loads(text.encode())
+    except ValueError as e:
+        return [errors.field_invalid(path, TOLERATIONS, str(e))]
+    if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
+        return [errors.field_invalid(path, TOLERATIONS, "json: cannot unmarshal into Go value of type []core.Toleration")]
+    return scheduling_validation.tolerations(items, f"{path}.{TOLERATIONS}")
 
 
 def _is_int32(text: str) -> bool:

@@ -6,14 +6,14 @@ The spec's rules: pod_spec_validation.py.
 
 from __future__ import annotations
 
-from typing import Any
-
-from kubewheel.api import codec, errors, names, validation
+from kubewheel.api import codec, differences, errors
 from kubewheel.api.core import (
     container_validation,
     pod_spec_validation,
-    qos,
+    pod_status_validation,
+    resize_validation,
     scheduling_validation,
+    security_validation,
 )
 from kubewheel.api.errors import FieldError
 from kubewheel.api.resource import Object
@@ -21,7 +21,10 @@ from kubewheel.api.resource import Object
 UPDATE_TEXT = ("pod updates may not change fields other than `spec.containers[*].image`,"
                "`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to "
                "existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was "
-               "previously negative)")
+               "previously negative),`spec.schedulingGates` (only deletions of existing scheduling gates),"
+               "`spec.nodeSelector` (only additions, and only while the pod has scheduling gates),"
+               "`spec.affinity.nodeAffinity` (only while the pod has scheduling gates)")
+_MIRROR = pod_spec_validation.MIRROR
 
 
 def validate(obj: Object) -> list[FieldError]:
@@ -31,6 +34,8 @@ def validate(obj: Object) -> list[FieldError]:
         out.append(errors.field_forbidden("spec.ephemeralContainers", "cannot be set on create"))
     if spec.get("nodeName") and spec.get("schedulingGates"):
         out.append(errors.field_forbidden("spec.nodeName", "cannot be set until all schedulingGates have been cleared"))
+    if notes := obj["metadata"].get("annotations"):
+        out += security_validation.annotations_match(notes, spec, "spec")
     return out
 
 
@@ -38,9 +43,10 @@ def _metadata_and_spec(pod: Object) -> list[FieldError]:
     """What holds for a pod at all times, beyond what holds for templates."""
     meta, spec = pod.get("metadata") or {}, pod.get("spec") or {}
     out: list[FieldError] = []
-    if notes := meta.get("annotations"):
+    notes = meta.get("annotations") or {}
+    if notes:
         out += pod_spec_validation.specific_annotations(notes, spec, "metadata.annotations")
-    out += pod_spec_validation.pod_spec(spec, "spec", pod_name=meta.get("name") or "")
+    out += pod_spec_validation.pod_spec(spec, "spec", pod_name=meta.get("name") or "", is_mirror=_MIRROR in notes)
     if not spec.get("serviceAccountName"):
         for i, v in enumerate(spec.get("volumes") or ()):
             out += [errors.field_forbidden(f"spec.volumes[{i}].projected.sources[{j}].serviceAccountToken",
@@ -53,11 +59,31 @@ def _metadata_and_spec(pod: Object) -> list[FieldError]:
     return out
 
 
+def _annotation_changes(new: Object, old: Object) -> list[FieldError]:
+    now, had = (o["metadata"].get("annotations") or {} for o in (new, old))
+    out: list[FieldError] = []
+    for key in had:
+        if now.get(key) != had[key]:
+            out += _fixed_annotation(key, "remove or update")
+    for key in now:
+        if key not in had:
+            out += _fixed_annotation(key, "add")
+    return out + (pod_spec_validation.specific_annotations(now, new.get("spec") or {}, "metadata.annotations") if now else [])
+
+
+def _fixed_annotation(key: str, verb: str) -> list[FieldError]:
+    path = f"metadata.annotations[{key}]"
+    if key.startswith(security_validation.APP_ARMOR):
+        return [errors.field_forbidden(path, f"may not {verb} AppArmor annotations")]
+    return [errors.field_forbidden(path, f"may not {verb} mirror pod annotation")] if key == _MIRROR else []
+
+
 def validate_update(new: Object, old: Object) -> list[FieldError]:
     spec, before = new.get("spec") or {}, old.get("spec") or {}
-    if spec == before:
-        return []
-    out = _metadata_and_spec(new)
+    same_notes = new["metadata"].get("annotations") == old["metadata"].get("annotations")
+    if spec == before:  # what is stored was found valid
+        return [] if same_notes else _annotation_changes(new, old)
+    out = _metadata_and_spec(new) + _annotation_changes(new, old)
     for key in ("containers", "initContainers"):
         if len(spec.get(key) or ()) != len(before.get(key) or ()):
             return [*out, errors.field_forbidden(f"spec.{key}", "pod updates may not add or remove containers")]
@@ -84,7 +110,7 @@ def validate_update(new: Object, old: Object) -> list[FieldError]:
     if before.get("schedulingGates"):
         out += _gated(munged, spec, before)
     if munged != before:
-        out.append(errors.field_forbidden("spec", UPDATE_TEXT + "\n" + _difference(munged, before)))
+        out.append(errors.field_forbidden("spec", f"{UPDATE_TEXT}\n{differences.unified(before, munged)}"))
     return out
 
 
@@ -150,111 +176,38 @@ def _gated(munged: Object, spec: Object, before: Object) -> list[FieldError]:
 
 
 def _narrowed(new: Object, old: Object, path: str) -> list[FieldError]:
-    """Required terms may be given where none were, or gain expressions; preferred ones are free."""
+    """Required terms may be given where none were, or gain requirements at their end; preferred ones are free."""
     where = f"{path}.{_TERMS}.nodeSelectorTerms"
-    before, after = (old.get(_TERMS) or {}).get("nodeSelectorTerms"), (new.get(_TERMS) or {}).get("nodeSelectorTerms")
-    if before is None:
+    before, after = ((o.get(_TERMS) or {}).get("nodeSelectorTerms") or [] for o in (old, new))
+    if not before:
         return []
-    if len(after or ()) != len(before):
-        return [errors.field_invalid(where, after or [],
+    if len(after) != len(before):
+        return [errors.field_invalid(where, [scheduling_validation.go_term(t) for t in after] or None,
                                      "no additions/deletions to non-empty NodeSelectorTerms list are allowed")]
-    for i, (term, had) in enumerate(zip(after or (), before, strict=True)):
-        for key in ("matchExpressions", "matchFields"):
-            ours, theirs = term.get(key) or [], had.get(key) or []
-            if not had.get("matchExpressions") and not had.get("matchFields") and term != had:
-                return [errors.field_invalid(f"{where}[{i}]", term,
-                                             "only additions are allowed (no mutations or deletions)")]
-            if any(e not in ours for e in theirs):
-                return [errors.field_invalid(f"{where}[{i}]", term,
-                                             "only additions are allowed (no mutations or deletions)")]
-    return []
+    return [errors.field_invalid(f"{where}[{i}]", scheduling_validation.go_term(term),
+                                 "only additions are allowed (no mutations or deletions)")
+            for i, (term, had) in enumerate(zip(after, before, strict=True)) if not _only_adds(term, had)]
 
 
-def _difference(new: Any, old: Any) -> str:
-    """A short diff: the top fields that differ, as upstream's text ends in one."""
-    lines = []
-    for key in sorted({*new, *old}):
-        if new.get(key) != old.get(key):
-            lines.append(f"-\t{key}: {errors.render_value(old.get(key))}")
-            lines.append(f"+\t{key}: {errors.render_value(new.get(key))}")
-    return "\n".join(lines)
+def _only_adds(term: Object, had: Object) -> bool:
+    if not had.get("matchExpressions") and not had.get("matchFields"):
+        return not term.get("matchExpressions") and not term.get("matchFields")
+    return all((term.get(key) or [])[:len(had.get(key) or ())] == (had.get(key) or [])
+               for key in ("matchExpressions", "matchFields"))
 
 
 # -- subresources -------------------------------------------------------------------------------------------------
-_SYSTEM_CONDITIONS = ("PodScheduled", "Ready", "Initialized")
-
-
 def validate_status_update(new: Object, old: Object) -> list[FieldError]:
-    out: list[FieldError] = []
-    status, before, spec = new.get("status") or {}, old.get("status") or {}, new.get("spec") or {}
-    for i, condition in enumerate(status.get("conditions") or ()):
-        kind = condition.get("type") or ""
-        if kind not in _SYSTEM_CONDITIONS:
-            out += validation.check(f"metadata.conditions[{i}].Type", kind, names.qualified(kind))  # as upstream says
-    if spec.get("nodeName") != (old.get("spec") or {}).get("nodeName"):
-        out.append(errors.field_forbidden("status.nodeName", "may not be changed directly"))
-    nominated = status.get("nominatedNodeName")
-    if nominated and nominated != before.get("nominatedNodeName"):
-        out += validation.check("status.nominatedNodeName", nominated, names.subdomain(nominated))
-    if before.get("qosClass") and status.get("qosClass") != before["qosClass"]:
-        out.append(errors.field_invalid("status.qosClass", status.get("qosClass"), "field is immutable"))
-    out += _transitions(status, before, spec)
-    claims = {c.get("name") for c in spec.get("resourceClaims") or ()}
-    seen: set[str] = set()
-    for i, claim in enumerate(status.get("resourceClaimStatuses") or ()):
-        where, name = f"status.resourceClaimStatuses[{i}].name", claim.get("name") or ""
-        if name not in claims:
-            out.append(errors.field_invalid(where, name, "must match the name of an entry in `spec.resourceClaims`"))
-        if name in seen:
-            out.append(errors.field_duplicate(where, name))
-        seen.add(name)
-    out += _addresses(status.get("podIPs") or (), "status.podIPs")
-    hosts = status.get("hostIPs") or ()
-    if hosts and (status.get("hostIP") or "") != hosts[0].get("ip", ""):
-        out.append(errors.field_invalid("status.hostIPs[0].ip", hosts[0].get("ip", ""), "must be equal to `hostIP`"))
-    return out + _addresses(hosts, "status.hostIPs")
-
-
-def _addresses(entries: Any, path: str) -> list[FieldError]:
-    out: list[FieldError] = []
-    texts = [entry.get("ip", "") for entry in entries]
-    for i, text in enumerate(texts):
-        out += validation.check(f"{path}[{i}]", text, names.ip(text))
-    if len(texts) > 1:
-        if len(texts) > 2 or len({":" in t for t in texts}) < 2:
-            out.append(errors.field_invalid(path, [{"IP": t} for t in texts],
-                                            "may specify no more than one IP for each IP family"))
-        out += [errors.field_duplicate(f"{path}[{i}]", {"IP": t}) for i, t in enumerate(texts) if t in texts[:i]]
-    return out
-
-
-def _transitions(status: Object, before: Object, spec: Object) -> list[FieldError]:
-    """What has ended for good does not run again. Containers with a restart policy of their own may."""
-    out: list[FieldError] = []
-    own = {c.get("name") for key in ("containers", "initContainers") for c in spec.get(key) or ()
-           if c.get("restartPolicy")}
-    for key, policy in (("containerStatuses", spec.get("restartPolicy")),
-                        ("initContainerStatuses", spec.get("restartPolicy")), ("ephemeralContainerStatuses", "Never")):
-        if policy == "Always":
-            continue
-        now = {c.get("name"): c for c in status.get(key) or ()}
-        for i, c in enumerate(before.get(key) or ()):
-            ended = (c.get("state") or {}).get("terminated")
-            if ended is None or c.get("name") in own or (ended.get("exitCode") and policy == "OnFailure"):
-                continue
-            there = now.get(c.get("name"))
-            if there is not None and (there.get("state") or {}).get("terminated") is None:
-                out.append(errors.field_forbidden(f"status.{key}[{i}].state",
-                                                  "may not be transitioned to non-terminated state"))
-    return out
+    same_notes = new["metadata"].get("annotations") == old["metadata"].get("annotations")
+    return ([] if same_notes else _annotation_changes(new, old)) + pod_status_validation.of_update(new, old)
 
 
 def validate_ephemeral_update(new: Object, old: Object) -> list[FieldError]:
     path = "spec.ephemeralContainers"
     spec = new.get("spec") or {}
-    if "kubernetes.io/config.mirror" in ((old.get("metadata") or {}).get("annotations") or {}):
+    if _MIRROR in (old["metadata"].get("annotations") or {}):
         return [errors.field_forbidden("", "static pods do not support ephemeral containers")]
-    out = _metadata_and_spec(new)
+    out = _metadata_and_spec(new) + _annotation_changes(new, old)
     now = {c.get("name"): c for c in spec.get("ephemeralContainers") or ()}
     for c in (old.get("spec") or {}).get("ephemeralContainers") or ():
         kept = now.get(c.get("name"))
@@ -262,55 +215,14 @@ def validate_ephemeral_update(new: Object, old: Object) -> list[FieldError]:
             out.append(errors.field_forbidden(path,
                                               f'existing ephemeral containers "{c.get("name")}" may not be removed\n'))
         elif kept != c:
-            out.append(errors.field_forbidden(path,
-                                              f'existing ephemeral containers "{c.get("name")}" may not be changed\n'))
+            out.append(errors.field_forbidden(path, (
+                f'existing ephemeral containers "{c.get("name")}" may not be changed\n{differences.unified(c, kept)}')))
     return out
 
 
 def validate_resize(new: Object, old: Object) -> list[FieldError]:
-    spec, before = new.get("spec") or {}, old.get("spec") or {}
-    if "kubernetes.io/config.mirror" in ((old.get("metadata") or {}).get("annotations") or {}):
+    if _MIRROR in (old["metadata"].get("annotations") or {}):
         return [errors.field_forbidden("", "static pods cannot be resized")]
-    if (before.get("os") or {}).get("name") == "windows":
+    if ((old.get("spec") or {}).get("os") or {}).get("name") == "windows":
         return [errors.field_forbidden("", "windows pods cannot be resized")]
-    for key in ("containers", "initContainers"):
-        if [c.get("name") for c in spec.get(key) or ()] != [c.get("name") for c in before.get(key) or ()]:
-            return [errors.field_forbidden(f"spec.{key}",
-                                           "containers may not be added, removed or reordered on resize")]
-    out = _metadata_and_spec(new)
-    quality = (old.get("status") or {}).get("qosClass") or qos.of_spec(before)
-    if not out and qos.of_spec(spec) != quality:
-        out.append(errors.field_invalid("spec", quality, "Pod QOS Class may not change as a result of resizing"))
-    pairs = {key: list(zip(spec.get(key) or (), before.get(key) or (), strict=True))
-             for key in ("containers", "initContainers")}
-    for key in ("initContainers", "containers"):
-        for i, (c, b) in enumerate(pairs[key]):
-            if key == "containers" or b.get("restartPolicy") == "Always":
-                out += _not_removed(c.get("resources") or {}, b.get("resources") or {}, f"spec.{key}[{i}].resources")
-    for key in ("containers", "initContainers"):
-        for c, b in pairs[key]:
-            if key == "containers":
-                same, text = _but_cpu_and_memory(c, b), "only cpu and memory resources are mutable"
-            elif b.get("restartPolicy") == "Always":
-                same, text = _but_cpu_and_memory(c, b), (
-                    "only cpu and memory resources for sidecar containers are mutable")
-            else:
-                same, text = c == b, "resources for non-sidecar init containers are immutable"
-            if not same:
-                out.append(errors.field_forbidden("spec", text))
-    return out
-
-
-def _not_removed(new: Object, old: Object, path: str) -> list[FieldError]:
-    return [errors.field_forbidden(f"{path}.{side}", f"resource {side} cannot be removed")
-            for side in ("requests", "limits") if set(old.get(side) or ()) - set(new.get(side) or ())]
-
-
-def _but_cpu_and_memory(new: Object, old: Object) -> bool:
-    """Nothing differs but amounts of cpu and memory (and how a change of them is carried out)."""
-    for side in ("requests", "limits"):
-        ours, theirs = ((c.get("resources") or {}).get(side) or {} for c in (new, old))
-        if any(ours.get(name) != theirs.get(name) for name in {*ours, *theirs} - {"cpu", "memory"}):
-            return False
-    rest = [{k: v for k, v in c.items() if k not in ("resources", "resizePolicy")} for c in (new, old)]
-    return rest[0] == rest[1]
+    return _metadata_and_spec(new) + resize_validation.of_update(new, old)

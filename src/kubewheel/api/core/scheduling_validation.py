@@ -6,6 +6,7 @@ Called by: pod_spec_validation.py, pod_validation.py, persistentvolume.py.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -39,10 +40,28 @@ def tolerations(items: Any, path: str) -> list[FieldError]:
             if value:
                 out.append(errors.field_invalid(f"{where}.operator", value,
                                                 "value must be empty when `operator` is 'Exists'"))
-        elif operator not in ("Lt", "Gt"):
+        elif operator in ("Lt", "Gt"):
+            out += _number(value, f"{where}.value")
+        else:
             out.append(errors.field_not_supported(f"{where}.operator", operator, ("Equal", "Exists"), ordered=True))
         if effect:
             out += taint_effect(effect, f"{where}.effect")
+    return out
+
+
+_DECIMAL = re.compile("0|-?[1-9][0-9]*")
+
+
+def _number(text: str, path: str) -> list[FieldError]:
+    """What is compared is a number of 64 bits, written in one way only."""
+    out: list[FieldError] = []
+    if not _DECIMAL.fullmatch(text):
+        out.append(errors.field_invalid(path, text, "must be a valid decimal integer in canonical form" if text else
+                                        "must be non-empty"))
+    if not re.fullmatch("[-+]?[0-9]+", text):
+        out.append(errors.field_invalid(path, text, f'strconv.ParseInt: parsing {errors.render_value(text)}: invalid syntax'))
+    elif not -2**63 <= int(text) < 2**63:
+        out.append(errors.field_invalid(path, text, f'strconv.ParseInt: parsing "{text}": value out of range'))
     return out
 
 
@@ -55,7 +74,7 @@ def taint_effect(effect: str, path: str) -> list[FieldError]:
 # -- topology spread ------------------------------------------------------------------------------------------------
 def spread(items: Any, path: str) -> list[FieldError]:
     out: list[FieldError] = []
-    seen: set[tuple[Any, Any]] = set()
+    pairs = [(c.get("topologyKey") or "", c.get("whenUnsatisfiable") or "") for c in items]
     for i, c in enumerate(items):
         where, skew, when = f"{path}[{i}]", c.get("maxSkew") or 0, c.get("whenUnsatisfiable") or ""
         if skew <= 0:
@@ -65,16 +84,15 @@ def spread(items: Any, path: str) -> list[FieldError]:
         if when not in ("DoNotSchedule", "ScheduleAnyway"):
             out.append(errors.field_not_supported(f"{where}.whenUnsatisfiable", when,
                                                   ("DoNotSchedule", "ScheduleAnyway")))
-        pair = (c.get("topologyKey") or "", when)
-        if pair in seen:
+        if pairs[i] in pairs[i + 1:]:
             out.append(errors.field_duplicate(f"{where}.{{topologyKey, whenUnsatisfiable}}",
-                                              "{" + ", ".join(pair) + "}"))
-        seen.add(pair)
+                                              "{" + ", ".join(pairs[i]) + "}"))
         out += _min_domains(c, when, where)
         for field in ("nodeAffinityPolicy", "nodeTaintsPolicy"):
             if (policy := c.get(field)) is not None and policy not in ("Honor", "Ignore"):
                 out.append(errors.field_not_supported(f"{where}.{field}", policy, ("Honor", "Ignore")))
-        out += _label_keys(c.get("matchLabelKeys"), c.get("labelSelector"), f"{where}.matchLabelKeys")
+        if c.get("matchLabelKeys"):
+            out += label_keys(c, where)
         out += validation.validate_selector(c.get("labelSelector"), f"{where}.labelSelector")
     return out
 
@@ -92,18 +110,28 @@ def _min_domains(c: Spec, when: str, path: str) -> list[FieldError]:
     return out
 
 
-def _label_keys(keys: Any, selector: Spec | None, path: str) -> list[FieldError]:
-    if not keys:
-        return []
-    if selector is None:
-        return [errors.field_forbidden(path, "must not be specified when labelSelector is not set")]
+def label_keys(term: Spec, path: str) -> list[FieldError]:
+    """matchLabelKeys and mismatchLabelKeys. What the server made of the first is in the selector by now; whoever names
+    such a key in a selector too has it there twice."""
     out: list[FieldError] = []
-    used = {*(selector.get("matchLabels") or {}), *(e.get("key") for e in selector.get("matchExpressions") or ())}
-    for i, key in enumerate(keys):
-        out += check(f"{path}[{i}]", key, names.qualified(key))
-        if key in used:
-            out.append(errors.field_invalid(f"{path}[{i}]", key, "exists in both matchLabelKeys and labelSelector"))
-    return out
+    selector = term.get("labelSelector")
+    for field in ("matchLabelKeys", "mismatchLabelKeys"):
+        keys = term.get(field) or ()
+        if keys and selector is None:
+            out.append(errors.field_forbidden(f"{path}.{field}", "must not be specified when labelSelector is not set"))
+            continue
+        for i, key in enumerate(keys):
+            out += check(f"{path}.{field}[{i}]", key, names.qualified(key))
+    matched, other = term.get("matchLabelKeys") or [], term.get("mismatchLabelKeys") or ()
+    seen = set((selector or {}).get("matchLabels") or ())
+    at = {key: i for i, key in enumerate(matched)}
+    for e in (selector or {}).get("matchExpressions") or ():
+        if e.get("key") in at and e["key"] in seen:
+            out.append(errors.field_invalid(f"{path}[{at[e['key']]}]", e["key"],
+                                            "exists in both matchLabelKeys and labelSelector"))
+        seen.add(e.get("key"))
+    return out + [errors.field_invalid(f"{path}.matchLabelKeys[{i}]", key, "exists in both matchLabelKeys and mismatchLabelKeys")
+                  for i, key in enumerate(matched) if key in other]
 
 
 # -- affinity ---------------------------------------------------------------------------------------------------------
@@ -190,10 +218,29 @@ def _pod_term(term: Spec, path: str) -> list[FieldError]:
     out += validation.validate_selector(term.get("namespaceSelector"), f"{path}.namespaceSelector")
     for name in term.get("namespaces") or ():
         out += check(f"{path}.namespace", name, names.label(name))
+    if term.get("matchLabelKeys") or term.get("mismatchLabelKeys"):
+        out += label_keys(term, path)
     key = term.get("topologyKey") or ""
     if not key:
         out.append(errors.field_required(f"{path}.topologyKey", "can not be empty"))
     return out + check(f"{path}.topologyKey", key, names.qualified(key))
+
+
+def go_affinity(affinity: Spec | None) -> Any:
+    """A volume's nodeAffinity as upstream's internal type prints it."""
+    if affinity is None:
+        return None
+    terms = (affinity.get("required") or {}).get("nodeSelectorTerms")
+    return {"Required": None if affinity.get("required") is None else {
+        "NodeSelectorTerms": None if terms is None else [go_term(t) for t in terms]}}
+
+
+def go_term(term: Spec) -> dict[str, Any]:
+    def requirements(items: Any) -> Any:
+        return None if not items else [{"Key": e.get("key") or "", "Operator": e.get("operator") or "",
+                                        "Values": e.get("values")} for e in items]
+
+    return {"MatchExpressions": requirements(term.get("matchExpressions")), "MatchFields": requirements(term.get("matchFields"))}
 
 
 # -- gates ------------------------------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from kubewheel.api import errors
+from kubewheel.api.core import path_validation, windows_validation
 from kubewheel.api.errors import FieldError
 
 Spec = Mapping[str, Any]
@@ -43,6 +44,8 @@ def of_container(context: Spec, path: str, *, host_users: bool) -> list[FieldErr
         refused += ["`capabilities.Add` CAP_SYS_ADMIN" for c in added if c == "CAP_SYS_ADMIN"]
         out += [errors.field_invalid(path, _go_context(context),
                                      f"cannot set `allowPrivilegeEscalation` to false and {what}") for what in refused]
+    if (windows := context.get("windowsOptions")) is not None:
+        out += windows_validation.options(windows, f"{path}.windowsOptions")
     return out + _app_armor(context.get("appArmorProfile"), f"{path}.appArmorProfile")
 
 
@@ -66,20 +69,21 @@ def of_pod(spec: Spec, path: str) -> list[FieldError]:
     for i, group in enumerate(context.get("supplementalGroups") or ()):
         if not 0 <= group <= 2**31 - 1:
             out.append(errors.field_invalid(f"{where}.supplementalGroups[{i}]", group, _ID_TEXT))
-    if spec.get("hostPID") and spec.get("shareProcessNamespace"):
-        # In upstream's internal type the field is one of the security context's.
-        out.append(errors.field_invalid(f"{where}.shareProcessNamespace", True,
-                                        "ShareProcessNamespace and HostPID cannot both be enabled"))
     out += _sysctls(spec, context.get("sysctls") or (), f"{where}.sysctls")
     for field, allowed in (("fsGroupChangePolicy", ("Always", "OnRootMismatch")),):
         if (value := context.get(field)) is not None and value not in allowed:
             out.append(errors.field_not_supported(f"{where}.{field}", value, allowed))
     out += _seccomp(context.get("seccompProfile"), f"{where}.seccompProfile")
+    if (windows := context.get("windowsOptions")) is not None:
+        out += windows_validation.options(windows, f"{where}.windowsOptions")
     out += _app_armor(context.get("appArmorProfile"), f"{where}.appArmorProfile")
     for field, allowed in (("supplementalGroupsPolicy", ("Merge", "Strict")),
                            ("seLinuxChangePolicy", ("MountOption", "Recursive"))):
         if (value := context.get(field)) is not None and value not in allowed:
             out.append(errors.field_not_supported(f"{where}.{field}", value, allowed))
+    if spec.get("hostPID") and spec.get("shareProcessNamespace"):
+        out.append(errors.field_invalid(f"{path}.shareProcessNamespace", True,
+                                        "ShareProcessNamespace and HostPID cannot both be enabled"))
     return out
 
 
@@ -114,10 +118,8 @@ def _seccomp(profile: Spec | None, path: str) -> list[FieldError]:
     if profile.get("type") == "Localhost":
         if local is None:
             out.append(errors.field_required(f"{path}.localhostProfile", "must be set when seccomp type is Localhost"))
-        elif local.startswith("/"):
-            out.append(errors.field_invalid(f"{path}.localhostProfile", local, "must be a relative path"))
-        elif ".." in local.split("/"):
-            out.append(errors.field_invalid(f"{path}.localhostProfile", local, "must not contain '..'"))
+        else:
+            out += path_validation.local(local, f"{path}.localhostProfile")
     elif local is not None:
         out.append(errors.field_invalid(f"{path}.localhostProfile",
                                         {"Type": profile.get("type") or "", "LocalhostProfile": local},
@@ -150,49 +152,11 @@ def _app_armor(profile: Spec | None, path: str) -> list[FieldError]:
     return out
 
 
-# -- operating systems ----------------------------------------------------------------------------------------------
 def every_container(spec: Spec, path: str) -> Iterator[tuple[Spec, str]]:
     """(container, its path): init containers, containers, ephemeral ones."""
     for key in ("initContainers", "containers", "ephemeralContainers"):
         for i, c in enumerate(spec.get(key) or ()):
             yield c, f"{path}.{key}[{i}]"
-
-
-_NOT_WINDOWS_POD = (("securityContext", "appArmorProfile"), ("securityContext", "seLinuxOptions"), ("", "hostUsers"),
-                    ("", "hostPID"), ("", "hostIPC"), ("securityContext", "seccompProfile"),
-                    ("securityContext", "fsGroup"), ("securityContext", "fsGroupChangePolicy"),
-                    ("securityContext", "sysctls"), ("", "shareProcessNamespace"), ("securityContext", "runAsUser"),
-                    ("securityContext", "runAsGroup"), ("securityContext", "supplementalGroups"),
-                    ("securityContext", "supplementalGroupsPolicy"), ("securityContext", "seLinuxChangePolicy"))
-_NOT_WINDOWS = ("appArmorProfile", "seLinuxOptions", "seccompProfile", "capabilities", "readOnlyRootFilesystem",
-                "privileged", "allowPrivilegeEscalation", "procMount", "runAsUser", "runAsGroup")
-
-
-def os(spec: Spec, path: str) -> list[FieldError]:
-    """spec.os, and what a pod for it may not say."""
-    if (named := spec.get("os")) is None:
-        return []
-    name = named.get("name") or ""
-    if not name:
-        return [errors.field_required(f"{path}.os.name", "cannot be empty")]
-    if name not in ("linux", "windows"):
-        return [errors.field_not_supported(f"{path}.os", name, ("linux", "windows"))]
-    out: list[FieldError] = []
-    if name == "linux":
-        text = "windows options cannot be set for a linux pod"
-        if (spec.get("securityContext") or {}).get("windowsOptions") is not None:
-            out.append(errors.field_forbidden(f"{path}.securityContext.windowsOptions", text))
-        return out + [errors.field_forbidden(f"{where}.securityContext.windowsOptions", text)
-                      for c, where in every_container(spec, path)
-                      if (c.get("securityContext") or {}).get("windowsOptions") is not None]
-    text = "cannot be set for a windows pod"
-    for group, field in _NOT_WINDOWS_POD:
-        holder = spec.get(group) or {} if group else spec
-        if holder.get(field) is not None and holder.get(field) != []:
-            out.append(errors.field_forbidden(".".join(filter(None, (path, group, field))), text))
-    return out + [errors.field_forbidden(f"{where}.securityContext.{field}", text)
-                  for c, where in every_container(spec, path) for field in _NOT_WINDOWS
-                  if (c.get("securityContext") or {}).get(field) is not None]
 
 
 # -- annotations of old that say what fields say now ------------------------------------------------------------------
@@ -220,10 +184,42 @@ def _seccomp_annotation(value: str, path: str) -> list[FieldError]:
     if value in ("runtime/default", "docker/default", "unconfined"):
         return []
     if value.startswith("localhost/"):
-        rest = value.removeprefix("localhost/")
-        if rest.startswith("/"):
-            return [errors.field_invalid(path, rest, "must be a relative path")]
-        return [errors.field_invalid(path, rest, "must not contain '..'")] if ".." in rest.split("/") else []
+        return path_validation.local(value.removeprefix("localhost/"), path)
     return [errors.field_invalid(path, value, "must be a valid seccomp profile")]
 
 
+def annotations_match(notes: Mapping[str, str], spec: Spec, path: str) -> list[FieldError]:
+    """Of new pods and of templates: what the annotations of old say, the fields say too."""
+    if not any(key == SECCOMP_POD or key.startswith((SECCOMP_CONTAINER, APP_ARMOR)) for key in notes):
+        return []
+    context = spec.get("securityContext") or {}
+    out: list[FieldError] = []
+    if SECCOMP_POD in notes and (profile := context.get("seccompProfile")) is not None:
+        out += _same_seccomp(notes[SECCOMP_POD], profile, f"{path}.securityContext.seccompProfile")
+    every = [(c, c.get("securityContext") or {}, where) for c, where in every_container(spec, path)]
+    for c, own, where in every:
+        key = SECCOMP_CONTAINER + (c.get("name") or "")
+        if key in notes and (profile := own.get("seccompProfile")) is not None:
+            out += _same_seccomp(notes[key], profile, f"{where}.securityContext.seccompProfile")
+    if (spec.get("os") or {}).get("name") == "windows":
+        return out
+    for c, own, where in every:
+        profile, key = own.get("appArmorProfile") or context.get("appArmorProfile"), APP_ARMOR + (c.get("name") or "")
+        if profile is not None and key in notes:
+            out += _same_profile(notes[key], profile, f"{where}.securityContext.appArmorProfile", "apparmor",
+                                 {"Unconfined": ("unconfined",), "RuntimeDefault": ("runtime/default",)})
+    return out
+
+
+def _same_seccomp(note: str, profile: Spec, path: str) -> list[FieldError]:
+    return _same_profile(note, profile, path, "seccomp", {"Unconfined": ("unconfined",),
+                                                          "RuntimeDefault": ("runtime/default", "docker/default")})
+
+
+def _same_profile(note: str, profile: Spec, path: str, what: str, words: Mapping[str, tuple[str, ...]]) -> list[FieldError]:
+    kind, local = profile.get("type") or "", profile.get("localhostProfile")
+    if (kind in words and note not in words[kind]) or (kind == "Localhost" and not note.startswith("localhost/")):
+        return [errors.field_forbidden(f"{path}.type", f"{what} type in annotation and field must match")]
+    if kind == "Localhost" and (local is None or note.removeprefix("localhost/") != local):
+        return [errors.field_forbidden(f"{path}.localhostProfile", f"{what} profile in annotation and field must match")]
+    return []

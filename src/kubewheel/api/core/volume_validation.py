@@ -10,14 +10,14 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from kubewheel.api import errors, names, quantity, validation
-from kubewheel.api.core import env_validation, path_validation
+from kubewheel.api.core import old_volume_validation as old
+from kubewheel.api.core import path_validation, projected_validation
 from kubewheel.api.errors import FieldError
 from kubewheel.api.validation import check
 
 Spec = Mapping[str, Any]
 _HOST_PATH_TYPES = ("", "DirectoryOrCreate", "Directory", "FileOrCreate", "File", "Socket", "CharDevice", "BlockDevice")
 _PARTITION = "must be between 1 and 255, inclusive"
-_LUN = "must be between 0 and 255, inclusive"
 # The order in which upstream looks at the kinds: the first one counts, the others are one too many.
 _ORDER = ("emptyDir", "hostPath", "gitRepo", "gcePersistentDisk", "awsElasticBlockStore", "secret", "nfs", "iscsi",
           "glusterfs", "flocker", "persistentVolumeClaim", "rbd", "cinder", "cephfs", "quobyte", "downwardAPI", "fc",
@@ -29,10 +29,11 @@ def volumes(items: Any, path: str, pod_name: str = "") -> tuple[dict[str, Any], 
     """`pod_name`: of a pod itself; the claims of its ephemeral volumes are named after it."""
     out: list[FieldError] = []
     known: dict[str, Any] = {}
+    made = {f"{pod_name}-{v.get('name') or ''}" for v in items if v.get("ephemeral") is not None} if pod_name else ()
     for i, v in enumerate(items):
         where, name = f"{path}[{i}]", v.get("name") or ""
         found = _volume(v, where)
-        if name and pod_name and v.get("ephemeral") is not None:
+        if name and made and v.get("ephemeral") is not None:
             claim = f"{pod_name}-{name}"
             found += [errors.field_invalid(f"{where}.name", name, f'PVC name "{claim}": {m}')
                       for m in names.subdomain(claim)]
@@ -46,15 +47,22 @@ def volumes(items: Any, path: str, pod_name: str = "") -> tuple[dict[str, Any], 
             out += found
         else:
             known[name] = v
+        if made and (v.get("persistentVolumeClaim") or {}).get("claimName") in made:
+            out.append(errors.field_invalid(f"{where}.persistentVolumeClaim.claimName", v["persistentVolumeClaim"]["claimName"],
+                                            "must not reference a PVC that gets created for an ephemeral volume"))
     return known, out
 
 
 def _volume(v: Spec, path: str) -> list[FieldError]:
-    if len(v) == 2:  # a name and one source: nearly every volume
+    if len(v) == 2 and "iscsi" not in v:  # a name and one source: nearly every volume
         kind = next(k for k in v if k != "name") if "name" in v else ""
         rule = _RULES.get(kind)
         return rule(v[kind], f"{path}.{kind}") if rule is not None and v[kind] is not None else _one_source(v, path)
     return _one_source(v, path)
+
+
+# Where upstream names a kind that is one too many in its own way.
+_SHOWN_EXTRA = {"cephfs": "cephFS", "downwardAPI": "downwarAPI"}
 
 
 def _one_source(v: Spec, path: str) -> list[FieldError]:
@@ -63,21 +71,20 @@ def _one_source(v: Spec, path: str) -> list[FieldError]:
         return [errors.field_required(path, "must specify a volume type")]
     rule = _RULES.get(have[0])
     out = rule(v[have[0]], f"{path}.{have[0]}") if rule is not None else []
-    return out + [errors.field_forbidden(f"{path}.{extra}", "may not specify more than 1 volume type")
-                  for extra in have[1:]]
+    for kind in have:
+        if kind != have[0]:
+            out.append(errors.field_forbidden(f"{path}.{_SHOWN_EXTRA.get(kind, kind)}",
+                                              "may not specify more than 1 volume type"))
+        if kind == "iscsi":
+            out += old.portal_length(v["iscsi"], v.get("name") or "", f"{path}.name", v.get("name") or "")
+    return out
 
 
-def _required(*fields: str) -> Callable[[Spec, str], list[FieldError]]:
+def required(*fields: str) -> Callable[[Spec, str], list[FieldError]]:
     def rule(s: Spec, path: str) -> list[FieldError]:
         return [errors.field_required(f"{path}.{field}") for field in fields if not s.get(field)]
 
     return rule
-
-
-def _mode(value: Any, path: str) -> list[FieldError]:
-    if isinstance(value, int) and not 0 <= value <= 0o777:
-        return [errors.field_invalid(path, value, "must be a number between 0 and 0777 (octal), both inclusive")]
-    return []
 
 
 # -- kinds ------------------------------------------------------------------------------------------------------------
@@ -98,15 +105,15 @@ def host_path(s: Spec, path: str) -> list[FieldError]:
 
 
 def _git_repo(s: Spec, path: str) -> list[FieldError]:
-    out = _required("repository")(s, path)
+    out = required("repository")(s, path)
     return out + path_validation.local(s.get("directory") or "", f"{path}.directory")
 
 
-def _disk(field: str, shown_as: str = "") -> Callable[[Spec, str], list[FieldError]]:
+def disk(field: str, shown_as: str = "") -> Callable[[Spec, str], list[FieldError]]:
     def rule(s: Spec, path: str) -> list[FieldError]:
         if shown_as:
             path = path.rpartition(".")[0] + "." + shown_as
-        out = _required(field)(s, path)
+        out = required(field)(s, path)
         partition = s.get("partition") or 0
         if not 0 <= partition <= 255:
             out.append(errors.field_invalid(f"{path}.partition", partition, _PARTITION))
@@ -115,167 +122,18 @@ def _disk(field: str, shown_as: str = "") -> Callable[[Spec, str], list[FieldErr
     return rule
 
 
-def _secret(s: Spec, path: str) -> list[FieldError]:
-    return _required("secretName")(s, path) + _mode_and_items(s, path)
-
-
-def _config_map(s: Spec, path: str) -> list[FieldError]:
-    return _required("name")(s, path) + _mode_and_items(s, path)
-
-
-def _mode_and_items(s: Spec, path: str) -> list[FieldError]:
-    out = _mode(s.get("defaultMode"), f"{path}.defaultMode")
-    for i, item in enumerate(s.get("items") or ()):
-        out += _key_to_path(item, f"{path}.items[{i}]")
-    return out
-
-
-def _key_to_path(item: Spec, path: str) -> list[FieldError]:
-    out = _required("key", "path")(item, path)
-    out += path_validation.local_and_free(item.get("path") or "", f"{path}.path")
-    return out + _mode(item.get("mode"), f"{path}.mode")
-
-
 def nfs(s: Spec, path: str) -> list[FieldError]:
-    out = _required("server", "path")(s, path)
+    out = required("server", "path")(s, path)
     if not (s.get("path") or "").startswith("/"):
         out.append(errors.field_invalid(f"{path}.path", s.get("path") or "", "must be an absolute path"))
     return out
 
 
-def fc(s: Spec, path: str) -> list[FieldError]:
-    out: list[FieldError] = []
-    world, ids, lun = s.get("targetWWNs"), s.get("wwids"), s.get("lun")
-    if not world and not ids:
-        out.append(errors.field_required(f"{path}.targetWWNs",
-                                         "must specify either targetWWNs or wwids, but not both"))
-    if world and ids:
-        out.append(errors.field_invalid(f"{path}.targetWWNs", world,
-                                        "targetWWNs and wwids can not be specified simultaneously"))
-    if world:
-        if lun is None:
-            out.append(errors.field_required(f"{path}.lun", "lun is required if targetWWNs is specified"))
-        elif not 0 <= lun <= 255:
-            out.append(errors.field_invalid(f"{path}.lun", lun, _LUN))
-    return out
-
-
-def iscsi(s: Spec, path: str) -> list[FieldError]:
-    out = _required("targetPortal")(s, path)
-    iqn, lun = s.get("iqn") or "", s.get("lun") or 0
-    if not iqn:
-        out.append(errors.field_required(f"{path}.iqn"))
-    elif not iqn.startswith(("iqn", "eui", "naa")):
-        out.append(errors.field_invalid(f"{path}.iqn", iqn, "must be valid format starting with iqn, eui, or naa"))
-    if not 0 <= lun <= 255:
-        out.append(errors.field_invalid(f"{path}.lun", lun, _LUN))
-    if (s.get("chapAuthDiscovery") or s.get("chapAuthSession")) and s.get("secretRef") is None:
-        out.append(errors.field_required(f"{path}.secretRef"))
-    return out
-
-
-def _downward(s: Spec, path: str) -> list[FieldError]:
-    out = _mode(s.get("defaultMode"), f"{path}.defaultMode")
-    for item in s.get("items") or ():  # upstream's paths do not name the item
-        out += _downward_file(item, path)
-    return out
-
-
-def _downward_file(item: Spec, path: str) -> list[FieldError]:
-    out = _required("path")(item, path)
-    out += path_validation.local_and_free(item.get("path") or "", f"{path}.path")
-    field, resource = item.get("fieldRef"), item.get("resourceFieldRef")
-    if field is not None:
-        out += env_validation.field_ref(field, f"{path}.fieldRef", env_validation.VOLUME_FIELDS)
-        if resource is not None:
-            out.append(errors.field_invalid(path, "resource",
-                                            "fieldRef and resourceFieldRef can not be specified simultaneously"))
-    elif resource is not None:
-        out += env_validation.resource_ref(resource, f"{path}.resourceFieldRef", volume=True)
-    else:
-        out.append(errors.field_required(path, "one of fieldRef and resourceFieldRef is required"))
-    return out + _mode(item.get("mode"), f"{path}.mode")
-
-
-def _projected(s: Spec, path: str) -> list[FieldError]:
-    out = _mode(s.get("defaultMode"), f"{path}.defaultMode")
-    seen: set[str] = set()
-
-    def taken(at: str, shown: str) -> None:
-        if at in seen:
-            out.append(errors.field_invalid(path, shown, "conflicting duplicate paths"))
-        seen.add(at)
-
-    for i, source in enumerate(s.get("sources") or ()):
-        where = f"{path}.sources[{i}]"
-        for kind in ("secret", "configMap"):
-            if (part := source.get(kind)) is not None:
-                out += _required("name")(part, f"{where}.{kind}")
-                for j, item in enumerate(part.get("items") or ()):
-                    out += _key_to_path(item, f"{where}.{kind}.items[{j}]")
-                    if item.get("path"):
-                        taken(item["path"], part.get("name") or "")
-        if (part := source.get("downwardAPI")) is not None:
-            for item in part.get("items") or ():
-                out += _downward_file(item, f"{where}.downwardAPI")
-                if item.get("path"):
-                    taken(item["path"], item["path"])
-        if (token := source.get("serviceAccountToken")) is not None:
-            out += _token(token, f"{where}.serviceAccountToken", path)
-        if (bundle := source.get("clusterTrustBundle")) is not None:
-            out += _bundle(bundle, f"{where}.clusterTrustBundle")
-            taken(bundle.get("path") or "", bundle.get("path") or "")
-        if sum(v is not None for v in source.values()) > 1:
-            out.append(errors.field_forbidden(where, "may not specify more than 1 volume type per source"))
-    return out
-
-
-def _token(token: Spec, path: str, volume_path: str) -> list[FieldError]:
-    out: list[FieldError] = []
-    seconds = token.get("expirationSeconds") or 0
-    if seconds < 600:
-        out.append(errors.field_invalid(f"{path}.expirationSeconds", seconds,
-                                        "may not specify a duration less than 10 minutes"))
-    if seconds > 1 << 32:
-        out.append(errors.field_invalid(f"{path}.expirationSeconds", seconds,
-                                        "may not specify a duration larger than 2^32 seconds"))
-    if not token.get("path"):
-        out.append(errors.field_required(f"{volume_path}.path"))
-    else:
-        out += path_validation.local_and_free(token["path"], f"{volume_path}.path")
-    return out
-
-
-def _bundle(bundle: Spec, path: str) -> list[FieldError]:
-    out: list[FieldError] = []
-    name, signer = bundle.get("name"), bundle.get("signerName")
-    if name is not None and signer is not None:
-        out.append(errors.field_invalid(path, dict(bundle), "only one of name and signerName may be used"))
-    elif name is not None:
-        if not name:
-            out.append(errors.field_required(f"{path}.name", "must be a valid object name"))
-        out += [errors.field_invalid(f"{path}.name", name, f"not a valid clustertrustbundlename: {m}")
-                for m in names.subdomain(name.replace(":", "."))]
-        if bundle.get("labelSelector") is not None:
-            out.append(errors.field_invalid(f"{path}.labelSelector", bundle["labelSelector"],
-                                            "labelSelector must be unset if name is specified"))
-    elif signer is not None:
-        if not signer:
-            out.append(errors.field_required(f"{path}.signerName", "must be a valid signer name"))
-        out += validation.validate_selector(bundle.get("labelSelector"), f"{path}.labelSelector")
-    else:
-        out.append(errors.field_required(path, "either name or signerName must be specified"))
-    if not bundle.get("path"):
-        out.append(errors.field_required(f"{path}.path"))
-    return out + path_validation.local_and_free(bundle.get("path") or "", f"{path}.path")
-
-
 def driver_name(name: str, path: str) -> list[FieldError]:
     if not name:
         return [errors.field_required(path)]
-    if len(name) > 63:
-        return [errors.field_too_long(path, 63)]
-    return check(path, name, names.subdomain(name.lower()))
+    out = [errors.field_too_long(path, 63)] if len(name) > 63 else []
+    return out + check(path, name, names.subdomain(name.lower()))
 
 
 def _csi(s: Spec, path: str) -> list[FieldError]:
@@ -285,7 +143,7 @@ def _csi(s: Spec, path: str) -> list[FieldError]:
         if not name:
             out.append(errors.field_required(f"{path}.nodePublishSecretRef.name"))
         else:
-            out += check(f"{path}.nodePublishSecretRef.name", name, names.subdomain(name))
+            out += check(f"{path}.name", name, names.subdomain(name))  # as upstream says
     return out
 
 
@@ -299,22 +157,23 @@ def _ephemeral(s: Spec, path: str) -> list[FieldError]:
 
 
 def _image(s: Spec, path: str) -> list[FieldError]:
-    out = _required("reference")(s, path)
+    out = required("reference")(s, path)
     if s.get("pullPolicy") not in ("Always", "IfNotPresent", "Never"):
         out += validation.one_of(s.get("pullPolicy"), ("Always", "IfNotPresent", "Never"), f"{path}.pullPolicy")
     return out
 
 
 
-
 _RULES: dict[str, Callable[[Spec, str], list[FieldError]]] = {
     "emptyDir": _empty_dir, "hostPath": host_path, "gitRepo": _git_repo,
-    "gcePersistentDisk": _disk("pdName", "persistentDisk"), "awsElasticBlockStore": _disk("volumeID"),
-    "secret": _secret, "nfs": nfs, "iscsi": iscsi, "glusterfs": _required("endpoints", "path"),
-    "persistentVolumeClaim": _required("claimName"), "rbd": _required("monitors", "image"),
-    "cinder": _required("volumeID"), "cephfs": _required("monitors"), "downwardAPI": _downward, "fc": fc,
-    "flexVolume": _required("driver"), "configMap": _config_map, "azureFile": _required("secretName", "shareName"),
-    "vsphereVolume": _required("volumePath"), "photonPersistentDisk": _required("pdID"),
-    "portworxVolume": _required("volumeID"), "azureDisk": _required("diskName", "diskURI"), "projected": _projected,
-    "scaleIO": _required("gateway", "system", "volumeName"), "csi": _csi, "ephemeral": _ephemeral, "image": _image,
+    "gcePersistentDisk": disk("pdName", "persistentDisk"), "awsElasticBlockStore": disk("volumeID"),
+    "secret": projected_validation.secret, "nfs": nfs, "iscsi": old.iscsi, "glusterfs": required("endpoints", "path"),
+    "flocker": old.flocker, "persistentVolumeClaim": required("claimName"), "rbd": required("monitors", "image"),
+    "cinder": old.cinder, "cephfs": required("monitors"), "quobyte": old.quobyte,
+    "downwardAPI": projected_validation.downward, "fc": old.fc, "flexVolume": old.flex,
+    "configMap": projected_validation.config_map, "azureFile": required("secretName", "shareName"),
+    "vsphereVolume": required("volumePath"), "photonPersistentDisk": required("pdID"),
+    "portworxVolume": required("volumeID"), "azureDisk": old.azure_disk, "storageos": old.storageos,
+    "projected": projected_validation.projected, "scaleIO": required("gateway", "system", "volumeName"), "csi": _csi,
+    "ephemeral": _ephemeral, "image": _image,
 }

@@ -58,7 +58,8 @@ def _forced(endpoint: Endpoint, live: Object | None, applied: Object, wanted: Fi
 
     merged = merging.merge(endpoint.node, before, applied)
     if own is not None and own["fieldsV1"] != wanted:
-        merged = _pruned(endpoint, merged, own, [*others, {**mine, "apiVersion": endpoint.api_version, "fieldsV1": wanted}])
+        named = fields.union(wanted, managed.unowned_metadata(merged))
+        merged = _pruned(endpoint, merged, own, [*others, {**mine, "apiVersion": endpoint.api_version, "fieldsV1": named}])
     comparison = Comparison(endpoint, before, merged)
     out = _remaining(others, comparison, force=force)
     is_changed = bool(comparison.changed or comparison.removed) or merged is not before and merged != before

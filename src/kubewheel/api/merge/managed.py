@@ -250,6 +250,11 @@ def is_same_but_times(one: list[Entry] | None, other: list[Entry] | None) -> boo
     return all({**a, "time": ""} == {**b, "time": ""} for a, b in zip(one, other, strict=True))
 
 
+def unowned_metadata(obj: Object) -> FieldSet:
+    """What of the object's metadata nobody owns, so that no apply takes it out."""
+    return {"f:metadata": {f"f:{key}": fields.LEAF for key in sorted(_STRIPPED_META & obj["metadata"].keys())}}
+
+
 def owned_part(obj: Object) -> Object:
     """The object without what nobody owns."""
     out = {key: value for key, value in obj.items() if key not in _STRIPPED}

@@ -47,8 +47,11 @@ def _pack_time(value: str) -> bytes:
 
 @lru_cache(4096)
 def _pack_micro_time(value: str) -> bytes:
-    micros = round(clocks.parse_time(value) * 1e6)
-    return number_field(1, micros // 1_000_000) + number_field(2, micros % 1_000_000 * 1000)
+    """The fraction is read as digits: a float of seconds is too coarse for it from 2242 on."""
+    head, _, rest = value.partition(".")
+    digits = rest[:len(rest) - len(rest.lstrip("0123456789"))]
+    seconds = int(clocks.parse_time(head + rest[len(digits):]) // 1)
+    return number_field(1, seconds) + number_field(2, int(digits[:6].ljust(6, "0")) * 1000)
 
 
 def _unpack_time(data: bytes, at: int, end: int) -> str | None:

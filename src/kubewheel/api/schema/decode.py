@@ -10,11 +10,13 @@ for what is not (unknown fields, wrong types, null elements). tests/api/schema c
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable
 from typing import Any
 
 from kubewheel.api import codec
-from kubewheel.api.schema import compile, prune, scalars
+from kubewheel.api.protobuf import table
+from kubewheel.api.schema import compile, go_names, prune, scalars
 from kubewheel.api.schema.node import Node
 
 Checker = Callable[[Any], Any]  # a value -> the value to keep; None: leave the field out
@@ -50,6 +52,7 @@ def _compiled(node: Node) -> Checker:
 
 def _make_struct(node: Node) -> None:
     known: dict[str, Any] = {}
+    kept: set[str] = set()
     get = known.get
 
     def struct(obj: Any) -> Any:
@@ -59,17 +62,17 @@ def _make_struct(node: Node) -> None:
         for key, value in obj.items():
             want = get(key)
             if want is value.__class__:  # str and bool fields: the class itself is the rule
-                continue
-            if want is None:
+                if value or key in kept:
+                    continue
+            elif want is None:
                 raise _Irregular
-            if value is not None:
+            elif value is not None:
                 if want.__class__ is type:
                     raise _Irregular
                 new = want(value)
-                if new is value:
-                    continue
-                if new is not None:
-                    obj[key] = new
+                if new or key in kept:
+                    if new is not value:
+                        obj[key] = new
                     continue
             if gone is None:
                 gone = [key]
@@ -81,37 +84,25 @@ def _make_struct(node: Node) -> None:
         return obj
 
     node.compiled = struct  # before the fields: a struct may hold itself
+    kept |= _kept(node)
     for name, field in node.fields.items():
-        known[name] = _field_rule(node, name, field)
+        known[name] = {"string": str, "boolean": bool}.get(field.type) or _compiled(field)
 
 
-def _field_rule(struct: Node, name: str, field: Node) -> Any:
-    if field.type == "string":
-        return _text_or_gone if struct.definition in _OMIT_EMPTY_TEXT else str
-    if field.type == "boolean":
-        return bool
-    rule = _compiled(field)
-    if field.type in ("list", "map") and name not in struct.required:
-        return _or_gone(rule)
-    return rule
+def _kept(struct: Node) -> set[str]:
+    """The fields that Go writes though they are empty: structs, what a pointer holds, and all without omitempty."""
+    if not table.knows(struct.definition):
+        return {name for name, field in struct.fields.items() if field.type not in ("list", "map") or name in struct.required}
+    rows = table.json_names(struct.definition)
+    return {name for name, field in struct.fields.items() if name not in rows or _is_kept(field, rows[name])}
 
 
-# Plain strings with omitempty: "" is written as absence. Elsewhere a pointer may hide behind "string" (an empty
-# storageClassName means something), and the type data cannot tell.
-_OMIT_EMPTY_TEXT = {compile.META + "ObjectMeta", compile.META + "ListMeta", "io.k8s.api.core.v1.ObjectReference"}
-
-
-def _text_or_gone(value: Any) -> Any:
-    if value.__class__ is not str:
-        raise _Irregular
-    return value or None
-
-
-def _or_gone(rule: Checker) -> Checker:
-    def checked(value: Any) -> Any:
-        return rule(value) or None
-
-    return checked
+def _is_kept(field: Node, row: table.Row) -> bool:
+    if field.type in ("object", "any") or row.omit == table.KEPT:
+        return True
+    if field.type in ("list", "map", "bytes"):  # a pointer to a slice has no field of its own in protobuf
+        return False
+    return row.mode == table.POINTER
 
 
 def _make_list(node: Node) -> None:
@@ -212,17 +203,28 @@ def _scalar(node: Node) -> Checker:
         return _or_irregular(scalars.quantity, text)
 
     return {"string": string, "boolean": boolean, "integer": integer, "number": number, "quantity": quantity,
-            "int-or-string": int_or_string, "bytes": _textual(scalars.base64_text), "time": _textual(scalars.time),
-            "microtime": _textual(scalars.microtime), "duration": string}[kind]
+            "int-or-string": int_or_string, "bytes": _bytes, "time": _textual(scalars.time, is_time=True),
+            "microtime": _textual(scalars.microtime, is_time=True), "duration": string}[kind]
 
 
-def _textual(parse: Callable[[str], str]) -> Checker:
+def _bytes(value: Any) -> Any:
+    """Base64 text; Go takes a list of numbers as well."""
+    if value.__class__ is list and all(item.__class__ is int and 0 <= item < 256 or item is None for item in value):
+        return base64.b64encode(bytes(item or 0 for item in value)).decode()
+    return _base64(value)
+
+
+def _textual(parse: Callable[[str], str], *, is_time: bool = False) -> Checker:
+    """The zero time is null."""
     def checked(value: Any) -> Any:
         if value.__class__ is not str:
             raise _Irregular
-        return _or_irregular(parse, value)
+        return _or_irregular(parse, value) or None if is_time else _or_irregular(parse, value)
 
     return checked
+
+
+_base64 = _textual(scalars.base64_text)
 
 
 def _or_irregular(parse: Callable[[str], str], text: str) -> str:
@@ -246,10 +248,13 @@ def _make_any(node: Node) -> None:
         """JSONSchemaPropsOrBool/OrArray/OrStringArray: a schema, a list of schemas (or texts), or a bool."""
         if value.__class__ is dict:
             return _compiled(inner)(value)
-        if value.__class__ is list:
-            for item in value:
-                if item.__class__ is dict:
-                    _compiled(inner)(item)
+        if value.__class__ is not list:
+            if value.__class__ is bool and node.definition.endswith("OrBool"):
+                return value
+            raise _Irregular
+        for item in value:
+            if item.__class__ is dict:
+                _compiled(inner)(item)
         return value
 
     node.compiled = schema_or
@@ -303,6 +308,7 @@ class _Walk:
 
     def struct(self, node: Node, value: Any, path: str, names: list[str], outer: Node | None) -> Any:
         self.expect(dict, node, value, names, outer)
+        kept = _kept(node)
         for key in list(value):
             field, here = node.fields.get(key), f"{path}.{key}" if path else key
             if field is None:
@@ -312,39 +318,47 @@ class _Walk:
             if value[key] is None:
                 del value[key]
                 continue
-            new = self.value(field, value[key], here, [*names, key], node)
-            omit = (field.type in ("list", "map") and key not in node.required
-                    or field.type == "string" and node.definition in _OMIT_EMPTY_TEXT)
-            if omit and not new:
-                del value[key]
-            else:
+            new = self.value(field, value[key], here, [*names, *go_names.through(node.definition, key), key], node)
+            if new or key in kept:
                 value[key] = new
+            else:
+                del value[key]
         return value
 
     def any(self, node: Node, value: Any, path: str, names: list[str], struct: Node | None) -> Any:
-        if node.definition.startswith(compile.EXTENSIONS + "JSONSchemaPropsOr"):
-            inner = compile.definition(compile.EXTENSIONS + "JSONSchemaProps")
-            if isinstance(value, dict):
-                return self.value(inner, value, path, names, struct)
-            if isinstance(value, list):
-                for i, item in enumerate(value):
-                    if isinstance(item, dict):
-                        self.value(inner, item, f"{path}[{i}]", names, struct)
+        if not node.definition.startswith(compile.EXTENSIONS + "JSONSchemaPropsOr"):
+            return value
+        # Unknown fields go without a word here: these types decode themselves, and are never strict.
+        quiet, inner = _Walk([]), compile.definition(compile.EXTENSIONS + "JSONSchemaProps")
+        if isinstance(value, dict):
+            return quiet.value(inner, value, path, names, struct)
+        if node.definition.endswith("OrBool"):
+            if not isinstance(value, bool):
+                raise DecodeError("boolean or JSON schema expected")
+            return value
+        if not isinstance(value, list):
+            return None
+        for item in value:
+            if isinstance(item, dict):
+                quiet.value(inner, item, path, names, struct)
         return value
 
     def expect(self, kind: type, node: Node, value: Any, names: list[str], struct: Node | None) -> None:
         if value.__class__ is not kind:
-            raise _mismatch(_json_kind(value), _go_type(node), names, struct)
+            raise _mismatch(_json_kind(value), _told_type(node, names, struct), names, struct)
 
     def scalar_error(self, node: Node, value: Any, text: str, names: list[str], struct: Node | None) -> DecodeError:
         if text:  # of a custom unmarshaller, which knows nothing of where it is
             return DecodeError(text)
         if node.type in ("time", "microtime"):
-            return _mismatch(_json_kind(value), "string", [], None)
+            return _mismatch(_json_kind(value), "string", names, struct)
         if node.type == "int-or-string":
-            return _mismatch(_number_kind(value), "int32", [], None)
+            return _mismatch(_number_kind(value), "int32", names, struct)
+        if node.type == "bytes" and isinstance(value, list):
+            wrong = next(i for i in value if i is not None and (i.__class__ is not int or not 0 <= i < 256))
+            return _mismatch(_number_kind(wrong), "uint8", names, struct)
         told = _number_kind(value) if node.type in ("integer", "number") else _json_kind(value)
-        return _mismatch(told, _go_type(node), names, struct)
+        return _mismatch(told, _told_type(node, names, struct), names, struct)
 
 
 def _mismatch(told: str, go_type: str, names: list[str], struct: Node | None) -> DecodeError:
@@ -352,6 +366,19 @@ def _mismatch(told: str, go_type: str, names: list[str], struct: Node | None) ->
     if struct is not None and names:
         where = f"Go struct field {struct.definition.rpartition('.')[2]}.{'.'.join(names)}"
     return DecodeError(f"json: cannot unmarshal {told} into {where} of type {go_type}")
+
+
+def _told_type(node: Node, names: list[str], struct: Node | None) -> str:
+    """The type of a field, or of what is in it."""
+    named = go_names.field_type(struct.definition, names[-1]) if struct is not None and names else ""
+    if not named:
+        return _go_type(node)
+    assert struct is not None
+    field = struct.fields[names[-1]]
+    if field is node:
+        return named
+    is_element = node is field.items or node is field.values
+    return named.partition("]")[2] if is_element and named.startswith(("[]", "map[")) else _go_type(node)
 
 
 def _json_kind(value: Any) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import calendar
 import datetime as dt
 import re
 
@@ -26,60 +27,112 @@ def quantity(text: str) -> str:
 
 
 # -- times (metav1.Time, metav1.MicroTime) ------------------------------------------------------------------------
-_PLAIN = re.compile(r"\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|1\d|2[0-8])T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\dZ")
-_MICRO = re.compile(_PLAIN.pattern[:-1] + r"\.\d{6}Z")
+_PLAIN = re.compile(
+    r"[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|1[0-9]|2[0-8])T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]Z")
+_MICRO = re.compile(_PLAIN.pattern[:-1] + r"\.[0-9]{6}Z")
 RFC3339 = "2006-01-02T15:04:05Z07:00"
 RFC3339_MICRO = "2006-01-02T15:04:05.000000Z07:00"
-_PARTS = ((r"\d{4}", "2006"), ("-", "-"), (r"\d\d", "01"), ("-", "-"), (r"\d\d", "02"), ("T", "T"), (r"\d\d", "15"),
-          (":", ":"), (r"\d\d", "04"), (":", ":"), (r"\d\d", "05"))
-_ZONE = re.compile(r"(?:Z|[+-]\d\d:\d\d)")
+# What stands before each number, the number's name in a layout, how many digits it takes, its least, its end, its name.
+_NUMBERS = (("", "2006", (4, 4), 0, 10_000, "year"), ("-", "01", (2, 2), 1, 13, "month"), ("-", "02", (2, 2), 0, 100, "day"),
+            ("T", "15", (1, 2), 0, 24, "hour"), (":", "04", (2, 2), 0, 60, "minute"), (":", "05", (2, 2), 0, 60, "second"))
+_ZERO_TIME = (1, 1, 1, 0, 0, 0, 0)
+_CYCLE = 400  # years after which the calendar comes again
 
 
-def _parse(text: str, layout: str) -> dt.datetime:
-    at, numbers = 0, []
-    for pattern, name in _PARTS:
-        match = re.compile(pattern).match(text, at)
+class _Time:
+    """One text read after a layout, as Go's time.Parse goes through it: the first thing that is wrong is told."""
+
+    def __init__(self, text: str, layout: str) -> None:
+        self.text, self.layout, self.at = text, layout, 0
+
+    def parse(self) -> tuple[int, ...]:
+        """(year, month, day, hour, minute, second, microsecond) in UTC."""
+        numbers = [self.number(*row) for row in _NUMBERS]
+        micros = self.fraction()
+        offset = self.zone()
+        if self.at < len(self.text):
+            raise self.wrong(f"extra text: {_quoted(self.text[self.at:])}")
+        year, month, day = numbers[:3]
+        if not 1 <= day <= calendar.monthrange(year % _CYCLE + _CYCLE, month)[1]:
+            raise self.wrong("day out of range")
+        moment = dt.datetime(year % _CYCLE + _CYCLE, *numbers[1:], micros) - offset  # type: ignore[arg-type]
+        return (moment.year + year - year % _CYCLE - _CYCLE, *moment.timetuple()[1:6], micros)
+
+    def number(self, before: str, name: str, digits: tuple[int, int], low: int, end: int, what: str) -> int:
+        if not self.text.startswith(before, self.at):
+            raise self.unlike(before)
+        self.at += len(before)
+        match = re.compile("[0-9]{%d,%d}" % digits).match(self.text, self.at)
         if match is None:
-            raise ScalarError(f'parsing time "{text}" as "{layout}": cannot parse "{text[at:]}" as "{name}"')
-        if pattern[0] == "\\":
-            numbers.append(int(match.group()))
-        at = match.end()
-    micros = 0
-    if fraction := re.compile(r"[.,](\d+)").match(text, at):
-        micros = int(fraction.group(1)[:6].ljust(6, "0"))
-        at = fraction.end()
-    elif layout == RFC3339_MICRO:
-        raise ScalarError(f'parsing time "{text}" as "{layout}": cannot parse "{text[at:]}" as ".000000"')
-    zone = _ZONE.match(text, at)
-    if zone is None:
-        raise ScalarError(f'parsing time "{text}" as "{layout}": cannot parse "{text[at:]}" as "Z07:00"')
-    if zone.end() != len(text):
-        raise ScalarError(f'parsing time "{text}": extra text: "{text[zone.end():]}"')
-    for value, low, high, name in zip(numbers[1:], (1, 1, 0, 0, 0), (12, 31, 23, 59, 59),
-                                      ("month", "day", "hour", "minute", "second"), strict=True):
-        if not low <= value <= high:
-            raise ScalarError(f'parsing time "{text}": {name} out of range')
-    offset = dt.timedelta()
-    if zone.group() != "Z":
-        offset = dt.timedelta(hours=int(text[at + 1:at + 3]), minutes=int(text[at + 4:at + 6]))
-        offset = -offset if text[at] == "-" else offset
-    try:
-        return dt.datetime(*numbers, micros, tzinfo=dt.UTC) - offset  # type: ignore[misc, arg-type]
-    except (ValueError, OverflowError) as e:
-        raise ScalarError(f'parsing time "{text}": day out of range') from e
+            raise self.unlike(name)
+        self.at, value = match.end(), int(match.group())
+        if not low <= value < end:
+            raise self.wrong(f"{what} out of range")
+        return value
+
+    def fraction(self) -> int:
+        """Microseconds. Where the layout has none, one of any length may come."""
+        exact = self.layout == RFC3339_MICRO
+        match = re.compile("[.,]([0-9]{6})" if exact else "[.,]([0-9]+)").match(self.text, self.at)
+        if match is None:
+            if exact:
+                raise self.unlike(".000000")
+            return 0
+        self.at = match.end()
+        return int(match.group(1)[:6].ljust(6, "0"))
+
+    def zone(self) -> dt.timedelta:
+        if self.text.startswith("Z", self.at):
+            self.at += 1
+            return dt.timedelta()
+        match = _ZONE.match(self.text, self.at)
+        if match is None:
+            raise self.unlike("Z07:00")
+        self.at = match.end()
+        hours, minutes = int(match.group(2)), int(match.group(3))
+        if hours > 24:
+            raise self.wrong("time zone offset hour out of range")
+        if minutes > 60:
+            raise self.wrong("time zone offset minute out of range")
+        offset = dt.timedelta(hours=hours, minutes=minutes)
+        return -offset if match.group(1) == "-" else offset
+
+    def unlike(self, name: str) -> ScalarError:
+        rest = _quoted(self.text[self.at:])
+        return ScalarError(f'parsing time {_quoted(self.text)} as "{self.layout}": cannot parse {rest} as "{name}"')
+
+    def wrong(self, what: str) -> ScalarError:
+        return ScalarError(f"parsing time {_quoted(self.text)}: {what}")
+
+
+_ZONE = re.compile(r"([+-])([0-9]{2}):([0-9]{2})")
+
+
+def _quoted(text: str) -> str:
+    """As Go's time package quotes: bytes that are no plain ASCII by their number."""
+    out = []
+    for byte in text.encode():
+        if byte in b'"\\':
+            out.append("\\" + chr(byte))
+        else:
+            out.append(chr(byte) if 32 <= byte < 128 else f"\\x{byte:02x}")
+    return '"' + "".join(out) + '"'
 
 
 def time(text: str) -> str:
-    """Whole seconds, UTC, `Z`."""
-    if _PLAIN.fullmatch(text):
+    """Whole seconds, UTC, `Z`. The zero time, which Go writes as null, is ""."""
+    if _PLAIN.fullmatch(text) and text[:4] != "0001":
         return text
-    return _parse(text, RFC3339).strftime("%Y-%m-%dT%H:%M:%SZ").rjust(20, "0")
+    parts = _Time(text, RFC3339).parse()
+    return "" if parts == _ZERO_TIME else "%04d-%02d-%02dT%02d:%02d:%02dZ" % parts[:6]
 
 
 def microtime(text: str) -> str:
-    if _MICRO.fullmatch(text):
+    """The same to the microsecond."""
+    if _MICRO.fullmatch(text) and text[:4] != "0001":
         return text
-    return _parse(text, RFC3339_MICRO).strftime("%Y-%m-%dT%H:%M:%S.%fZ").rjust(27, "0")
+    parts = _Time(text, RFC3339_MICRO).parse()
+    return "" if parts == _ZERO_TIME else "%04d-%02d-%02dT%02d:%02d:%02d.%06dZ" % parts
 
 
 # -- base64 -------------------------------------------------------------------------------------------------------

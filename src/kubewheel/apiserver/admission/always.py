@@ -25,9 +25,10 @@ class AlwaysDeny(AdmissionPlugin):
 class AlwaysPullImages(AdmissionPlugin):
     name = "AlwaysPullImages"
     resources = frozenset({"pods"})
+    subresources = frozenset({""})
 
     async def mutate(self, attributes: Attributes) -> None:
-        if not pods.is_pod(attributes) or attributes.subresource or attributes.obj is None:
+        if not pods.is_pod(attributes) or attributes.obj is None:
             return
         for container in pods.containers(attributes.obj.get("spec") or {}, ephemeral=True):
             container["imagePullPolicy"] = "Always"

@@ -24,7 +24,7 @@ class Admission:
         self._validating = _ByResource(p for p in self.plugins if type(p).validate is not AdmissionPlugin.validate)
 
     async def mutate(self, attributes: Attributes) -> None:
-        plugins = self._mutating[attributes.resource.gvr]
+        plugins = self._mutating[attributes.resource.gvr, attributes.subresource]
         with _measured(attributes, "admit"):
             for plugin in plugins:
                 with _measured(attributes, "admit", plugin.name):
@@ -37,21 +37,23 @@ class Admission:
 
     async def validate(self, attributes: Attributes) -> None:
         with _measured(attributes, "validate"):
-            for plugin in self._validating[attributes.resource.gvr]:
+            for plugin in self._validating[attributes.resource.gvr, attributes.subresource]:
                 with _measured(attributes, "validate", plugin.name):
                     await plugin.validate(attributes)
 
 
-class _ByResource(dict[Gvr, tuple[AdmissionPlugin, ...]]):
-    """The plugins that look at a resource, in order; found once."""
+class _ByResource(dict[tuple[Gvr, str], tuple[AdmissionPlugin, ...]]):
+    """The plugins that look at a resource or subresource, in order; found once."""
 
     def __init__(self, plugins: Iterable[AdmissionPlugin]) -> None:
         super().__init__()
         self._plugins = tuple(plugins)
 
-    def __missing__(self, gvr: Gvr) -> tuple[AdmissionPlugin, ...]:
+    def __missing__(self, key: tuple[Gvr, str]) -> tuple[AdmissionPlugin, ...]:
+        gvr, subresource = key
         name = errors.qualified(gvr.plural, gvr.group)
-        made = self[gvr] = tuple(p for p in self._plugins if p.resources is None or name in p.resources)
+        made = self[key] = tuple(p for p in self._plugins if (p.resources is None or name in p.resources)
+                                 and (p.subresources is None or subresource in p.subresources))
         return made
 
 

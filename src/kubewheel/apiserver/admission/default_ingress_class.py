@@ -14,16 +14,17 @@ LEGACY = "kubernetes.io/ingress.class"
 class DefaultIngressClass(AdmissionPlugin):
     name = "DefaultIngressClass"
     resources = frozenset({"ingresses.networking.k8s.io"})
+    subresources = frozenset({""})
 
     async def mutate(self, attributes: Attributes) -> None:
         resource = attributes.resource
         if attributes.operation != "CREATE" or resource.plural != "ingresses" or resource.group != "networking.k8s.io" \
-                or attributes.subresource or attributes.obj is None:
+                or attributes.obj is None:
             return
         spec = attributes.obj.setdefault("spec", {})
         if spec.get("ingressClassName") is not None or LEGACY in (attributes.obj["metadata"].get("annotations") or {}):
             return
-        classes = self.context.caches.get("ingressclasses.networking.k8s.io").list()
+        classes = (await self.context.caches.synced("ingressclasses.networking.k8s.io")).list()
         marked = [c for c in classes if (c["metadata"].get("annotations") or {}).get(ANNOTATION) == "true"]
         if marked:
             marked.sort(key=lambda c: c["metadata"]["name"])

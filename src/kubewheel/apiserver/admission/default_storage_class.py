@@ -16,17 +16,18 @@ ANNOTATIONS = ("storageclass.kubernetes.io/is-default-class", "storageclass.beta
 class DefaultStorageClass(AdmissionPlugin):
     name = "DefaultStorageClass"
     resources = frozenset({"persistentvolumeclaims"})
+    subresources = frozenset({""})
 
     async def mutate(self, attributes: Attributes) -> None:
         resource = attributes.resource
         if attributes.operation != "CREATE" or resource.plural != "persistentvolumeclaims" or resource.group \
-                or attributes.subresource or attributes.obj is None:
+                or attributes.obj is None:
             return
         spec = attributes.obj.setdefault("spec", {})
         annotations = attributes.obj["metadata"].get("annotations") or {}
         if spec.get("storageClassName") is not None or "volume.beta.kubernetes.io/storage-class" in annotations:
             return
-        default = newest_default(self.context.caches.get("storageclasses.storage.k8s.io").list())
+        default = newest_default((await self.context.caches.synced("storageclasses.storage.k8s.io")).list())
         if default is not None:
             spec["storageClassName"] = default["metadata"]["name"]
 

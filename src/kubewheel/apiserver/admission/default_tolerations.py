@@ -15,9 +15,10 @@ KEYS = ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")
 class DefaultTolerationSeconds(AdmissionPlugin):
     name = "DefaultTolerationSeconds"
     resources = frozenset({"pods"})
+    subresources = frozenset({""})
 
     async def mutate(self, attributes: Attributes) -> None:
-        if not pods.is_pod(attributes) or attributes.subresource or attributes.operation not in ("CREATE", "UPDATE") \
+        if not pods.is_pod(attributes) or attributes.operation not in ("CREATE", "UPDATE") \
                 or attributes.obj is None:
             return
         spec = attributes.obj.setdefault("spec", {})

@@ -18,6 +18,7 @@ ANNOTATION = "kubernetes.io/limit-ranger"
 class LimitRanger(AdmissionPlugin):
     name = "LimitRanger"
     resources = frozenset({"pods", "persistentvolumeclaims"})
+    subresources = frozenset({"", "resize"})
 
     async def mutate(self, attributes: Attributes) -> None:
         if not pods.is_pod_create(attributes) or attributes.obj is None:

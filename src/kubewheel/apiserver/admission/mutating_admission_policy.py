@@ -63,7 +63,7 @@ class MutatingAdmissionPolicy(AdmissionPlugin):
 
     async def _scope(self, hit: Hit, attributes: Attributes, namespace: Object | None) -> Scope:
         return await policy_match.scope_of(self.context, attributes, hit.resource, namespace=namespace, params=hit.params,
-                                           variables=hit.policy["spec"].get("variables") or ())
+                                           variables=hit.policy["spec"].get("variables") or (), patches=True)
 
 
 async def _mutate(mutation: Object, scope: Scope, hit: Hit, attributes: Attributes) -> bool:

@@ -13,9 +13,10 @@ from kubewheel.apiserver.attributes import AdmissionPlugin, Attributes, RequestI
 
 class OwnerReferencesPermissionEnforcement(AdmissionPlugin):
     name = "OwnerReferencesPermissionEnforcement"
+    subresources = frozenset({""})
 
     async def validate(self, attributes: Attributes) -> None:
-        if attributes.operation not in ("CREATE", "UPDATE") or attributes.obj is None or attributes.subresource:
+        if attributes.operation not in ("CREATE", "UPDATE") or attributes.obj is None:
             return
         new, old = _references(attributes.obj), _references(attributes.old)
         if new == old:

@@ -6,7 +6,7 @@ In: pods and workloads with pod templates. Out: 403, warnings, audit annotations
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from kubewheel.api import errors
 from kubewheel.api.resource import Object
@@ -28,13 +28,14 @@ TEMPLATES: dict[str, tuple[str, ...]] = {
 class PodSecurity(AdmissionPlugin):
     name = "PodSecurity"
     resources = frozenset({"pods", "namespaces", *TEMPLATES})
+    subresources = frozenset({"", "ephemeralcontainers"})
 
     async def validate(self, attributes: Attributes) -> None:
         if attributes.operation not in ("CREATE", "UPDATE") or attributes.obj is None:
             return
         if attributes.resource.plural == "namespaces" and not attributes.resource.group:
             if not attributes.subresource:
-                self._namespace(attributes, attributes.obj)
+                await self._namespace(attributes, attributes.obj)
             return
         template = TEMPLATES.get(attributes.resource.qualified)
         if pods.is_pod(attributes):
@@ -69,7 +70,7 @@ class PodSecurity(AdmissionPlugin):
             found = await self.context.client.find("namespaces", namespace) or {"metadata": {}}
         return found["metadata"].get("labels") or {}
 
-    def _namespace(self, attributes: Attributes, namespace: Object) -> None:
+    async def _namespace(self, attributes: Attributes, namespace: Object) -> None:
         """Labels that are no levels are refused; pods that would not pass the new level are warned of."""
         labels = namespace["metadata"].get("labels") or {}
         findings = [errors.field_invalid(f"metadata.labels[{PREFIX}{mode}]", labels[f"{PREFIX}{mode}"],
@@ -83,19 +84,21 @@ class PodSecurity(AdmissionPlugin):
         new = policy(labels, "enforce")
         if new == policy((attributes.old or {"metadata": {}})["metadata"].get("labels") or {}, "enforce"):
             return
-        attributes.warnings.extend(self._existing(attributes.name, *new))
+        there = (await self.context.caches.synced("pods")).list(attributes.name)
+        attributes.warnings.extend(_existing(there, attributes.name, *new))
 
-    def _existing(self, namespace: str, level: str, version: str) -> Iterator[str]:
-        by_text: dict[str, list[str]] = {}
-        for pod in self.context.caches.get("pods").list(namespace):
-            if (text := violations(pod, level)) is not None:
-                reasons = checks.short(pod, level)
-                by_text.setdefault(", ".join(reasons), []).append(pod["metadata"]["name"])
-        if by_text:
-            yield f'existing pods in namespace "{namespace}" violate the new PodSecurity enforce level "{level}:{version}"'
-            for text, names in sorted(by_text.items()):
-                more = "" if len(names) == 1 else f" (and {len(names) - 1} other pod{'s' if len(names) > 2 else ''})"
-                yield f"{min(names)}{more}: {text}"
+
+def _existing(found: Iterable[Object], namespace: str, level: str, version: str) -> Iterator[str]:
+    by_text: dict[str, list[str]] = {}
+    for pod in found:
+        if (text := violations(pod, level)) is not None:
+            reasons = checks.short(pod, level)
+            by_text.setdefault(", ".join(reasons), []).append(pod["metadata"]["name"])
+    if by_text:
+        yield f'existing pods in namespace "{namespace}" violate the new PodSecurity enforce level "{level}:{version}"'
+        for text, names in sorted(by_text.items()):
+            more = "" if len(names) == 1 else f" (and {len(names) - 1} other pod{'s' if len(names) > 2 else ''})"
+            yield f"{min(names)}{more}: {text}"
 
 
 def _is_insignificant(attributes: Attributes) -> bool:

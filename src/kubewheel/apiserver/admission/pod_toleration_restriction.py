@@ -19,6 +19,7 @@ WHITELIST = "scheduler.alpha.kubernetes.io/tolerationsWhitelist"
 class PodTolerationRestriction(AdmissionPlugin):
     name = "PodTolerationRestriction"
     resources = frozenset({"pods"})
+    subresources = frozenset({""})
 
     async def mutate(self, attributes: Attributes) -> None:
         if not pods.is_pod_create(attributes):

@@ -15,6 +15,7 @@ LABELS = ("topology.kubernetes.io/region", "topology.kubernetes.io/zone")
 class PodTopologyLabels(AdmissionPlugin):
     name = "PodTopologyLabels"
     resources = frozenset({"pods"})
+    subresources = frozenset({"", "binding"})
 
     async def mutate(self, attributes: Attributes) -> None:
         obj = attributes.obj

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from kubewheel.api import cel, errors, selectors
-from kubewheel.api.admissionregistration.policies import VARIABLES
-from kubewheel.api.cel.authorizer import Authorizer, Query
+from kubewheel.api.admissionregistration import expressions
+from kubewheel.api.cel.authorizer import Authorizer, Query, ResourceCheck
 from kubewheel.api.resource import Object, Resource
 from kubewheel.apiserver import results
 from kubewheel.apiserver.admission import webhook_match
@@ -165,20 +165,23 @@ class Scope:
 
     def __init__(self, context: AdmissionContext, attributes: Attributes, review: Object, *,
                  namespace: Object | None, params: Object | None = None, variables: Iterable[Object] = (),
-                 budget: int = cel.BUDGET) -> None:
+                 budget: int = cel.BUDGET, patches: bool = False) -> None:
         """`review`: the request of an AdmissionReview, with the objects in the version the policy asked for."""
         obj, old = review["object"], review["oldObject"]
         request = {k: v for k, v in review.items() if k not in ("uid", "object", "oldObject") and v is not None}
-        authorizer = Authorizer(_decider(context, attributes), request=_query(attributes))
+        authorizer = Authorizer(_decider(context, attributes))
+        own = ResourceCheck(authorizer.decide, _query(attributes))
         self.budget = budget
-        self.values: list[Any] = [obj, old, request, params, namespace, authorizer, _Variables(self, variables)]
+        self._declared = expressions.declared(tuple(variables))
+        self._patches = patches
+        self.values: list[Any] = [obj, old, request, params, namespace, authorizer, own, _Variables(self, self._declared)]
 
     def run(self, expression: str) -> Any:
         """CelError, CostExceeded. Expressions come checked; those of old objects may still not compile: CelError."""
         try:
-            program = cel.compile(expression, VARIABLES)
+            program = expressions.program(expression, self._declared, True, self._patches)
         except cel.ParseError as e:
-            raise cel.CelError(f"compilation error: compilation failed: {e}") from e
+            raise cel.CelError(f"compilation error: {e}") from e
         value, self.budget = program.run(self.values, self.budget)
         return value
 
@@ -186,9 +189,9 @@ class Scope:
 class _Variables(cel.Fields):
     """`variables.x`: computed at its first use, an error kept as well."""
 
-    def __init__(self, scope: Scope, declared: Iterable[Object]) -> None:
+    def __init__(self, scope: Scope, declared: expressions.Variables) -> None:
         self._scope = scope
-        self._expressions = {v["name"]: v["expression"] for v in declared}
+        self._expressions = dict(declared)
         self._known: dict[str, Any] = {}
 
     def select(self, field: str) -> Any:
@@ -206,10 +209,11 @@ class _Variables(cel.Fields):
 
 
 async def scope_of(context: AdmissionContext, attributes: Attributes, resource: Resource, *, namespace: Object | None,
-                   params: Object | None = None, variables: Iterable[Object] = ()) -> Scope:
+                   params: Object | None = None, variables: Iterable[Object] = (), patches: bool = False) -> Scope:
     """With the objects in the version of `resource`; PolicyError if they cannot be converted."""
     review = (await review_of(attributes, webhook_match.Invocation({}, resource), uid=""))["request"]
-    return Scope(context, attributes, review, namespace=namespace, params=params, variables=variables)
+    return Scope(context, attributes, review, namespace=namespace, params=params, variables=variables,
+                 patches=patches)
 
 
 async def review_of(attributes: Attributes, invocation: webhook_match.Invocation, *, uid: str) -> Object:

@@ -46,9 +46,10 @@ async def ensure_system_classes(client: Any) -> None:
 class Priority(AdmissionPlugin):
     name = "Priority"
     resources = frozenset({"pods", f"priorityclasses.{GROUP}"})
+    subresources = frozenset({""})
 
     async def mutate(self, attributes: Attributes) -> None:
-        if not pods.is_pod(attributes) or attributes.subresource or attributes.obj is None:
+        if not pods.is_pod(attributes) or attributes.obj is None:
             return
         if attributes.operation == "CREATE":
             await self._set(attributes, attributes.obj)
@@ -61,10 +62,10 @@ class Priority(AdmissionPlugin):
 
     async def validate(self, attributes: Attributes) -> None:
         resource = attributes.resource
-        if resource.plural != "priorityclasses" or resource.group != GROUP or attributes.subresource \
+        if resource.plural != "priorityclasses" or resource.group != GROUP \
                 or attributes.operation not in ("CREATE", "UPDATE") or not (attributes.obj or {}).get("globalDefault"):
             return
-        default = self._default()
+        default = await self._default()
         if default is not None and default["metadata"]["name"] != attributes.name:
             raise errors.forbidden(resource.plural, attributes.name,
                                    f'PriorityClass {default["metadata"]["name"]} is already marked as default. Only one '
@@ -79,7 +80,7 @@ class Priority(AdmissionPlugin):
                 raise errors.forbidden("pods", attributes.name, f"no PriorityClass with name {name} was found")
             value, policy = found["value"], found.get("preemptionPolicy")
         else:
-            default = self._default()
+            default = await self._default()
             value, policy = 0, None
             if default is not None:
                 spec["priorityClassName"] = default["metadata"]["name"]
@@ -102,6 +103,6 @@ class Priority(AdmissionPlugin):
         found = self.context.caches.get(RESOURCE).get(None, name)
         return found if found is not None else await self.context.client.find(RESOURCE, name)
 
-    def _default(self) -> Object | None:
-        marked = [c for c in self.context.caches.get(RESOURCE).list() if c.get("globalDefault")]
+    async def _default(self) -> Object | None:
+        marked = [c for c in (await self.context.caches.synced(RESOURCE)).list() if c.get("globalDefault")]
         return min(marked, key=lambda c: c["value"]) if marked else None  # two by a race: the lowest value counts

@@ -13,11 +13,12 @@ from kubewheel.apiserver.attributes import AdmissionPlugin, Attributes
 class PersistentVolumeClaimResize(AdmissionPlugin):
     name = "PersistentVolumeClaimResize"
     resources = frozenset({"persistentvolumeclaims"})
+    subresources = frozenset({""})
 
     async def validate(self, attributes: Attributes) -> None:
         resource = attributes.resource
         if attributes.operation != "UPDATE" or resource.plural != "persistentvolumeclaims" or resource.group \
-                or attributes.subresource or attributes.obj is None or attributes.old is None:
+                or attributes.obj is None or attributes.old is None:
             return
         if _size(attributes.obj) <= _size(attributes.old):
             return
@@ -25,7 +26,7 @@ class PersistentVolumeClaimResize(AdmissionPlugin):
             raise errors.forbidden("persistentvolumeclaims", attributes.name,
                                    "Only bound persistent volume claims can be expanded")
         name = (attributes.obj.get("spec") or {}).get("storageClassName") or ""
-        found = self.context.caches.get("storageclasses.storage.k8s.io").get(None, name) if name else None
+        found = (await self.context.caches.synced("storageclasses.storage.k8s.io")).get(None, name) if name else None
         if found is None or not found.get("allowVolumeExpansion"):
             raise errors.forbidden("persistentvolumeclaims", attributes.name, (
                 "only dynamically provisioned pvc can be resized and the storageclass that provisions the pvc must "

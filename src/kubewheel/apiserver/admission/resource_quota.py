@@ -22,6 +22,7 @@ UNCOUNTED = {"events", "bindings", "leases", "tokenreviews", "localsubjectaccess
 
 class ResourceQuota(AdmissionPlugin):
     name = "ResourceQuota"
+    subresources = frozenset({"", "resize"})
 
     def __init__(self, context: AdmissionContext) -> None:
         super().__init__(context)

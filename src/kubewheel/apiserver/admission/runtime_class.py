@@ -16,6 +16,7 @@ RESOURCE = "runtimeclasses.node.k8s.io"
 class RuntimeClass(AdmissionPlugin):
     name = "RuntimeClass"
     resources = frozenset({"pods"})
+    subresources = frozenset({""})
 
     async def mutate(self, attributes: Attributes) -> None:
         if not pods.is_pod_create(attributes):

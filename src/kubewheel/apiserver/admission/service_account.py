@@ -21,6 +21,7 @@ SUFFIX_ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
 class ServiceAccount(AdmissionPlugin):
     name = "ServiceAccount"
     resources = frozenset({"pods"})
+    subresources = frozenset({"", "ephemeralcontainers"})
 
     async def mutate(self, attributes: Attributes) -> None:
         if not pods.is_pod_create(attributes):

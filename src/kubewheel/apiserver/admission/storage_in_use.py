@@ -17,10 +17,11 @@ FINALIZERS = {
 class StorageObjectInUseProtection(AdmissionPlugin):
     name = "StorageObjectInUseProtection"
     resources = frozenset(FINALIZERS)
+    subresources = frozenset({""})
 
     async def mutate(self, attributes: Attributes) -> None:
         finalizer = FINALIZERS.get(attributes.resource.qualified)
-        if finalizer is None or attributes.operation != "CREATE" or attributes.subresource or attributes.obj is None:
+        if finalizer is None or attributes.operation != "CREATE" or attributes.obj is None:
             return
         meta = attributes.obj["metadata"]
         if finalizer not in (meta.get("finalizers") or ()):

@@ -13,10 +13,11 @@ TAINT = {"key": "node.kubernetes.io/not-ready", "effect": "NoSchedule"}
 class TaintNodesByCondition(AdmissionPlugin):
     name = "TaintNodesByCondition"
     resources = frozenset({"nodes"})
+    subresources = frozenset({""})
 
     async def mutate(self, attributes: Attributes) -> None:
         if attributes.operation != "CREATE" or attributes.resource.plural != "nodes" or attributes.resource.group \
-                or attributes.subresource or attributes.obj is None:
+                or attributes.obj is None:
             return
         spec = attributes.obj.setdefault("spec", {})
         taints = spec.get("taints") or []

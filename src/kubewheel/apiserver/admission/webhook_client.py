@@ -123,7 +123,7 @@ class WebhookClient:
         wanted = next((p for p in spec.get("ports") or () if p.get("port") == port), None)
         if wanted is None:
             raise CallFailed(f"failed to call webhook: no service port {port} found for service \"{name}\"")
-        slices = [s for s in self._caches.get("endpointslices.discovery.k8s.io").list(namespace)
+        slices = [s for s in (await self._caches.synced("endpointslices.discovery.k8s.io")).list(namespace)
                   if (s["metadata"].get("labels") or {}).get("kubernetes.io/service-name") == name]
         for piece in slices:
             at = next((p["port"] for p in piece.get("ports") or ()

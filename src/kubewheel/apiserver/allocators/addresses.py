@@ -88,12 +88,12 @@ class AddressKeeper:
         there = self._addresses.get(None, ip)
         if owners:
             right = wanted(ip, owners[0])
-            if there is not None and there["spec"] != right["spec"] and _is_ours(there):
+            if there is not None and there["spec"] != right["spec"] and is_ours(there):
                 await self._delete(there)
                 there = None
             if there is None:
                 await self._create(right)
-        elif there is not None and _is_ours(there):
+        elif there is not None and is_ours(there):
             await self._delete(there)
 
     async def _create(self, obj: Object) -> None:
@@ -111,6 +111,6 @@ class AddressKeeper:
                 raise
 
 
-def _is_ours(address: Object) -> bool:
+def is_ours(address: Object) -> bool:
     """What somebody else reserved for himself stays."""
     return bool((address["metadata"].get("labels") or {}).get(MANAGED_BY) == MANAGER)

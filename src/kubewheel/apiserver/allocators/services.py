@@ -2,16 +2,16 @@
 
 In: Services being written; at start, those stored. Out: spec.clusterIP(s), nodePort; StatusError 422 as upstream.
 Allocation is in memory under one loop and rebuilt from the stored Services at start, so nothing leaks over a crash.
-Source of the rules: the Service API page, KEP-3070 (static ranges), KEP-1881.
+Source of the rules: the Service API page, KEP-563 (dual stack), KEP-3070 (static ranges), KEP-1880, KEP-1881.
 """
 
 from __future__ import annotations
 
-import ipaddress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kubewheel.api import errors
 from kubewheel.api.resource import Object
+from kubewheel.apiserver.allocators import addresses, families, ranges
 from kubewheel.apiserver.allocators.addresses import cluster_ips
 from kubewheel.apiserver.call import Call
 from kubewheel.apiserver.hooks import BaseHook
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Pool:
-    """Numbers of a range; automatic ones come from the upper part first (the lower band is for static use)."""
+    """Port numbers of a range; automatic ones come from the upper part first (the lower band is for static use)."""
 
     def __init__(self, first: int, size: int, *, static_band: int) -> None:
         self.first, self.size = first, size
@@ -54,37 +54,44 @@ class Pool:
         return None
 
 
-def band_of(size: int) -> int:
-    """min(max(16, size/16), 256): how much of a range is kept for addresses that users choose (KEP-3070)."""
-    return min(max(16, size // 16), 256)
-
-
 class ServiceHook(BaseHook):
     def __init__(self, server: Server) -> None:
         self.server = server
-        network = ipaddress.ip_network(server.options.service_cluster_ip_range)
-        size = min(network.num_addresses - 2, 1 << 16)
-        self.network = network
-        self.ips = Pool(int(network.network_address) + 1, size, static_band=band_of(size))
+        self.configured = ranges.parse(server.options.service_cluster_ip_range)
+        self.cluster = tuple(ranges.family(n) for n in self.configured)  # the first is the default
+        self.ips = ranges.Ranges(self._networks, self._is_reserved)
         low, high = server.options.service_node_port_range
         self.ports = Pool(low, high - low + 1, static_band=min(max(16, (high - low + 1) // 32), 128))
         self._loaded = False
+
+    def _networks(self) -> list[ranges.Network]:
+        cidrs = self._entries("networking.k8s.io", "ServiceCIDR")
+        found = ranges.ready(entry.obj for entry in cidrs.values()) if cidrs else self.configured
+        return sorted(found, key=lambda n: n not in self.configured)
+
+    def _is_reserved(self, address: str) -> bool:
+        """By an IPAddress that somebody else made."""
+        entry = self._entries("networking.k8s.io", "IPAddress").get(f"/registry/ipaddresses/{address}")
+        return entry is not None and not addresses.is_ours(entry.obj)
+
+    def _entries(self, group: str, kind: str) -> Any:
+        hub = self.server.registry.by_kind(group, kind)
+        assert hub is not None
+        return self.server.watch_cache.resource(hub.registry).entries
 
     def _load(self) -> None:
         if self._loaded:
             return
         self._loaded = True
-        hub = self.server.registry.by_kind("", "Service")
-        assert hub is not None
-        for entry in self.server.watch_cache.resource(hub.registry).entries.values():
+        for entry in self._entries("", "Service").values():
             for ip in cluster_ips(entry.obj):
-                self.ips.take(int(ipaddress.ip_address(ip)))
+                self.ips.note(ip)
             for port in _node_ports(entry.obj):
                 self.ports.take(port)
 
     async def after_mutate(self, call: Call, obj: Object) -> None:
         self._load()
-        self._allocate(call, obj, held_ips=set(), held_ports=set())
+        self._allocate(call, obj, None)
 
     async def before_update(self, call: Call, new: Object, old: Object) -> None:
         self._load()
@@ -96,73 +103,71 @@ class ServiceHook(BaseHook):
                 if not spec.get(field) and before.get(field):
                     spec[field] = before[field]
         _keep_ports(spec, before)
-        self._allocate(call, new, held_ips=set(cluster_ips(old)), held_ports=set(_node_ports(old)))
+        self._allocate(call, new, old)
 
     async def after_update(self, call: Call, new: Object, old: Object) -> None:
         for ip in set(cluster_ips(old)) - set(cluster_ips(new)):
-            self.ips.free(int(ipaddress.ip_address(ip)))
+            self.ips.free(ip)
         for port in set(_node_ports(old)) - set(_node_ports(new)):
             self.ports.free(port)
 
     async def after_delete(self, call: Call, obj: Object) -> None:
         self._load()
         for ip in cluster_ips(obj):
-            self.ips.free(int(ipaddress.ip_address(ip)))
+            self.ips.free(ip)
         for port in _node_ports(obj):
             self.ports.free(port)
 
     async def release(self, call: Call, obj: Object) -> None:
-        for pool, number in call.request.attributes.pop("allocated", ()):
-            pool.free(number)
+        for pool, one in call.request.attributes.pop("allocated", ()):
+            pool.free(one)
 
     # -- choosing -------------------------------------------------------------------------------------------------
-    def _allocate(self, call: Call, obj: Object, *, held_ips: set[str], held_ports: set[int]) -> None:
+    def _allocate(self, call: Call, obj: Object, old: Object | None) -> None:
         spec = obj.get("spec") or {}
         taken = call.request.attributes.setdefault("allocated", [])
         name = obj["metadata"].get("name", "")
         if spec.get("type") == "ExternalName":
             _without_empty(spec, "clusterIP", "clusterIPs")  # what is set, validation refuses
         else:
-            self._address(spec, name, taken, held_ips)
+            self._addresses(spec, (old or {}).get("spec"), name, taken)
         if spec.get("type") in ("NodePort", "LoadBalancer"):
-            self._node_ports(spec, name, taken, held_ports)
+            self._node_ports(spec, name, taken, set(_node_ports(old or {})))
         else:
             for port in spec.get("ports") or ():
                 _without_empty(port, "nodePort")
             _without_empty(spec, "healthCheckNodePort")
 
-    def _address(self, spec: Object, name: str, taken: list, held: set[str]) -> None:
-        wanted = spec.get("clusterIP") or next(iter(spec.get("clusterIPs") or ()), "")
-        family = "IPv4" if self.network.version == 4 else "IPv6"
-        if wanted == "None":
-            pass
-        elif wanted:
-            self._take_address(wanted, name, taken, held)
-        else:
-            number = self.ips.any(self.server.random)
-            if number is None:
-                raise errors.internal("failed to allocate a serviceIP: range is full")
-            taken.append((self.ips, number))
-            wanted = str(ipaddress.ip_address(number))
-        spec["clusterIP"], spec["clusterIPs"] = wanted, [wanted]
-        spec.setdefault("ipFamilies", [family])
-        spec.setdefault("ipFamilyPolicy", "SingleStack")
+    def _addresses(self, spec: Object, before: Object | None, name: str, taken: list) -> None:
+        choice, causes = families.choose(spec, before, self.cluster)
+        if causes:
+            raise errors.invalid("Service", name, causes)
+        ips, had = list(choice.cluster_ips), list((before or {}).get("clusterIPs") or ())
+        if ips[:1] != ["None"]:
+            for i, family in enumerate(choice.families):
+                if i < len(had):
+                    continue  # whether it may change, validation says
+                if i < len(ips):
+                    self._take_address(ips[i], ips, name, taken)
+                else:
+                    ips.append(self._any_address(family, taken))
+        spec["clusterIP"], spec["clusterIPs"] = ips[0] if ips else "", ips
+        spec["ipFamilies"], spec["ipFamilyPolicy"] = list(choice.families), choice.policy
 
-    def _take_address(self, wanted: str, name: str, taken: list, held: set[str]) -> None:
-        if wanted in held:
-            return
-        try:
-            number = int(ipaddress.ip_address(wanted))
-        except ValueError:
+    def _any_address(self, family: str, taken: list) -> str:
+        found = self.ips.any(family, self.server.random)
+        if found is None:
+            raise errors.internal("failed to allocate a serviceIP: range is full")
+        taken.append((self.ips, found))
+        return found
+
+    def _take_address(self, wanted: str, every: list[str], name: str, taken: list) -> None:
+        if families.family_of(wanted) is None:
             return  # validation says what is wrong with it
-        if not self.ips.contains(number):
-            raise errors.invalid("Service", name, [errors.field_invalid("spec.clusterIPs", [wanted], (
-                f"failed to allocate IP {wanted}: the provided IP ({wanted}) is not in the valid range. "
-                f"The range of valid IPs is {self.network}"))])
-        if not self.ips.take(number):
-            raise errors.invalid("Service", name, [errors.field_invalid("spec.clusterIPs", [wanted], (
-                f"failed to allocate IP {wanted}: provided IP is already allocated"))])
-        taken.append((self.ips, number))
+        if (why := self.ips.take(wanted)) is not None:
+            raise errors.invalid("Service", name, [
+                errors.field_invalid("spec.clusterIPs", every, f"failed to allocate IP {wanted}: {why}")])
+        taken.append((self.ips, wanted))
 
     def _node_ports(self, spec: Object, name: str, taken: list, held: set[int]) -> None:
         if spec.get("type") == "LoadBalancer" and spec.get("allocateLoadBalancerNodePorts") is False:

@@ -33,7 +33,7 @@ class BootstrapTokens:
         if match is None:
             return None
         token_id, token_secret = match.groups()
-        secret = self._caches.get("secrets").get("kube-system", f"bootstrap-token-{token_id}")
+        secret = (await self._caches.synced("secrets")).get("kube-system", f"bootstrap-token-{token_id}")
         if secret is None or secret["metadata"].get("deletionTimestamp"):
             return None
         user = _user_of(secret, token_id, token_secret, now=self._clock.now())

@@ -18,6 +18,7 @@ from kubewheel.apiserver.extension.aggregation.priorities import Priority
 from kubewheel.apiserver.extension.aggregation.remote import CURRENT, RemoteVersion
 
 JSON = "application/json"
+_CUSTOM_VERBS = ("delete", "deletecollection", "get", "list", "patch", "create", "update", "watch")
 AGGREGATED = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
 
 
@@ -86,14 +87,21 @@ def _singular(resource: Resource) -> str:
     return resource.singular or resource.kind.lower()
 
 
+def _verbs(resource: Resource) -> list[str]:
+    if resource.custom is None:
+        return sorted(resource.verbs)
+    refused = ("patch", "create", "update") if resource.custom.terminating else ()
+    return [verb for verb in _CUSTOM_VERBS if verb not in refused]
+
+
 def _entry(resource: Resource) -> Object:
     out: Object = {"name": resource.plural, "singularName": _singular(resource), "namespaced": resource.namespaced,
-                   "kind": resource.kind, "verbs": sorted(resource.verbs)}
+                   "kind": resource.kind, "verbs": _verbs(resource)}
     if resource.short_names:
         out["shortNames"] = list(resource.short_names)
     if resource.categories:
         out["categories"] = list(resource.categories)
-    if not resource.not_stored:
+    if not resource.not_stored and (resource.custom is None or resource.custom.storage_served):
         out["storageVersionHash"] = storage_version_hash(resource)
     return out
 
@@ -109,9 +117,11 @@ def _resource_list(served: Served, group: str, version_: str) -> Object | None:
     here = served.local.get((group, version_))
     if not here:
         return None
-    entries = [e for r in here for e in (_entry(r), *(_sub_entry(r, s) for s in r.subresources))]
+    entries = [e for r in sorted(here, key=lambda r: r.plural) for e in (_entry(r), *(_sub_entry(r, s) for s in r.subresources))]
+    if here[0].custom is None:  # custom resources are listed with theirs below them, status first
+        entries.sort(key=lambda e: e["name"])
     return {"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": f"{group}/{version_}" if group else version_,
-            "resources": sorted(entries, key=lambda e: e["name"])}
+            "resources": entries}
 
 
 def _aggregated(served: Served, groups: Sequence[str]) -> Object:
@@ -138,7 +148,7 @@ def _aggregated_entry(resource: Resource) -> Object:
     out: Object = {
         "resource": resource.plural, "responseKind": _kind(group, version_, resource.kind),
         "scope": "Namespaced" if resource.namespaced else "Cluster", "singularResource": _singular(resource),
-        "verbs": sorted(resource.verbs)}
+        "verbs": _verbs(resource)}
     if resource.short_names:
         out["shortNames"] = list(resource.short_names)
     if resource.categories:
@@ -147,5 +157,6 @@ def _aggregated_entry(resource: Resource) -> Object:
         out["subresources"] = [
             {"subresource": s.name, "verbs": sorted(s.verbs), "responseKind": _kind(
                 s.group if s.version else group, s.version or version_, s.kind)}
-            for s in sorted(resource.subresources, key=lambda s: s.name)]
+            for s in (resource.subresources if resource.custom is not None
+                      else sorted(resource.subresources, key=lambda s: s.name))]
     return out

@@ -37,6 +37,10 @@ class Documents:
             if path not in self._remote:
                 self._by_version.setdefault(path, []).append(r)
         self._hashes = {path: _hash(found) for path, found in self._by_version.items()}
+        groups = {r.group for r in resources if r.verbs and r.custom is None and r.group}
+        self._fixed = {"version", "api", "apis", *(f"apis/{group}" for group in groups)} if resources else set()
+        self._hashes |= {path: hashlib.sha512(f"{KUBERNETES_VERSION} {path}".encode()).hexdigest().upper()
+                         for path in self._fixed}
         self._hashes |= {r.name: r.hash for r in self._remote.values()}
 
     def serve(self, path: str, accept: str, hash_: str = "", if_none_match: str = "") -> Answer | None:
@@ -50,19 +54,22 @@ class Documents:
             return None
         wanted = self._hashes[name]
         if hash_ and hash_ != wanted:
-            return 301, {"location": _url(name, wanted)}, b""
+            return 301, {"location": _url(name, wanted), "content-type": JSON}, b""
         form = negotiate(accept, V3_PROTOBUF)
         if not form:
-            return 406, {}, b""
+            return 406, {"vary": "Accept"}, b""
         headers = {"content-type": form, "etag": f'"{wanted}"', "vary": "Accept"}
         if hash_:
             headers["cache-control"] = "public, immutable"
         if headers["etag"] in if_none_match:
+            del headers["content-type"]
             return 304, headers, b""
         return 200, headers, self._v3(name, form)
 
     def _v3(self, name: str, form: str) -> bytes:
         def as_json() -> bytes:
+            if name in self._fixed:
+                return fixed(name)
             return self._remote[name].v3 if name in self._remote else v3(self._by_version[name])
 
         key = self._hashes[name]
@@ -74,16 +81,18 @@ class Documents:
         body = codec.dumps({"paths": {name: {"serverRelativeURL": _url(name, self._hashes[name])}
                                       for name in sorted(self._hashes)}})
         etag = f'"{hashlib.sha512(body).hexdigest().upper()}"'
-        headers = {"content-type": JSON, "etag": etag, "vary": "Accept"}
-        return (304, headers, b"") if etag in if_none_match else (200, headers, body)
+        if etag in if_none_match:
+            return 304, {"etag": etag}, b""
+        return 200, {"content-type": JSON, "etag": etag}, body
 
     def _v2(self, accept: str, if_none_match: str) -> Answer:
         form = negotiate(accept, V2_PROTOBUF)
         if not form:
-            return 406, {}, b""
+            return 406, {"vary": "Accept"}, b""
         key = hashlib.sha512("v2 ".join(sorted(self._hashes.values())).encode()).hexdigest().upper()
         headers = {"content-type": form, "etag": f'"{key}"', "vary": "Accept"}
         if headers["etag"] in if_none_match:
+            del headers["content-type"]
             return 304, headers, b""
         if form == JSON:
             return 200, headers, _remembered(key, self._v2_json)
@@ -96,22 +105,33 @@ class Documents:
         return codec.dumps(openapi_v2.merged(own, others) if others else own)
 
 
+_SECURITY = {"BearerToken": {
+    "type": "apiKey", "description": "Bearer Token authentication", "name": "authorization", "in": "header"}}
+_CUSTOM_INFO = {"title": "Kubernetes CRD Swagger", "version": "v0.1.0"}
+_INFO = {"title": "Kubernetes", "version": KUBERNETES_VERSION}
+
+
 def v3(resources: Sequence[Resource]) -> bytes:
     """The document of one group-version."""
+    custom = all(r.custom is not None for r in resources)
     return codec.dumps({
-        "openapi": "3.0.0", "info": {"title": "Kubernetes", "version": KUBERNETES_VERSION},
-        "paths": openapi_paths.v3(resources),
-        "components": {"schemas": openapi_types.v3(resources), "securitySchemes": {"BearerToken": {
-            "type": "apiKey", "description": "Bearer Token authentication", "name": "authorization", "in": "header"}}}})
+        "openapi": "3.0.0", "info": _CUSTOM_INFO if custom else _INFO, "paths": openapi_paths.v3(resources),
+        "components": {"schemas": openapi_types.v3(resources), **({} if custom else {"securitySchemes": _SECURITY})}})
+
+
+def fixed(path: str) -> bytes:
+    """The document of `version`, `api`, `apis` or `apis/<group>`."""
+    paths, named = openapi_paths.fixed(path)
+    return codec.dumps({
+        "openapi": "3.0.0", "info": _INFO, "paths": paths,
+        "components": {"schemas": openapi_types.named(named), "securitySchemes": _SECURITY}})
 
 
 def v2(resources: Sequence[Resource]) -> Object:
+    paths, parameters = openapi_paths.v2(resources)
     return {
-        "swagger": "2.0", "info": {"title": "Kubernetes", "version": KUBERNETES_VERSION},
-        "paths": openapi_paths.v2(resources), "definitions": openapi_types.v2(resources),
-        "securityDefinitions": {"BearerToken": {
-            "type": "apiKey", "description": "Bearer Token authentication", "name": "authorization", "in": "header"}},
-        "security": [{"BearerToken": []}]}
+        "swagger": "2.0", "info": _INFO, "paths": paths, "definitions": openapi_types.v2(resources),
+        "parameters": parameters, "securityDefinitions": _SECURITY, "security": [{"BearerToken": []}]}
 
 
 def negotiate(accept: str, protobuf: str) -> str:

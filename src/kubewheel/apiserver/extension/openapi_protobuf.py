@@ -124,17 +124,22 @@ _QUERY_2: Table = {  # query and form parameters
     "x-": (23, _EXTENSION)}
 _BODY_2: Table = {"description": (1, _string), "name": (2, _string), "in": (3, _string), "required": (4, _bool),
                   "schema": (5, _schema_2), "x-": (6, _EXTENSION)}
-_PLACES = {"header": (1, _PATH_2), "formData": (2, _QUERY_2), "query": (3, _QUERY_2), "path": (4, _PATH_2)}
+_PLACES: dict[str, tuple[int, Table]] = {
+    "header": (1, _PATH_2), "formData": (2, _QUERY_2), "query": (3, _QUERY_2), "path": (4, _PATH_2)}
 
 
 def _parameter_2(number: int, value: dict[str, Any]) -> bytes:
     """ParametersItem: oneof parameter (of oneof body, non-body (of four)), reference."""
     if "$ref" in value:
         return _sized(number, _sized(2, _string(1, value["$ref"])))
+    return _sized(number, _shared_2(1, value))
+
+
+def _shared_2(number: int, value: dict[str, Any]) -> bytes:
     if value["in"] == "body":
-        return _sized(number, _sized(1, _sized(1, _fields(_BODY_2, value))))
+        return _sized(number, _sized(1, _fields(_BODY_2, value)))
     place, table = _PLACES[value["in"]]
-    return _sized(number, _sized(1, _sized(2, _sized(place, _fields(table, value)))))
+    return _sized(number, _sized(2, _sized(place, _fields(table, value))))
 
 
 _RESPONSE_2: Table = {"description": (1, _string), "schema": (2, _inside(1, _schema_2)), "x-": (5, _EXTENSION)}
@@ -156,6 +161,7 @@ _DOCUMENT_2: Table = {
     "swagger": (1, _string), "info": (2, _message(_INFO_2)), "host": (3, _string), "basePath": (4, _string),
     "schemes": (5, _texts), "consumes": (6, _texts), "produces": (7, _texts),
     "paths": (8, _inside(2, _named(_message(_ITEM_2)))), "definitions": (9, _inside(1, _named(_schema_2))),
+    "parameters": (10, _inside(1, _named(_shared_2))),
     "security": (12, _SECURITY), "securityDefinitions": (13, _inside(1, _named(_inside(2, _message(_API_KEY))))),
     "x-": (16, _EXTENSION)}
 

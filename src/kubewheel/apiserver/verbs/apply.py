@@ -6,7 +6,7 @@ Called by: patch.py; scale.py takes the body and the merge from here.
 
 from __future__ import annotations
 
-from kubewheel.api import codec, errors, schema
+from kubewheel.api import codec, errors, go_json, schema
 from kubewheel.api.merge import apply, merging, unstructured
 from kubewheel.api.resource import Object
 from kubewheel.apiserver import bodies, results
@@ -69,7 +69,7 @@ def applied_body(call: Call) -> Object:
         twice = bodies.yaml_duplicates(raw)
     if not isinstance(body, dict):
         raise errors.bad_request("error decoding YAML: error unmarshaling JSON: while decoding JSON: json: cannot "
-                                 f"unmarshal {_json_kind(body)} into Go value of type {_GO_MAP}")
+                                 f"unmarshal {go_json.kind(body)} into Go value of type {_GO_MAP}")
     bodies.check_depth(body, raw)
     if twice and write.policy_of(call) != "Ignore":
         text = "error converting YAML to JSON: yaml: unmarshal errors:\n  " + "\n  ".join(twice)
@@ -77,14 +77,6 @@ def applied_body(call: Call) -> Object:
             raise errors.bad_request(f"error strict decoding YAML: {text}")
         call.warnings.append(text)
     return body
-
-
-def _json_kind(value: object) -> str:
-    if isinstance(value, list):
-        return "array"
-    if isinstance(value, bool):
-        return "bool"
-    return "string" if isinstance(value, str) else "number"
 
 
 def check_applied(body: Object, kind: str, api_version: str) -> None:

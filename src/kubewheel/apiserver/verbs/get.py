@@ -34,8 +34,10 @@ async def find(call: Call, name: str = "") -> Entry | None:
 
 
 async def handle(call: Call) -> Response:
+    if call.request.flag("export"):
+        raise errors.bad_request("the export parameter, deprecated since v1.14, is no longer supported")
     version = call.request.first("resourceVersion")
     if version not in ("", "0"):  # at least that new
-        await listing.reach(call, version)
+        await listing.reach(call, version, code=500)
     found = await results.converted(call.resource, [await entry(call)])
     return Response(obj=Stored(call.resource, found[0]))

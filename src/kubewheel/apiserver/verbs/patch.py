@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from kubewheel.api import codec, errors, schema
+from kubewheel.api import codec, errors, go_json, schema
 from kubewheel.api.merge import conform, json_patch, merge_patch, strategic, unstructured
 from kubewheel.api.merge.patch_error import PatchError
 from kubewheel.api.resource import Object
@@ -34,22 +34,48 @@ async def handle(call: Call) -> Response:
     write.check_options(call)
     if kind == APPLY:
         return await apply.handle(call)
-    change = patch_of(call, kind)
-    patch = _patcher(call, kind, change)
-    told = _problems_of(call, kind, change)
+    if isinstance(call.request.body, bytes) and len(call.request.body) > bodies.MAX_BYTES:
+        raise bodies.too_large()
+    read: list[Any] = []
 
     def make(live: Object | None) -> Object:
         assert live is not None
+        if not read:  # whether it is a patch at all is asked once there is something to patch
+            change = patch_of(call, kind)
+            read.extend((change, _patcher(call, kind, change), _problems_of(call, kind, change)))
+        change, patch, told = read
         patched = patch(live)
-        if not isinstance(patched, dict):
-            raise errors.bad_request("the patched value is not an object")
-        write.check_kind(patched, call.resource.kind, call.resource.api_version)
+        _check_kind(call, patched)
         _fit(call, patched, told, lambda: _shown(kind, change, patch, live), change if kind == STRATEGIC else None)
         write.check_address(call, patched)
         return patched
 
     stored, _ = await write.update(call, make)
     return call.answer(await results.seen(call.resource, stored))
+
+
+def _check_kind(call: Call, patched: Any) -> None:
+    """A patch may not make another kind of an object. 400, 422"""
+    resource = call.resource
+    if not isinstance(patched, dict):
+        raise errors.bad_request("the patched value is not an object")
+    if resource.custom is None:
+        write.check_kind(patched, resource.kind, resource.api_version)
+        return
+    kind, version = patched.get("kind"), patched.get("apiVersion")
+    if kind == resource.kind and version == resource.api_version:
+        return
+    text = codec.sorted_dumps(patched).decode()
+    if not kind:
+        raise errors.invalid("", "", [errors.field_invalid("patch", text, f"Object 'Kind' is missing in '{text}'")])
+    if not version:
+        raise errors.internal("Object 'apiVersion' is missing in 'object has no apiVersion field'")
+    findings, group = [], str(version).rpartition("/")[0]
+    if kind != resource.kind:
+        findings.append(errors.field_invalid("kind", kind, f"must be {resource.kind}"))
+    if version != resource.api_version:
+        findings.append(errors.field_invalid("apiVersion", version, f"must be {resource.api_version}"))
+    raise errors.invalid(str(kind), call.name, findings, group=group)
 
 
 def accepted_of(call: Call) -> list[str]:
@@ -86,27 +112,28 @@ def _fit(call: Call, patched: Object, told: list[str], shown: Callable[[], str],
 
 def _shown(kind: str, change: Any, patch: Callable[[Object], Object], live: Object) -> str:
     """The bad value: what came of the patch; of a strategic one the patch itself, as Go prints a map."""
-    return conform.plain(change) if kind == STRATEGIC else codec.dumps(patch(live)).decode()
+    return conform.plain(change) if kind == STRATEGIC else codec.sorted_dumps(patch(live)).decode()
 
 
 def patch_of(call: Call, kind: str) -> Any:
     """The patch as JSON of the right form: a list of operations or an object."""
     raw = call.request.body
-    if isinstance(raw, bytes) and len(raw) > bodies.MAX_BYTES:
-        raise bodies.too_large()
     lenient = write.policy_of(call) == "Ignore"
     prefix = "" if kind == STRATEGIC or (kind == JSON and lenient) else "error decoding patch: "
     try:
         patch = raw if isinstance(raw, (dict, list)) else codec.loads(raw or b"")
     except ValueError as e:
-        text = bodies.json_error(raw if isinstance(raw, bytes) else b"")
+        text = go_json.error(raw if isinstance(raw, bytes) else b"")
         raise errors.bad_request(prefix + text) from e
     if isinstance(patch, (dict, list)):
         bodies.check_depth(patch, raw)
     if kind == JSON:
+        patch = [] if patch is None else patch
         _check_operations(patch, "jsonpatch." if lenient else "handlers.", prefix)
+    elif patch is None and kind == MERGE:
+        raise errors.bad_request("Invalid JSON Patch")
     elif not isinstance(patch, dict):
-        raise errors.bad_request(f"{prefix}json: cannot unmarshal {_json_kind(patch)} into Go value of type "
+        raise errors.bad_request(f"{prefix}json: cannot unmarshal {go_json.kind(patch)} into Go value of type "
                                  "map[string]interface {}")
     return patch
 
@@ -115,23 +142,17 @@ def _check_operations(patch: Any, package: str, prefix: str) -> None:
     whole, one = ("jsonpatch.Patch", "jsonpatch.Operation") if package == "jsonpatch." else (
         "[]handlers.jsonPatchOp", "handlers.jsonPatchOp")
     if not isinstance(patch, list):
-        raise errors.bad_request(f"{prefix}json: cannot unmarshal {_json_kind(patch)} into Go value of type {whole}")
+        raise errors.bad_request(f"{prefix}json: cannot unmarshal {go_json.kind(patch)} into Go value of type {whole}")
     for op in patch:
         if not isinstance(op, dict):
-            raise errors.bad_request(f"{prefix}json: cannot unmarshal {_json_kind(op)} into Go value of type {one}")
+            raise errors.bad_request(f"{prefix}json: cannot unmarshal {go_json.kind(op)} into Go value of type {one}")
         for name in ("op", "path", "from"):
             if package == "handlers." and not isinstance(op.get(name, ""), str):
-                raise errors.bad_request(f"{prefix}json: cannot unmarshal {_json_kind(op[name])} into Go struct field "
+                raise errors.bad_request(f"{prefix}json: cannot unmarshal {go_json.kind(op[name])} into Go struct field "
                                          f"jsonPatchOp.{name} of type string")
     if len(patch) > MAX_OPERATIONS:
         raise errors.status_error(413, "RequestEntityTooLarge", (
             f"Request entity too large: The allowed maximum operations in a JSON patch is {MAX_OPERATIONS}, got {len(patch)}"))
-
-
-def _json_kind(value: Any) -> str:
-    if isinstance(value, bool):
-        return "bool"
-    return {dict: "object", list: "array", str: "string", type(None): "null"}.get(type(value), "number")
 
 
 def _patcher(call: Call, kind: str, change: Any) -> Callable[[Object], Object]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kubewheel.api import codec
+from kubewheel.api import codec, errors
 from kubewheel.api.resource import Object
 from kubewheel.apiserver import results
 from kubewheel.apiserver.call import Call
@@ -13,6 +13,8 @@ from kubewheel.client.transport import Response
 async def handle(call: Call) -> Response:
     write.check_options(call)
     body = write.decode(call)
+    if not body["metadata"].get("name"):
+        raise errors.bad_request(f"the name of the object ({call.name} based on URL) was undeterminable: name must be provided")
     write.check_address(call, body)
 
     def make(live: Object | None) -> Object:

@@ -18,14 +18,18 @@ async def handle(call: Call) -> Response:
     request = call.request
     want = _of_one(call, listing.wanted(call))
     matches = want.matches if not want.late else None
-    version = request.first("resourceVersion")
-    initial = request.first("sendInitialEvents")
-    _check(request.first("resourceVersionMatch"), initial, request.first("continue"))
-    after = listing.number(version) if version not in ("", "0") else 0
+    request.integer("limit")
+    version, match = request.first("resourceVersion"), request.first("resourceVersionMatch")
+    initial = "sendInitialEvents" in request.query
+    if not initial and not match and version in ("", "0"):  # what these always meant has a name by now (KEP-3157)
+        wants_initial, match = True, "NotOlderThan"
+    else:
+        wants_initial = request.flag("sendInitialEvents")
+    _check(match, initial=initial or wants_initial, token=request.first("continue"))
+    after = listing.number(version, code=500) if version not in ("", "0") else 0
     stream = Stream(call.resource, None, None, deadline=_deadline(call))  # type: ignore[arg-type]
     stream.late = want.matches if want.late else None
     stream.bookmarks = request.flag("allowWatchBookmarks")
-    wants_initial = request.flag("sendInitialEvents") or (not initial and not after)
     try:
         # Only a snapshot must be as new as asked; events later than a revision to come may be awaited.
         stream.cache = cache = await listing.cache_at(call, version if wants_initial or not after else "0")
@@ -36,7 +40,7 @@ async def handle(call: Call) -> Response:
         stream.initial_revision = after = call.server.watch_cache.revision
         entries = cache.chosen(want.prefix, want.trigger)
         stream.initial = [e for e in entries if matches(e)] if matches is not None else entries
-        stream.marker = bool(initial) and stream.bookmarks
+        stream.marker, stream.implied = stream.bookmarks, not initial
     elif not after:
         after = call.server.watch_cache.revision
     try:
@@ -65,7 +69,7 @@ def _of_one(call: Call, want: listing.Wanted) -> listing.Wanted:
                          matches=lambda entry: entry.key.endswith(suffix) and (also is None or also(entry)))
 
 
-def _check(match: str, initial: str, token: str) -> None:
+def _check(match: str, *, initial: bool, token: str) -> None:
     field, findings = "resourceVersionMatch", []
     if initial and match != "NotOlderThan":
         findings.append(errors.field_forbidden(field, "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"))

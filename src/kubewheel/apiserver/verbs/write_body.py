@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from kubewheel.api import errors, schema
+from kubewheel.api import errors, go_json, schema
 from kubewheel.api.resource import Object
 from kubewheel.apiserver import bodies
 from kubewheel.apiserver.call import Call
@@ -49,7 +49,7 @@ def check_options(call: Call) -> None:
     if call.info.verb == "patch":
         if applies and not request.first("fieldManager"):
             findings.append(errors.field_required("fieldManager", "is required for apply patch"))
-        elif not applies and request.first("force"):
+        elif not applies and "force" in request.query:
             findings.append(errors.field_forbidden("force", "may not be specified for non-apply patch"))
     findings += _of_manager(request.first("fieldManager"))
     dry_run = request.query.get("dryRun") or []
@@ -102,6 +102,8 @@ def fitted(call: Call, obj: Object) -> list[str]:
     resource = call.resource
     if obj.setdefault("metadata", {}) is None:
         obj["metadata"] = {}
+    elif not isinstance(obj["metadata"], dict):
+        raise schema.DecodeError(f"json: cannot unmarshal {go_json.kind(obj['metadata'])} into Go value of type v1.ObjectMeta")
     problems = schema.check(resource.node(), obj)
     resource.defaults(obj)
     obj["apiVersion"], obj["kind"] = resource.api_version, resource.kind

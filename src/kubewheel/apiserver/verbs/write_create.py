@@ -22,7 +22,7 @@ async def create(call: Call, obj: Object, *, tracked: bool = False) -> Object:
     `tracked`: managedFields are there already (apply)."""
     server, resource = call.server, call.resource
     hub = server.registry.hub_of(resource)
-    _refuse_terminating(call, obj["metadata"].get("name") or "")
+    _refuse_terminating(call, obj["metadata"].get("name", ""))
     versioned = call.info.verb != "update" and _is_version(obj["metadata"].pop("resourceVersion", None))
     base = "" if obj["metadata"].get("name") else obj["metadata"].get("generateName", "")
     write_meta.dedup_owners(call, obj)
@@ -101,7 +101,7 @@ def _refuse_terminating(call: Call, name: str) -> None:
     conditions = (entry.obj.get("status") or {}).get("conditions") or () if entry is not None else ()
     if any(c["type"] == "Terminating" and c["status"] == "True" for c in conditions):
         raise errors.forbidden(call.resource.plural, name, "create not allowed while custom resource definition is "
-                                                           "terminating", group=call.resource.group)
+                               "terminating", group=call.resource.group)
 
 
 async def _insert(call: Call, hub: Resource, obj: Object) -> Object:

@@ -56,7 +56,7 @@ async def _update_once(call: Call, current: Entry, make: Make, *, tracked: bool)
     old = await results.seen(hub, current.obj)
     old_view = await results.seen(resource, old)
     new = make(old_view)
-    _check_identity(call, old, new)
+    _check_identity(call, old, new, tracked=tracked)
     given = dict(new["metadata"])
     write_meta.keep_server_fields(new["metadata"], old["metadata"])
     subresource = call.request.attributes.get("subresource") or (call.sub.name if call.sub is not None else "")
@@ -160,27 +160,34 @@ def is_finished(hub: Resource, obj: Object) -> bool:
     return not meta.get("deletionGracePeriodSeconds")
 
 
-def _check_identity(call: Call, old: Object, new: Object) -> None:
-    resource, meta = call.resource, new["metadata"]
+def _check_identity(call: Call, old: Object, new: Object, *, tracked: bool) -> None:
+    resource, meta, is_update = call.resource, new["metadata"], call.info.verb == "update"
     wanted = meta.get("resourceVersion")
     pinned = bool(wanted and wanted != "0")
-    # A patched object names the version it was made from; it is made again from a newer one.
-    call.request.attributes["pinned"] = (
-        pinned and call.info.verb != "patch" and not call.request.attributes.get("floating"))
-    if not pinned and not resource.unconditional_update and call.info.verb == "update":
-        raise errors.invalid(resource.kind, call.name, [errors.FieldError(
-            "FieldValueInvalid", "metadata.resourceVersion", "Invalid value: 0x0: must be specified for an update")],
-            group=resource.group)
-    if meta.get("uid") and meta["uid"] != old["metadata"].get("uid"):
+    if is_update and meta.get("uid") and meta["uid"] != old["metadata"].get("uid"):  # a patch names no uid beforehand
         hub = call.server.registry.hub_of(resource)
         raise errors.conflict(resource.plural, call.name, group=resource.group, message=(
             f"StorageError: invalid object, Code: 4, Key: {keys.key(hub, call.namespace, call.name)}, "
             f"ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in precondition: {meta['uid']}, "
             f"UID in object meta: {old['metadata'].get('uid')}"))
+    if pinned:
+        _check_version(str(wanted))
+    # A patched object names the version it was made from; it is made again from a newer one.
+    call.request.attributes["pinned"] = (
+        pinned and call.info.verb != "patch" and not call.request.attributes.get("floating"))
+    if not pinned and not resource.unconditional_update and not tracked:
+        raise errors.invalid(resource.plural, call.name, [errors.field_invalid(  # upstream names the resource here
+            "metadata.resourceVersion", 0, "must be specified for an update")], group=resource.group)
     if pinned and wanted != old["metadata"]["resourceVersion"]:
         raise errors.conflict(resource.plural, call.name, group=resource.group)
 
 
+def _check_version(text: str) -> None:
+    """A resource version is a number of 64 bits. StatusError 500: what upstream's storage says, as it is."""
+    if not (text.isascii() and text.isdecimal()):
+        raise errors.status_error(500, "", f"strconv.ParseUint: parsing {errors.quoted(text)}: invalid syntax")
+    if int(text) >= 1 << 64:
+        raise errors.status_error(500, "", f"strconv.ParseUint: parsing {errors.quoted(text)}: value out of range")
 
 
 def _warnings(call: Call, hub: Resource, new: Object, old: Object) -> list[str]:
@@ -194,14 +201,14 @@ def _warnings(call: Call, hub: Resource, new: Object, old: Object) -> list[str]:
 
 
 def _of_deletion(given: Object, old: Object) -> list[errors.FieldError]:
-    """What a client may not say of the deletion: that it began, where it did not, or another grace period.
+    """What a client may not say: another uid, that the deletion began, where it did not, or another grace period.
     A deletion that has begun keeps its time, whatever is said; so does the creation (upstream's BeforeUpdate)."""
     findings = []
     stamp, grace = given.get("deletionTimestamp"), given.get("deletionGracePeriodSeconds")
+    if given.get("uid") and given["uid"] != old.get("uid"):
+        findings.append(errors.field_invalid("metadata.uid", given["uid"], validation.IMMUTABLE))
     if stamp is not None and not old.get("deletionTimestamp"):
-        shown = f"{stamp[:10]} {stamp[11:19]} +0000 UTC"
-        findings.append(errors.FieldError(
-            "FieldValueInvalid", "metadata.deletionTimestamp", f"Invalid value: {shown}: {validation.IMMUTABLE}"))
+        findings.append(errors.field_invalid("metadata.deletionTimestamp", stamp, validation.IMMUTABLE))
     if grace is not None and grace != old.get("deletionGracePeriodSeconds"):
         findings.append(errors.field_invalid("metadata.deletionGracePeriodSeconds", grace, validation.IMMUTABLE))
     return findings

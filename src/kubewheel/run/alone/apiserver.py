@@ -137,7 +137,7 @@ def server_options(options: Options) -> Any:
     signing_key, public_keys = _service_account_keys(options)
     return ServerOptions(
         advertise_address=_advertised(options), bind_address=options.bind_address, secure_port=options.secure_port,
-        service_cluster_ip_range=_network(options.service_cluster_ip_range),
+        service_cluster_ip_range=_networks(options.service_cluster_ip_range),
         service_node_port_range=port_range(options.service_node_port_range),
         authorization_mode=options.authorization_mode, anonymous_auth=anonymous,
         enable_admission_plugins=options.enable_admission_plugins,
@@ -176,13 +176,15 @@ def _advertised(options: Options) -> str:
     return host_address() if options.bind_address in ("0.0.0.0", "::", "", "127.0.0.1", "::1") else str(options.bind_address)
 
 
-def _network(text: str) -> str:
-    """The first of --service-cluster-ip-range: one family is served."""
-    first = text.split(",")[0]
+def _networks(text: str) -> str:
+    """--service-cluster-ip-range: one network, or one of each family."""
     try:
-        return str(ipaddress.ip_network(first, strict=False))
+        found = [ipaddress.ip_network(part, strict=False) for part in text.split(",")]
     except ValueError as e:
         raise Ended(f"specified --service-cluster-ip-range {text!r} is not a valid CIDR: {e}") from e
+    if len(found) > 2 or len({n.version for n in found}) < len(found):
+        raise Ended("--service-cluster-ip-range must contain one IPv4 and one IPv6 CIDR, or one CIDR alone")
+    return ",".join(map(str, found))
 
 
 def port_range(text: str) -> tuple[int, int]:
@@ -219,7 +221,7 @@ def _tls(options: Options, told: Any) -> Any:
     if not options.tls_cert_file:
         cert, key = Path(options.cert_dir) / "apiserver.crt", Path(options.cert_dir) / "apiserver.key"
         if not (cert.exists() and key.exists()):
-            service = str(ipaddress.ip_network(told.service_cluster_ip_range)[1])
+            service = str(ipaddress.ip_network(told.service_cluster_ip_range.split(",")[0])[1])
             pair = health_server.self_signed("kubernetes", ips=(told.advertise_address, service))
             tls.write_private(key, pair.key)
             tls.write_atomic(cert, pair.cert)

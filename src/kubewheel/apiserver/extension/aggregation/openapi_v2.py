@@ -17,7 +17,8 @@ _METHODS = ("get", "put", "post", "delete", "options", "head", "patch")
 
 def only(document: Object, prefix: str) -> Object:
     """What is about paths below `prefix`, with the definitions these need."""
-    paths = {p: item for p, item in (document.get("paths") or {}).items()
+    shared = document.get("parameters") or {}
+    paths = {p: _inlined(item, shared) for p, item in (document.get("paths") or {}).items()
              if p.rstrip("/") == prefix or p.startswith(prefix + "/")}
     definitions = document.get("definitions") or {}
     needed: dict[str, Any] = {}
@@ -28,6 +29,19 @@ def only(document: Object, prefix: str) -> Object:
             needed[name] = definitions[name]
             waiting += references(definitions[name])
     return {"swagger": "2.0", "info": document.get("info") or {}, "paths": paths, "definitions": needed}
+
+
+def _inlined(item: Object, shared: Object) -> Object:
+    """The path's item with its parameters in the place of references to those of the whole document."""
+    def one(parameter: Object) -> Object:
+        return shared.get(str(parameter.get("$ref", "")).removeprefix("#/parameters/"), parameter)
+
+    def holder(value: Any) -> Any:
+        if isinstance(value, dict) and isinstance(value.get("parameters"), list):
+            return {**value, "parameters": [one(p) for p in value["parameters"]]}
+        return value
+
+    return {key: holder(value) for key, value in holder(item).items()}
 
 
 def references(value: Any, prefix: str = _DEFINITIONS) -> Iterator[str]:

@@ -28,6 +28,12 @@ GVR = definitions.RESOURCE.gvr
 _FIRST_DELAY, _LAST_DELAY = 0.05, 30.0
 
 
+def _made_from(crd: Object) -> Object:
+    """What the resources of a definition follow from."""
+    told = crd.get("status") or {}
+    return {"spec": crd["spec"], "names": told.get("acceptedNames"), "terminating": definitions.is_true(crd, "Terminating")}
+
+
 class Controller:
     def __init__(self, server: Server) -> None:
         self._server = server
@@ -118,8 +124,9 @@ class Controller:
 
     def _register(self, crd: Object) -> None:
         name = crd["metadata"]["name"]
-        known, source = self._served.get(name), {"spec": crd["spec"], "names": crd["status"].get("acceptedNames")}
-        if known is not None and known[0] == source:
+        known = self._served.get(name)
+        made_from = _made_from(crd)
+        if known is not None and known[0] == made_from:
             return
         convert = None
         if (crd["spec"].get("conversion") or {}).get("strategy") == "Webhook":
@@ -130,8 +137,8 @@ class Controller:
         for resource in made:
             self._server.watch_cache.resource(resource.registry)
             self._server.registry.add(resource)
-        self._served[name] = (source, [r.gvr for r in made])
-        if known is not None:
+        self._served[name] = (made_from, [r.gvr for r in made])
+        if known is not None and known[0]["spec"] != crd["spec"]:
             self._end_watches(crd)
 
     def _end_watches(self, crd: Object) -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kubewheel.api import codec, columns, errors, names, schema, subresources
+from kubewheel.api.apiextensions import customresourcedefinition as definitions
 from kubewheel.api.apiextensions import embedded, evaluation, fits, nodes, rules, scales, values
 from kubewheel.api.errors import FieldError
 from kubewheel.api.resource import (
@@ -48,6 +49,8 @@ class Custom:
     schemas: Mapping[str, Node] = field(default_factory=dict)  # by API version: what stored objects are read with
     deprecation: str = ""  # the warning every request in this version gets
     since: int = 0  # the revision from which on objects were written under these schemas
+    terminating: bool = False  # its definition is being deleted
+    storage_served: bool = True  # also the version that objects are stored in is served
 
     def read(self, obj: Object) -> Object:
         """A stored object as its version's schema has it: pruned, with defaults. Itself where nothing is to be done."""
@@ -91,7 +94,8 @@ def _resource(crd: Object, version: Object, convert: Convert | None, known: Mapp
     if not names.get("plural"):
         names = spec["names"]
     group, plural, kind = spec["group"], names["plural"], names["kind"]
-    storage = next(v["name"] for v in spec["versions"] if v.get("storage"))
+    stored = next(v for v in spec["versions"] if v.get("storage"))
+    storage = stored["name"]
     node = known[f"{group}/{version['name']}"]
     declared = node.raw or {}
     subs = version.get("subresources") or {}
@@ -120,7 +124,8 @@ def _resource(crd: Object, version: Object, convert: Convert | None, known: Mapp
         custom=Custom(crd=crd["metadata"]["name"], storage=storage, served=bool(version.get("served")),
                       conversion=spec.get("conversion") or {"strategy": "None"},
                       convert=convert, list_kind=names.get("listKind") or kind + "List",
-                      schemas=known, since=since, deprecation=deprecation(spec, version)))
+                      schemas=known, since=since, deprecation=deprecation(spec, version),
+                      storage_served=bool(stored.get("served")), terminating=definitions.is_true(crd, "Terminating")))
 
 
 def deprecation(spec: Object, version: Object) -> str:
@@ -189,7 +194,7 @@ def _finalizers(obj: Object, known: Iterable[str]) -> list[str]:
     """What is said of new finalizers whose names may be another's."""
     out = []
     for name in sorted(set(obj["metadata"].get("finalizers") or ()) - set(known)):
-        where = f"metadata.finalizers: {errors.go_quote(name)}"
+        where = f"metadata.finalizers: {errors.quoted(name)}"
         out += [f"{where}: {message}" for message in names.qualified(name)]
         if "/" not in name and name not in _STANDARD:
             path = " including a path (/)" if "." in name else ""
