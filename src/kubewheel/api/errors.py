@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 
@@ -151,6 +152,7 @@ class FieldError:
     body: str  # the text after "path: "
 
 
+RATCHETED = "Ratcheted"  # the type of findings that an update is only warned of: what they are about did not change
 _ESCAPES = {"\a": "\\a", "\b": "\\b", "\f": "\\f", "\n": "\\n", "\r": "\\r", "\t": "\\t", "\v": "\\v", '"': '\\"', "\\": "\\\\"}
 
 
@@ -166,12 +168,29 @@ def _escaped(code: int) -> str:
 
 
 def render_value(value: Any) -> str:
-    """How upstream prints a bad value: strings quoted, objects and lists as Go's JSON (the keys of maps sorted)."""
-    if isinstance(value, str):
-        return quoted(value)
+    """How upstream prints a bad value: strings quoted, numbers plain, objects and lists as Go's JSON (the keys of maps
+    sorted, `<`, `>` and `&` escaped)."""
     import orjson
 
-    return orjson.dumps(_as_go(value)).decode()
+    if isinstance(value, str):
+        return quoted(value)
+    if isinstance(value, float):
+        return go_float(value)
+    if not isinstance(value, (dict, list)):
+        return orjson.dumps(value).decode() if not isinstance(value, int) or isinstance(value, bool) else str(value)
+    return orjson.dumps(_as_go(value)).decode().translate(_HTML)
+
+
+_HTML = str.maketrans({c: f"\\u{ord(c):04x}" for c in "<>&\u2028\u2029"})
+
+
+def go_float(number: float) -> str:
+    """%v: an exponent of two digits at least, below 1e-4 and from 1e6 on."""
+    digits, _, exponent = f"{Decimal(repr(number)).normalize():e}".partition("e")
+    power = int(exponent)
+    if power < -4 or power >= 6:
+        return f"{digits}e{'-' if power < 0 else '+'}{abs(power):02}"
+    return f"{Decimal(repr(number)).normalize():f}"
 
 
 # Of a LabelSelector, the one struct with two fields that is printed often, the labels come first.
@@ -215,11 +234,11 @@ def field_duplicate(path: str, value: Any, detail: str = "") -> FieldError:
 
 
 def field_too_long(path: str, limit: int) -> FieldError:
-    return FieldError("FieldValueTooLong", path, f"Too long: may not be more than {limit} bytes")
+    return FieldError("FieldValueTooLong", path, f"Too long: may not be more than {limit} byte{'s' * (limit != 1)}")
 
 
 def field_too_many(path: str, actual: int, limit: int) -> FieldError:
-    return FieldError("FieldValueTooMany", path, f"Too many: {actual}: must have at most {limit} items")
+    return FieldError("FieldValueTooMany", path, f"Too many: {actual}: must have at most {limit} item{'s' * (limit != 1)}")
 
 
 def field_not_found(path: str, value: Any, detail: str = "") -> FieldError:

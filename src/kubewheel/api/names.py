@@ -57,7 +57,7 @@ def _checked(text: str, rule: str) -> tuple[str, ...]:
         "label-1035": (63, _is_1035, LABEL_1035_TEXT)}[rule]
     out = []
     if len(text) > limit:
-        out.append(max_len(limit))
+        out.append("must be no more than 63 characters" if rule == "label-1035" else max_len(limit))
     if not test(text):
         # One that would do as a subdomain has dots, or is long.
         out.append("must not contain dots" if rule == "label" and _is_subdomain(text) else message)

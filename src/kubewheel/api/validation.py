@@ -112,8 +112,8 @@ def validate_annotations(annotations: Mapping[str, Any], path: str) -> list[Fiel
 def _owners(owners: list[Any], path: str) -> list[FieldError]:
     out: list[FieldError] = []
     controller = ""
-    for i, ref in enumerate(owners):
-        where = f"{path}[{i}]"
+    where = path  # upstream does not say which of them
+    for ref in owners:
         version = ref.get("apiVersion") or ""
         if not version.rpartition("/")[2] or version.count("/") > 1:  # what is none has no version either
             out.append(errors.field_invalid(f"{where}.apiVersion", version, "version must not be empty"))

@@ -125,6 +125,9 @@ def to_hub(resource: Resource, hub: Resource, obj: Object) -> Object:
     out = resource.to_hub(obj) if resource.to_hub is not None else obj
     out["apiVersion"] = hub.api_version
     out["kind"] = hub.kind
+    if hub.custom is not None:  # what is stored is what the stored version's schema has
+        hub.custom.prune(out)
+        hub.defaults(out)
     return out
 
 

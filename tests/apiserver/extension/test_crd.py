@@ -113,13 +113,16 @@ def test_definition_rules():
 def test_names_in_use_are_refused():
     first = prepared()
     first["status"] = status.wanted(first, [], now="t")
-    assert [(c["type"], c["status"]) for c in first["status"]["conditions"]] == [
-        ("NamesAccepted", "True"), ("Established", "True")]
+    assert [(c["type"], c["status"], c["reason"]) for c in first["status"]["conditions"]] == [
+        ("NamesAccepted", "True", "NoConflicts"), ("Established", "False", "Installing")]
+    first["status"] = status.wanted(first, [], now="t")  # once others have seen the names
+    assert [(c["type"], c["status"], c["reason"]) for c in first["status"]["conditions"]] == [
+        ("NamesAccepted", "True", "NoConflicts"), ("Established", "True", "InitialNamesAccepted")]
     second = codec.copy(crd("others", "CronTab"))
     definitions.defaults(second)
     told = status.wanted(second, [first], now="t")["conditions"]
     assert [(c["type"], c["status"], c["reason"]) for c in told] == [
-        ("NamesAccepted", "False", "ShortNamesConflict"), ("Established", "False", "NotAccepted")]
+        ("NamesAccepted", "False", "ListKindConflict"), ("Established", "False", "NotAccepted")]
 
 
 @pytest.mark.parametrize(("annotation", "value", "reason"), [
@@ -136,7 +139,8 @@ def test_groups_of_the_community_tell_of_their_approval(annotation, value, reaso
 
 @pytest.mark.parametrize(("path", "found"), [
     (".spec.a", [1]), ("{.spec.a}", [1]), (".spec.list[*].n", ["x", "y"]), (".spec.list[1].n", ["y"]),
-    ('.spec.list[?(@.n=="y")].v', [2]), (".spec['d.e']", [3]), (r".spec.d\.e", [3]), (".spec.none.deep", []),
+    ('.spec.list[?(@.n=="y")].v', [2]), (".spec['d.e']", []), (".spec['a','none']", [1]),
+    (r".spec.d\.e", [3]), (".spec.none.deep", []),
     ("..v", [1, 2]), (".spec.list[-1].v", [2])])
 def test_jsonpath(path, found):
     obj = {"spec": {"a": 1, "list": [{"n": "x", "v": 1}, {"n": "y", "v": 2}], "d.e": 3}}

@@ -5,9 +5,7 @@ In: configurations. Out: defaults and FieldError lists. Called by: the two confi
 
 from __future__ import annotations
 
-import urllib.parse
-
-from kubewheel.api import columns, errors, names, shape, validation
+from kubewheel.api import columns, errors, hook_clients, names, shape, validation
 from kubewheel.api.admissionregistration import expressions, match_rules
 from kubewheel.api.errors import FieldError
 from kubewheel.api.resource import Column, Object
@@ -88,61 +86,9 @@ def _hook(hook: Object, where: str, *, mutating: bool) -> list[FieldError]:
     if mutating:
         out += validation.one_of(hook.get("reinvocationPolicy"), ("IfNeeded", "Never"),
                                  f"{where}.reinvocationPolicy", required=False)
-    out += _client(hook.get("clientConfig") or {}, f"{where}.clientConfig")
+    out += hook_clients.check(hook.get("clientConfig") or {}, f"{where}.clientConfig")
     return out + match_rules.conditions(hook.get("matchConditions") or (), f"{where}.matchConditions",
                                         expressions.condition)
-
-
-def _client(config: Object, path: str) -> list[FieldError]:
-    url, service = config.get("url"), config.get("service")
-    if (url is None) == (service is None):
-        return [errors.field_required(path, "exactly one of url or service is required")]
-    if url is not None:
-        return _url(url, f"{path}.url")
-    service = service or {}
-    out = [errors.field_required(f"{path}.service.{f}", f"service {f} is required")
-           for f in ("name", "namespace") if not service.get(f)]
-    if found := names.port(service.get("port") or 0):
-        out.append(errors.field_invalid(f"{path}.service.port", service.get("port"),
-                                        f"port is not valid: {','.join(found)}"))
-    return out + _path(service.get("path") or "", f"{path}.service.path")
-
-
-_FORM = "; desired format: https://host[/path]"
-
-
-def _url(text: str, path: str) -> list[FieldError]:
-    try:
-        parts = urllib.parse.urlsplit(text)
-    except ValueError as e:
-        return [errors.field_required(path, f"url must be a valid URL: {e}{_FORM}")]
-    out: list[FieldError] = []
-    user, at, host = parts.netloc.rpartition("@")
-    if parts.scheme != "https":
-        out.append(errors.field_invalid(path, parts.scheme, f"'https' is the only allowed URL scheme{_FORM}"))
-    if not host:
-        out.append(errors.field_invalid(path, host, f"host must be specified{_FORM}"))
-    if at:
-        out.append(errors.field_invalid(path, user, "user information is not permitted in the URL"))
-    if parts.fragment:
-        out.append(errors.field_invalid(path, parts.fragment, "fragments are not permitted in the URL"))
-    if parts.query:
-        out.append(errors.field_invalid(path, parts.query, "query parameters are not permitted in the URL"))
-    return out
-
-
-def _path(text: str, path: str) -> list[FieldError]:
-    if text in ("", "/"):
-        return []
-    if text == "//":
-        return [errors.field_invalid(path, text, "segment[0] may not be empty")]
-    out = [] if text.startswith("/") else [errors.field_invalid(path, text, "must start with a '/'")]
-    for i, step in enumerate(text[1:].removesuffix("/").split("/")):
-        found = names.subdomain(step) if step else []
-        if not step:
-            out.append(errors.field_invalid(path, text, f"segment[{i}] may not be empty"))
-        out += [errors.field_invalid(path, text, f"segment[{i}]: {message}") for message in found]
-    return out
 
 
 COLUMNS = (

@@ -5,8 +5,8 @@ In: objects. Out: RESOURCE. Called by: catalog.py; apiserver/extension/crd bring
 
 from __future__ import annotations
 
-from kubewheel.api import columns, subresources
-from kubewheel.api.apiextensions import definition
+from kubewheel.api import columns, errors, subresources
+from kubewheel.api.apiextensions import conditions, definition, schemas
 from kubewheel.api.errors import FieldError
 from kubewheel.api.resource import Column, Object, PrepareContext, Resource
 
@@ -27,6 +27,9 @@ def defaults(obj: Object) -> None:
     if not spec.get("preserveUnknownFields"):
         spec.pop("preserveUnknownFields", None)
     conversion = spec.setdefault("conversion", {"strategy": "None"})
+    webhook = conversion.get("webhook")
+    if webhook is not None and webhook.get("clientConfig") is None and webhook.get("conversionReviewVersions") is None:
+        del conversion["webhook"]  # the internal type has its two fields only
     service = ((conversion.get("webhook") or {}).get("clientConfig") or {}).get("service")
     if service is not None:
         service.setdefault("port", 443)
@@ -36,10 +39,7 @@ def defaults(obj: Object) -> None:
 
 
 def prepare_create(obj: Object, context: PrepareContext) -> None:
-    obj["status"] = {"acceptedNames": {"kind": "", "plural": ""}, "conditions": [], "storedVersions": _storage(obj)}
-    finalizers = obj["metadata"].setdefault("finalizers", [])
-    if FINALIZER not in finalizers:
-        finalizers.append(FINALIZER)
+    obj["status"] = {"acceptedNames": {"kind": "", "plural": ""}, "conditions": None, "storedVersions": _storage(obj) or None}
 
 
 def prepare_update(new: Object, old: Object, context: PrepareContext) -> None:
@@ -49,7 +49,19 @@ def prepare_update(new: Object, old: Object, context: PrepareContext) -> None:
 
 
 def _storage(obj: Object) -> list[str]:
-    return [v["name"] for v in obj["spec"].get("versions") or () if v.get("storage")]
+    """The first that is the storage version; more of them are refused."""
+    return [v["name"] for v in obj["spec"].get("versions") or () if v.get("storage")][:1]
+
+
+def mark_terminating(obj: Object, now: str) -> None:
+    """What the first DELETE does: the definition stays until its objects are gone."""
+    meta = obj["metadata"]
+    meta["deletionTimestamp"] = now
+    finalizers = meta["finalizers"] = list(meta.get("finalizers") or ())
+    if FINALIZER not in finalizers:
+        finalizers.append(FINALIZER)
+    conditions.put(obj.setdefault("status", {}), "Terminating", "True", "InstanceDeletionPending",
+                   "CustomResourceDefinition marked for deletion; CustomResource deletion will begin soon", now)
 
 
 # -- rules --------------------------------------------------------------------------------------------------------
@@ -58,13 +70,31 @@ def validate(obj: Object) -> list[FieldError]:
 
 
 def validate_update(new: Object, old: Object) -> list[FieldError]:
+    """An established definition keeps its scope and kind, and its webhook a CA that can be read."""
     return (definition.validate(new, old) + definition.immutable(new["spec"], old["spec"],
                                                                  established=is_true(old, "Established"))
             + definition.status(new) + definition.stored_versions(new))
 
 
 def validate_status(new: Object, old: Object) -> list[FieldError]:
-    return definition.status(new) + definition.stored_versions(new)
+    return definition.status(new)
+
+
+def _unknown_formats(obj: Object) -> list[str]:
+    versions = obj["spec"].get("versions") or []
+    declared = [(v.get("schema") or {}).get("openAPIV3Schema") for v in versions]
+    if declared and all(d == declared[0] for d in declared):
+        declared = declared[:1]  # what all versions share is looked at once
+    return [form for schema in declared if schema for form in schemas.unknown_formats(schema)]
+
+
+def warnings_create(obj: Object) -> list[str]:
+    return [f"unrecognized format {errors.quoted(form)}" for form in _unknown_formats(obj)]
+
+
+def warnings_update(new: Object, old: Object) -> list[str]:
+    known = set(_unknown_formats(old))
+    return [f"unrecognized format {errors.quoted(form)}" for form in _unknown_formats(new) if form not in known]
 
 
 def is_true(crd: Object, condition: str) -> bool:
@@ -89,6 +119,8 @@ RESOURCE = Resource(
     validate=validate,
     validate_update=validate_update,
     unconditional_update=False,
+    create_warnings=warnings_create,
+    warnings_update=warnings_update,
     columns=(
         columns.NAME,
         Column("Created At", columns.at("metadata", "creationTimestamp"), type="date",

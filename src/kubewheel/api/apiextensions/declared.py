@@ -12,9 +12,10 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from kubewheel.api.apiextensions import formats
 from kubewheel.api.cel import times
 from kubewheel.api.cel.check import Kind
-from kubewheel.api.cel.values import CelError, MapList, SetList
+from kubewheel.api.cel.values import CelError, Duration, MapList, SetList
 
 Schema = dict[str, Any]
 View = Callable[[Any], Any]
@@ -133,9 +134,16 @@ def view(schema: Schema) -> View | None:
     return lambda v: {k: inners[k](i) if k in inners else i for k, i in v.items()} if isinstance(v, dict) else v
 
 
+def _span(text: str) -> Duration:
+    found = formats.seconds(text)
+    if found is None:
+        raise CelError(text)
+    return Duration(int(found * 10**9))
+
+
 def _string_view(form: str) -> View | None:
     reader: Callable[[str], Any] | None = {
-        "date-time": times.timestamp, "date": lambda t: times.timestamp(t + "T00:00:00Z"), "duration": times.duration,
+        "date-time": times.timestamp, "date": lambda t: times.timestamp(t + "T00:00:00Z"), "duration": _span,
         "byte": lambda t: base64.b64decode(t)}.get(form)
     if reader is None:
         return None

@@ -9,13 +9,13 @@ Upstream checks its internal type, where what all versions say alike stands once
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from kubewheel.api import errors, names, validation
-from kubewheel.api.apiextensions import rules, schemas
+from kubewheel.api import errors, hook_clients, names, validation
+from kubewheel.api.apiextensions import field_paths, internal, schemas
 from kubewheel.api.errors import FieldError
 from kubewheel.api.resource import Object
 
@@ -31,10 +31,10 @@ def validate(obj: Object, old: Object | None = None) -> list[FieldError]:
     spec = obj["spec"]
     expected = f"{(spec.get('names') or {}).get('plural', '')}.{spec.get('group', '')}"
     out: list[FieldError] = []
-    if obj["metadata"].get("name") != expected:
-        out.append(errors.field_invalid("metadata.name", obj["metadata"].get("name", ""),
-                                        'must be spec.names.plural+"."+spec.group'))
-    out += _spec(spec, (old or {}).get("spec"))
+    for field in ("generateName", "name"):
+        if old is None and (given := obj["metadata"].get(field)) and given != expected:
+            out.append(errors.field_invalid(f"metadata.{field}", given, 'must be spec.names.plural+"."+spec.group'))
+    out += _spec(spec, (old or {}).get("spec"), checks_ca=old is not None and _has_readable_ca(old))
     out += _approval(obj, old)
     if spec.get("preserveUnknownFields") and not (old or {"spec": {}})["spec"].get("preserveUnknownFields"):
         out.append(errors.field_invalid("spec.preserveUnknownFields", True, "cannot set to true, set "
@@ -42,9 +42,9 @@ def validate(obj: Object, old: Object | None = None) -> list[FieldError]:
     return out
 
 
-def _spec(spec: Object, old: Object | None) -> list[FieldError]:
+def _spec(spec: Object, old: Object | None, *, checks_ca: bool) -> list[FieldError]:
     out: list[FieldError] = []
-    group, versions = spec.get("group") or "", spec.get("versions") or []
+    group, versions = spec.get("group") or "", spec.get("versions")
     if not group:
         out.append(errors.field_required("spec.group"))
     elif found := names.subdomain(group):
@@ -52,12 +52,14 @@ def _spec(spec: Object, old: Object | None) -> list[FieldError]:
     elif "." not in group:
         out.append(errors.field_invalid("spec.group", group, "should be a domain with at least one dot"))
     out += validation.one_of(spec.get("scope"), ("Cluster", "Namespaced"), "spec.scope")
-    out += _versions(versions, old)
+    before = _Before(old)
+    out += _versions(versions, before)
     for field in ("plural", "singular", "kind", "listKind"):
         if not (spec.get("names") or {}).get(field):
             out.append(errors.field_required(f"spec.names.{field}"))
     out += accepted_names(spec.get("names") or {}, "spec.names")
-    return out + _conversion(spec.get("conversion") or {}, "spec.conversion")
+    out += _shared(versions or [], before)
+    return out + _conversion(spec.get("conversion") or {}, "spec.conversion", checks_ca=checks_ca)
 
 
 def accepted_names(given: Object, path: str) -> list[FieldError]:
@@ -81,47 +83,84 @@ def accepted_names(given: Object, path: str) -> list[FieldError]:
 
 
 # -- versions -----------------------------------------------------------------------------------------------------
-def _versions(versions: Sequence[Object], old: Object | None) -> list[FieldError]:
+@dataclass(frozen=True, slots=True)
+class _Before:
+    """What an update found there: it is not held against what came to be a rule after it was written."""
+
+    spec: Object | None = None
+
+    def version(self, name: str) -> Object:
+        return next((v for v in (self.spec or {}).get("versions") or () if v.get("name") == name), {})
+
+    def has_same(self, version: Object, field: str) -> bool:
+        old = self.version(version.get("name") or "")
+        return bool(old) and old.get(field) == version.get(field)
+
+    def may_have_many_fields(self, version: Object) -> bool:
+        return self.has_same(version, "selectableFields") and len(version["selectableFields"]) > MAX_SELECTABLE
+
+
+def _versions(declared: Sequence[Object] | None, before: _Before) -> list[FieldError]:
     out: list[FieldError] = []
-    before = {v.get("name"): v.get("schema") for v in (old or {}).get("versions") or ()}
-    seen: set[str] = set()
+    versions = declared or ()
+    hoisted = _hoisted(versions)
+    if "schema" not in hoisted or _schema(versions[0]) is None:
+        out += [errors.field_required(f"spec.versions[{i}].schema.openAPIV3Schema")
+                for i, version in enumerate(versions) if _schema(version) is None]
     for i, version in enumerate(versions):
-        path, name = f"spec.versions[{i}]", version.get("name") or ""
-        if not (version.get("schema") or {}).get("openAPIV3Schema"):
-            out.append(errors.field_required(f"{path}.schema.openAPIV3Schema", "schemas are required"))
+        name, path = version.get("name") or "", f"spec.versions[{i}]"
         if found := names.label_1035(name):
             out.append(errors.field_invalid(f"{path}.name", name, ",".join(found)))
         out += _deprecation(version, path)
-        seen.add(name)
-    for version, at in _told(versions, "schema", "validation"):
-        schema = (version.get("schema") or {}).get("openAPIV3Schema")
-        if schema:
-            out += schemas.check(schema, f"{at}.openAPIV3Schema", status="status" in (version.get("subresources") or {}),
-                                 unchanged=before.get(version.get("name")) == version.get("schema"))
-    for version, at in _told(versions, "subresources"):
-        out += _scale((version.get("subresources") or {}).get("scale"), at)
-    for version, at in _told(versions, "additionalPrinterColumns"):
-        for i, column in enumerate(version.get("additionalPrinterColumns") or ()):
-            out += _column(column, f"{at}[{i}]")
-    for version, at in _told(versions, "selectableFields"):
-        out += _selectable(version, at)
-    if len(seen) < len(versions):
-        out.append(errors.field_invalid("spec.versions", _shown(versions), "must contain unique version names"))
+        out += _version({k: v for k, v in version.items() if k not in hoisted}, path, before,
+                        status="status" in (version.get("subresources") or {}),
+                        absent="may only be set when `version.schema.openAPIV3Schema` is not included")
+    shown = None if declared is None else internal.versions(versions, hoisted)
+    if len({v.get("name") for v in versions}) < len(versions):
+        out.append(errors.field_invalid("spec.versions", shown, "must contain unique version names"))
     if sum(1 for v in versions if v.get("storage")) != 1:
-        out.append(errors.field_invalid("spec.versions", _shown(versions),
-                                        "must have exactly one version marked as storage version"))
+        out.append(errors.field_invalid("spec.versions", shown, "must have exactly one version marked as storage version"))
+    if versions and (found := names.label_1035(versions[0].get("name") or "")) and versions[0].get("name"):
+        out.append(errors.field_invalid("spec.version", versions[0]["name"], ",".join(found)))
     return out
 
 
-def _shown(versions: Sequence[Object]) -> list[str]:
-    return [v.get("name") or "" for v in versions]
+def _shared(versions: Sequence[Object], before: _Before) -> list[FieldError]:
+    """What all versions say alike is looked at once."""
+    if not versions:
+        return []
+    at_top = {k: v for k, v in versions[0].items() if k in _hoisted(versions) or k == "name"}
+    return _version(at_top, "spec", before, validation="validation",
+                    status=any("status" in (v.get("subresources") or {}) for v in versions),
+                    absent="may only be set when validations.schema is included")
 
 
-def _told(versions: Sequence[Object], field: str, top: str = "") -> list[tuple[Object, str]]:
-    """(version, path) of what is to be looked at: once, at the top, if all say the same."""
-    if versions and all(v.get(field) == versions[0].get(field) for v in versions):
-        return [(versions[0], f"spec.{top or field}")]
-    return [(version, f"spec.versions[{i}].{field}") for i, version in enumerate(versions)]
+def _hoisted(versions: Sequence[Object]) -> frozenset[str]:
+    """The fields that all versions have alike: the internal type has them once, at the top."""
+    return frozenset(f for f in ("schema", "subresources", "additionalPrinterColumns", "selectableFields")
+                     if versions and all(v.get(f) == versions[0].get(f) for v in versions))
+
+
+def _schema(version: Object) -> Object | None:
+    found = (version.get("schema") or {}).get("openAPIV3Schema")
+    return found if isinstance(found, dict) else None
+
+
+def _version(version: Object, path: str, before: _Before, *, status: bool, absent: str, validation: str = "schema"
+             ) -> list[FieldError]:
+    out: list[FieldError] = []
+    declared = _schema(version)
+    if declared is not None:
+        out += schemas.check(declared, f"{path}.{validation}.openAPIV3Schema", status=status,
+                             unchanged=before.has_same(version, "schema"))
+    out += _scale((version.get("subresources") or {}).get("scale"), f"{path}.subresources")
+    for i, column in enumerate(version.get("additionalPrinterColumns") or ()):
+        out += _column(column, f"{path}.additionalPrinterColumns[{i}]")
+    if fields := version.get("selectableFields"):
+        at = f"{path}.selectableFields"
+        out += [errors.field_invalid(at, "", absent)] if declared is None else _selectable(
+            fields, declared, at, may_be_many=before.may_have_many_fields(version))
+    return out
 
 
 def _deprecation(version: Object, path: str) -> list[FieldError]:
@@ -132,13 +171,14 @@ def _deprecation(version: Object, path: str) -> list[FieldError]:
     if not version.get("deprecated"):
         words = ["can only be set for deprecated versions"]
     else:
-        if len(text) > MAX_WARNING:
+        if len(text.encode()) > MAX_WARNING:
             words.append(f"must be <= {MAX_WARNING} characters long")
         if not text:
             words.append("must not be an empty string")
         at = next((i for i, c in enumerate(text) if not c.isprintable()), None)
         if at is not None:
-            words.append(f"must only contain printable UTF-8 characters; non-printable character found at index {at}")
+            words.append("must only contain printable UTF-8 characters; non-printable character found at index "
+                         f"{len(text[:at].encode())}")
     return [errors.field_invalid(f"{path}.deprecationWarning", text, w) for w in words]
 
 
@@ -188,39 +228,34 @@ def _column(column: Object, path: str) -> list[FieldError]:
     return out
 
 
-def _selectable(version: Object, path: str) -> list[FieldError]:
+def _selectable(declared: Sequence[Object], schema: Object, path: str, *, may_be_many: bool) -> list[FieldError]:
     out: list[FieldError] = []
-    schema = (version.get("schema") or {}).get("openAPIV3Schema")
-    declared = version.get("selectableFields") or []
-    if not declared:
-        return []
-    if not schema:
-        return [errors.field_invalid(path, "", "may only be set when schema exists")]
     seen: set[str] = set()
     for i, entry in enumerate(declared):
-        at, text = f"{path}[{i}]", entry.get("jsonPath") or ""
+        at, text = f"{path}[{i}].jsonPath", entry.get("jsonPath") or ""
         if not text:
-            out.append(errors.field_required(f"{at}.jsonPath"))
+            out.append(errors.field_required(at))
             continue
-        found = rules.field_at(schema, text)
-        if found is None:
-            out.append(errors.field_invalid(f"{at}.jsonPath", text, "is an invalid path: does not refer to a valid field"))
+        try:
+            found, where = field_paths.follow(text, schema, brackets=False)
+        except ValueError as e:
+            out.append(errors.field_invalid(at, text, f"is an invalid path: {e}"))
             continue
-        if re.match(r"\.metadata\b", text):
+        if where.split(".")[0] == "metadata":
             out.append(errors.field_invalid(at, text, "must not point to fields in metadata"))
         if found.get("type") not in ("string", "boolean", "integer"):
             out.append(errors.field_invalid(at, text, "must point to a field of type string, boolean or integer. Enum "
-                                                      "string fields and strings with allowed formats are supported."))
-        if text in seen:
+                                                      "string fields and strings with formats are allowed."))
+        if where in seen:
             out.append(errors.field_duplicate(at, text))
-        seen.add(text)
-    if len(seen) > MAX_SELECTABLE:
+        seen.add(where)
+    if len(seen) > MAX_SELECTABLE and not may_be_many:
         out.append(errors.field_too_many(path, len(seen), MAX_SELECTABLE))
     return out
 
 
 # -- conversion ---------------------------------------------------------------------------------------------------
-def _conversion(conversion: Object, path: str) -> list[FieldError]:
+def _conversion(conversion: Object, path: str, *, checks_ca: bool) -> list[FieldError]:
     strategy, webhook = conversion.get("strategy"), conversion.get("webhook") or {}
     out = validation.one_of(strategy, ("None", "Webhook"), f"{path}.strategy")
     config, versions = webhook.get("clientConfig"), webhook.get("conversionReviewVersions") or []
@@ -234,38 +269,10 @@ def _conversion(conversion: Object, path: str) -> list[FieldError]:
     if config is None:
         out.append(errors.field_required(f"{path}.webhookClientConfig", "required when strategy is set to Webhook"))
     else:
-        out += _client(config, f"{path}.webhookClientConfig")
+        out += hook_clients.check(config, f"{path}.webhookClientConfig")
+        if checks_ca and config.get("caBundle") and not hook_clients.is_ca(config["caBundle"]):
+            out.append(errors.field_invalid(f"{path}.webhookClientConfig.caBundle", config["caBundle"], hook_clients.NO_CA))
     return out + _review_versions(versions, f"{path}.conversionReviewVersions")
-
-
-def _client(config: Object, path: str) -> list[FieldError]:
-    url, service = config.get("url"), config.get("service") or {}
-    if (url is None) == (config.get("service") is None):
-        return [errors.field_required(path, "exactly one of url or service is required")]
-    if url is not None:
-        return _url(url, f"{path}.url")
-    out = [errors.field_required(f"{path}.service.{f}", f"service {f} is required")
-           for f in ("name", "namespace") if not service.get(f)]
-    port = service.get("port", 443)
-    if not 1 <= port <= 65535:
-        out.append(errors.field_invalid(f"{path}.service.port", port, "port is not valid: " + names.PORT_TEXT))
-    return out
-
-
-def _url(url: str, path: str) -> list[FieldError]:
-    form = "; desired format: https://host[/path]"
-    parts, words = urlsplit(url), []
-    if parts.scheme != "https":
-        words.append("'https' is the only allowed URL scheme" + form)
-    if not parts.netloc:
-        words.append("host must be specified" + form)
-    if "@" in parts.netloc:
-        words.append("user information is not permitted in the URL")
-    if parts.fragment:
-        words.append("fragments are not permitted in the URL")
-    if parts.query:
-        words.append("query parameters are not permitted in the URL")
-    return [errors.field_invalid(path, url, w) for w in words]
 
 
 def _review_versions(versions: list[str], path: str) -> list[FieldError]:
@@ -277,9 +284,18 @@ def _review_versions(versions: list[str], path: str) -> list[FieldError]:
             out.append(errors.field_invalid(f"{path}[{i}]", version, "duplicate version"))
         elif found := names.label_1035(version):
             out.append(errors.field_invalid(f"{path}[{i}]", version, ",".join(found)))
-    if not out and not {"v1", "v1beta1"} & set(versions):
+    if not {"v1", "v1beta1"} & set(versions):
         out.append(errors.field_invalid(path, versions, "must include at least one of v1, v1beta1"))
     return out
+
+
+def _has_readable_ca(old: Object) -> bool:
+    """Of an established definition whose webhook's CA can be read, or that has none yet, a new one must be readable."""
+    if not any(c["type"] == "Established" and c["status"] == "True" for c in (old.get("status") or {}).get("conditions") or ()):
+        return False
+    webhook = (old["spec"].get("conversion") or {}).get("webhook") or {}
+    bundle = (webhook.get("clientConfig") or {}).get("caBundle")
+    return not bundle or hook_clients.is_ca(bundle)
 
 
 # -- protected groups ---------------------------------------------------------------------------------------------
@@ -319,20 +335,19 @@ def status(obj: Object) -> list[FieldError]:
 
 
 def stored_versions(obj: Object) -> list[FieldError]:
-    stored = (obj.get("status") or {}).get("storedVersions") or []
+    stored = (obj.get("status") or {}).get("storedVersions")
     path, versions = "status.storedVersions", obj["spec"].get("versions") or ()
-    known, out = {v.get("name") for v in versions}, []
     if not stored:
-        out.append(errors.field_invalid(path, stored, "must have at least one stored version"))
+        return [errors.field_invalid(path, stored, "must have at least one stored version")]
+    known = {v.get("name") for v in versions}
+    out = [errors.field_invalid(path, stored, f"must have the storage version {v.get('name')}")
+           for v in versions if v.get("storage") and v.get("name") not in stored]
     for i, name in enumerate(stored):
         if name not in known:
             out.append(errors.field_invalid(
                 f"{path}[{i}]", name, f"missing from spec.versions; {name} was previously a storage version, and must "
                 "remain in spec.versions until a storage migration ensures no data remains persisted in "
                 f"{name} and removes {name} from status.storedVersions"))
-    for version in versions:
-        if version.get("storage") and version.get("name") not in stored:
-            out.append(errors.field_invalid(path, stored, f"must have the storage version {version.get('name')}"))
     return out
 
 

@@ -45,38 +45,38 @@ class _Run:
         self.out: list[FieldError] = []
         self._budget = cel.BUDGET
 
-    def level(self, tree: Rules, value: Any, old: Any, path: str) -> None:
+    def level(self, tree: Rules, value: Any, old: Any, path: str, same: bool = False) -> None:
+        """`same`: what is around here did not change; it goes for what is not found again in the old value."""
         if self._budget < 0 or value is None:
             return
-        same = old is not _ABSENT and old == value
-        if same and not tree.has_transition:
-            return  # ratcheting: what did not change is not judged again
+        if old is not _ABSENT:
+            same = type(old) is type(value) and old == value
         if tree.own:
             self._own(tree, value, old, path, same)
         if isinstance(value, dict):
-            before = old if isinstance(old, dict) and not tree.atomic else {}
+            before = old if isinstance(old, dict) else {}
             for name, item in value.items():
                 inner = tree.fields.get(name)
                 if inner is not None:
-                    self.level(inner, item, before.get(name, _ABSENT), f"{path}.{name}" if path else name)
+                    self.level(inner, item, before.get(name, _ABSENT), f"{path}.{name}" if path else name, same)
                 elif tree.values is not None:
-                    self.level(tree.values, item, before.get(name, _ABSENT), f"{path}[{name}]")
+                    self.level(tree.values, item, before.get(name, _ABSENT), f"{path}[{name}]", same)
         elif isinstance(value, list) and tree.items is not None:
             earlier = {_key(o, tree.keys): o for o in old} if tree.keys and isinstance(old, list) else {}
             for i, item in enumerate(value):
                 self.level(tree.items, item, earlier.get(_key(item, tree.keys), _ABSENT) if earlier else _ABSENT,
-                           f"{path}[{i}]")
+                           f"{path}[{i}]", same)
 
     def _own(self, tree: Rules, value: Any, old: Any, path: str, same: bool) -> None:
         see = tree.view
         mine = see(value) if see is not None else value
         theirs = (see(old) if see is not None else old) if old is not _ABSENT else None
         for rule in tree.own:
-            if rule.is_transition and old is _ABSENT and not rule.optional_old or same and not rule.is_transition:
+            if rule.is_transition and (old is _ABSENT or old is None) and not rule.optional_old:
                 continue
             before = theirs
             if rule.optional_old:
-                before = NONE if old is _ABSENT else Option(True, theirs)
+                before = NONE if old is _ABSENT or old is None else Option(True, theirs)
             try:
                 result, self._budget = rule.program.run((mine, before), self._budget)
             except cel.CelError as e:
@@ -87,7 +87,9 @@ class _Run:
                 self._budget = -1
                 return
             if result is not True:
-                self.out.append(_refusal(rule, tree.type, path, self._message(rule, mine, before)))
+                told = _refusal(rule, value, path, self._message(rule, mine, before))
+                ratcheted = same and not rule.is_transition
+                self.out.append(FieldError(errors.RATCHETED, told.field, told.body) if ratcheted else told)
 
     def _spent(self, tree: Rules, rule: Rule, path: str, e: cel.CostExceeded) -> FieldError:
         if self._budget < cel.CALL_LIMIT:
@@ -123,12 +125,14 @@ def _why(e: cel.CelError, rule: Rule) -> str:
     return f"{text} evaluating rule: {_named(rule)}"
 
 
-def _refusal(rule: Rule, type_: str, path: str, message: str) -> FieldError:
+def _refusal(rule: Rule, value: Any, path: str, message: str) -> FieldError:
+    """Objects and lists are not shown."""
     where = rules.joined(path, rule) or "<nil>"
+    is_shown = not isinstance(value, (dict, list))
     if rule.reason == "FieldValueForbidden":
         return errors.field_forbidden(where, message)
     if rule.reason == "FieldValueRequired":
         return errors.field_required(where, message)
     if rule.reason == "FieldValueDuplicate":
-        return errors.field_duplicate(where, type_)
-    return errors.field_invalid(where, type_, message)
+        return errors.field_duplicate(where, value) if is_shown else FieldError(rule.reason, where, "Duplicate value")
+    return errors.field_invalid(where, value, message) if is_shown else errors.field_invalid_unnamed(where, message)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from kubewheel.api.apiextensions import formats, values
+from kubewheel.api.apiextensions import formats, numbers, values
 from kubewheel.api.cel.functions import regex
 
 Schema = dict[str, Any]
@@ -19,13 +19,13 @@ Test = Callable[[Any], bool]
 def compile(schema: Schema) -> Test:
     rules = [make(schema) for make in _MAKERS]
     wanted, every = _type(schema), [r for r in rules if r is not None]
-    nullable = bool(schema.get("nullable"))
-    if not every and not nullable:
+    takes_null = (bool(schema.get("nullable")) or not numbers.types(schema)) and not schema.get("enum")
+    if not every and not takes_null:
         return wanted
 
     def test(value: Any) -> bool:
-        if value is None and nullable:
-            return True
+        if value is None:
+            return takes_null
         if not wanted(value):
             return False
         for rule in every:
@@ -37,25 +37,35 @@ def compile(schema: Schema) -> Test:
 
 
 def _type(schema: Schema) -> Test:
-    if schema.get("x-kubernetes-int-or-string"):
-        return lambda v: v.__class__ is str or v.__class__ is int or v.__class__ is float and v.is_integer()
-    return _TYPES.get(schema.get("type") or "", lambda v: True)
+    kinds, form = numbers.types(schema), schema.get("format") or ""
+    if not kinds or form and formats.is_known(form, kinds[0] if len(kinds) == 1 else ""):
+        return lambda v: not values.wrong_type(schema, v)
+    if len(kinds) == 2:
+        return lambda v: v.__class__ is str or v.__class__ is int and -_INT64 <= v < _INT64 or not values.wrong_type(schema, v)
+    return _TYPES.get(kinds[0]) or (lambda v: not values.wrong_type(schema, v))
 
 
+_INT64 = 2**63
 _TYPES: dict[str, Test] = {
     "string": lambda v: v.__class__ is str, "boolean": lambda v: v.__class__ is bool,
-    "integer": lambda v: v.__class__ is int or v.__class__ is float and v.is_integer(),
     "number": lambda v: v.__class__ is int or v.__class__ is float,
     "array": lambda v: v.__class__ is list, "object": lambda v: isinstance(v, dict)}
 
 
 def _enum(schema: Schema) -> Test | None:
     allowed = schema.get("enum")
-    return None if allowed is None else lambda v: v in allowed
+    if not allowed:
+        return None
+    if all(isinstance(a, str) for a in allowed):
+        return lambda v: v.__class__ is str and v in allowed
+    return lambda v: values.is_one_of(v, allowed)
 
 
 def _string(schema: Schema) -> Test | None:
     longest, shortest, form = schema.get("maxLength"), schema.get("minLength"), schema.get("format")
+    kinds = numbers.types(schema)
+    if form and not formats.is_known(form, kinds[0] if len(kinds) == 1 else ""):
+        form = None
     pattern = regex(schema["pattern"]) if schema.get("pattern") else None
     if longest is None and shortest is None and pattern is None and not form:
         return None
@@ -71,11 +81,13 @@ def _string(schema: Schema) -> Test | None:
 
 
 def _number(schema: Schema) -> Test | None:
-    if not schema.keys() & {"minimum", "maximum", "multipleOf"}:
+    if schema.get("type") not in ("integer", "number") and not schema.keys() & {"minimum", "maximum", "multipleOf"}:
+        return None
+    if schema.get("type") == "number" and not schema.keys() & {"minimum", "maximum", "multipleOf", "format"}:
         return None
 
     def test(value: Any) -> bool:
-        return value.__class__ not in (int, float) or not values.number(schema, value, "")
+        return value.__class__ not in (int, float) or not numbers.check(schema, value, "", "")
 
     return test
 
@@ -92,7 +104,7 @@ def _array(schema: Schema) -> Test | None:
             return True
         if most is not None and len(value) > most or least is not None and len(value) < least:
             return False
-        if unique and values.repeated(value, None):
+        if unique and values.repeated(value):
             return False
         return each is None or all(map(each, value))
 
@@ -103,7 +115,7 @@ def _object(schema: Schema) -> Test | None:
     required = tuple(schema.get("required") or ())
     inner = {name: compile(prop) for name, prop in (schema.get("properties") or {}).items() if isinstance(prop, dict)}
     extra = schema.get("additionalProperties")
-    others = compile(extra) if isinstance(extra, dict) else None
+    others = compile(extra) if isinstance(extra, dict) else (lambda v: False) if extra is False else None
     most, least = schema.get("maxProperties"), schema.get("minProperties")
     if not required and not inner and others is None and most is None and least is None:
         return None

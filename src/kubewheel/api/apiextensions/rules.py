@@ -7,13 +7,12 @@ Source of the rule: "Validation rules" in the CustomResourceDefinition documenta
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from kubewheel.api import cel, errors
-from kubewheel.api.apiextensions import declared
+from kubewheel.api.apiextensions import declared, field_paths, internal
 from kubewheel.api.apiextensions.declared import View
 from kubewheel.api.cel import lexer
 from kubewheel.api.cel.check import Kind
@@ -23,7 +22,6 @@ Schema = dict[str, Any]
 EXTENSION = "x-kubernetes-validations"
 REASONS = ("FieldValueDuplicate", "FieldValueForbidden", "FieldValueInvalid", "FieldValueRequired")
 RULE_COST_LIMIT = 10_000_000  # of one rule, as often as one object may hold its value
-_STEP = re.compile(r"\.([A-Za-z_][\w-]*)|\['([^']+)'\]")
 
 
 @dataclass(slots=True)
@@ -49,8 +47,6 @@ class Rules:
     values: Rules | None = None
     items: Rules | None = None
     keys: tuple[str, ...] = ()  # of a list of type map: its elements are found again in the old list
-    atomic: bool = False  # a map that is one value: its entries are not found again in the old one
-    has_transition: bool = False  # here or below
 
 
 # -- compiling --------------------------------------------------------------------------------------------------------
@@ -62,12 +58,16 @@ def _scope(rule: Schema, own: Kind) -> dict[str, Kind]:
     return {"self": own, "oldSelf": Kind("optional", own) if rule.get("optionalOldSelf") else own}
 
 
-def _compile(rule: Schema, own: Kind) -> Rule:
+def _below(rule: Schema, schema: Schema) -> str:
+    return field_paths.follow((rule.get("fieldPath") or "").strip(), schema)[1]
+
+
+def _compile(rule: Schema, own: Kind, schema: Schema) -> Rule:
     """ParseError."""
     scope, source = _scope(rule, own), rule["rule"]
     made = Rule(source, cel.compile(source, ("self", "oldSelf"), kinds=scope, wants=("bool",)), mentions_old(source),
                 bool(rule.get("optionalOldSelf")), (rule.get("message") or "").strip(),
-                reason=rule.get("reason") or "FieldValueInvalid", field_path=(rule.get("fieldPath") or "").strip())
+                reason=rule.get("reason") or "FieldValueInvalid", field_path=_below(rule, schema))
     if message := (rule.get("messageExpression") or "").strip():
         made.message_program = cel.compile(message, ("self", "oldSelf"), kinds=scope, wants=("string",))
     return made
@@ -77,10 +77,9 @@ def tree(schema: Schema, *, root: bool = False) -> Rules | None:
     """The compiled rules. Schemas come checked: a rule that does not compile is an error of ours."""
     made = Rules(schema.get("type", ""), keys=tuple(
         schema.get("x-kubernetes-list-map-keys") or ()) if schema.get("x-kubernetes-list-type") == "map" else ())
-    made.atomic = schema.get("x-kubernetes-map-type") == "atomic"
     own = declared.kind(schema, root=root) if schema.get(EXTENSION) else None
     if own is not None:
-        made.own = [_compile(r, own) for r in schema[EXTENSION]]
+        made.own = [_compile(r, own, schema) for r in schema[EXTENSION]]
         made.view = declared.view(schema)
     for name, prop in (schema.get("properties") or {}).items():
         if (inner := tree(prop)) is not None:
@@ -89,11 +88,7 @@ def tree(schema: Schema, *, root: bool = False) -> Rules | None:
         made.values = tree(extra)
     if isinstance(items := schema.get("items"), dict):
         made.items = tree(items)
-    below = [*made.fields.values(), *(r for r in (made.values, made.items) if r is not None)]
-    if not made.own and not below:
-        return None
-    made.has_transition = any(r.is_transition for r in made.own) or any(r.has_transition for r in below)
-    return made
+    return made if made.own or made.fields or made.values is not None or made.items is not None else None
 
 
 # -- checking, when a CRD is written ----------------------------------------------------------------------------------
@@ -103,12 +98,16 @@ def check(schema: Schema, path: str, *, root: bool = False, blocked: str = "", c
     `cardinality`: how many values one object may hold (None: as many as fit); `spent` is told of each estimate."""
     own = declared.kind(schema, root=root)
     if own is None:
-        return []
+        return [FieldError("InternalError", f"{path}.{EXTENSION}", _NO_TYPE)]
     out: list[FieldError] = []
     often = declared.max_cardinality(own) if cardinality is None else cardinality
     for i, rule in enumerate(schema.get(EXTENSION) or ()):
         out += _one(rule, own, f"{path}.{EXTENSION}[{i}]", often, blocked, spent)
     return out
+
+
+_NO_TYPE = ("Internal error: internal error: failed to construct type information for x-kubernetes-validations rules: unable "
+            "to convert structural schema to CEL declarations")
 
 
 def _one(rule: Schema, own: Kind, at: str, often: int, blocked: str, spent: Callable[[str, int], None] | None
@@ -124,7 +123,8 @@ def _one(rule: Schema, own: Kind, at: str, often: int, blocked: str, spent: Call
         if spent is not None:
             spent(f"{at}.rule", cost)
     except cel.ParseError as e:
-        return [errors.field_invalid(f"{at}.rule", _shown(rule), _failure(str(e), "cel expression"))]
+        out.append(errors.field_invalid(f"{at}.rule", internal.rule(rule), _failure(str(e), "cel expression")))
+        return out + _optional_unused(rule, at)
     if message:
         try:
             _, cost = cel.measured(message, ("self", "oldSelf"), kinds=scope, wants=("string",))
@@ -134,22 +134,22 @@ def _one(rule: Schema, own: Kind, at: str, often: int, blocked: str, spent: Call
             if spent is not None:
                 spent(f"{at}.messageExpression", cost)
         except cel.ParseError as e:
-            out.append(errors.field_invalid(f"{at}.messageExpression", _shown(rule), _failure(str(e), "messageExpression")))
+            out.append(errors.field_invalid(f"{at}.messageExpression", internal.rule(rule),
+                                            _failure(str(e), "messageExpression")))
     if mentions_old(source):
         if blocked:
             out.append(errors.field_invalid(f"{at}.rule", source, "oldSelf cannot be used on the uncorrelatable portion of "
                                                                   f"the schema within {blocked}"))
-    elif rule.get("optionalOldSelf") is not None:
-        out.append(errors.field_invalid(f"{at}.optionalOldSelf", rule["optionalOldSelf"],
-                                        "may not be set if oldSelf is not used in rule"))
+    else:
+        out += _optional_unused(rule, at)
     return out
 
 
-def _shown(rule: Schema) -> Schema:
-    """A rule as upstream's messages print it: the internal type."""
-    return {"Rule": rule["rule"], "Message": rule.get("message") or "",
-            "MessageExpression": rule.get("messageExpression") or "", "Reason": rule.get("reason"),
-            "FieldPath": rule.get("fieldPath") or "", "OptionalOldSelf": rule.get("optionalOldSelf")}
+def _optional_unused(rule: Schema, at: str) -> list[FieldError]:
+    """Of a rule that does not compile it is not known whether it uses oldSelf."""
+    given = rule.get("optionalOldSelf")
+    return [] if given is None else [
+        errors.field_invalid(f"{at}.optionalOldSelf", given, "may not be set if oldSelf is not used in rule")]
 
 
 def too_dear(what: str, cost: int, limit: int) -> str:
@@ -174,14 +174,14 @@ def words(rule: Schema, schema: Schema, at: str) -> list[FieldError]:
     if not source.strip():
         out.append(errors.field_required(f"{at}.rule", "rule is not specified"))
     elif message and not message.strip():
-        out.append(errors.field_invalid(f"{at}.message", message, "message must be non-empty if specified"))
+        out.append(errors.field_invalid(f"{at}.message", message, "must be non-empty if specified"))
     elif _broken(message.strip()):
-        out.append(errors.field_invalid(f"{at}.message", message, "message must not contain line breaks"))
+        out.append(errors.field_invalid(f"{at}.message", message, "must not contain line breaks"))
     elif _broken(source.strip()) and not message:
         out.append(errors.field_required(f"{at}.message", "message must be specified if rule contains line breaks"))
     if rule.get("messageExpression") and not rule["messageExpression"].strip():
-        out.append(errors.field_required(f"{at}.messageExpression", "must be non-empty if specified"))
-    if rule.get("reason") and rule["reason"] not in REASONS:
+        out.append(errors.field_required(f"{at}.messageExpression", "messageExpression must be non-empty if specified"))
+    if rule.get("reason") is not None and rule["reason"] not in REASONS:
         out.append(errors.field_not_supported(f"{at}.reason", rule["reason"], REASONS))
     if path := rule.get("fieldPath"):
         out += _field_path(path, schema, f"{at}.fieldPath")
@@ -195,37 +195,17 @@ def _broken(text: str) -> bool:
 def _field_path(path: str, schema: Schema, at: str) -> list[FieldError]:
     out = []
     if not path.strip():
-        out.append(errors.field_invalid(at, path, "fieldPath must be non-empty if specified"))
+        out.append(errors.field_invalid(at, path, "must be non-empty if specified"))
     if _broken(path):
-        out.append(errors.field_invalid(at, path, "fieldPath must not contain line breaks"))
-    if field_at(schema, path) is None:
-        out.append(errors.field_invalid(at, path, "fieldPath must be a valid path: does not refer to a valid field"))
+        out.append(errors.field_invalid(at, path, "must not contain line breaks"))
+    try:
+        field_paths.follow(path, schema)
+    except ValueError:
+        out.append(errors.field_invalid(at, path, "must be a valid path"))
     return out
 
 
-def field_at(schema: Schema, path: str) -> Schema | None:
-    """The schema a path like `.spec.foo` or `.spec['a.b']` leads to; None if it leads nowhere."""
-    for name in steps(path) or ("",):
-        extra = schema.get("additionalProperties")
-        inner = (schema.get("properties") or {}).get(name) or (extra if isinstance(extra, dict) else None)
-        if inner is None:
-            return None
-        schema = inner
-    return schema
-
-
-def steps(path: str) -> list[str] | None:
-    """The names of a fieldPath (`.spec.foo`, `['a.b']`); None if it is none."""
-    out, end = [], 0
-    for found in _STEP.finditer(path):
-        if found.start() != end:
-            return None
-        out.append(found[1] or found[2])
-        end = found.end()
-    return out if out and end == len(path) else None
-
-
 def joined(path: str, rule: Rule) -> str:
-    for name in steps(rule.field_path) or () if rule.field_path else ():
-        path = f"{path}.{name}" if path else name
-    return path
+    """Where a finding of the rule stands, whose value is at `path`."""
+    below = rule.field_path
+    return f"{path}.{below}" if path and below and not below.startswith("[") else path + below

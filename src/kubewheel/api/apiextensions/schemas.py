@@ -6,25 +6,27 @@ The order is upstream's: structure first; rules are looked at only where the sch
 
 from __future__ import annotations
 
-import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from kubewheel.api import errors
-from kubewheel.api.apiextensions import default_values, rules, structural
+from kubewheel.api.apiextensions import default_values, formats, internal, rules, structural
 from kubewheel.api.errors import FieldError
 
 Schema = dict[str, Any]
 TYPES = ("array", "boolean", "integer", "number", "object", "string")
 CRD_COST_LIMIT = 100_000_000  # of all rules of one schema
 _NOT_SUPPORTED = ("id", "additionalItems", "patternProperties", "definitions", "dependencies", "$ref")
-_AT_ROOT = {
-    "description": "Description", "type": "Type", "format": "Format", "title": "Title", "maximum": "Maximum",
-    "exclusiveMaximum": "ExclusiveMaximum", "minimum": "Minimum", "exclusiveMinimum": "ExclusiveMinimum",
-    "maxLength": "MaxLength", "minLength": "MinLength", "pattern": "Pattern", "maxItems": "MaxItems",
-    "minItems": "MinItems", "uniqueItems": "UniqueItems", "multipleOf": "MultipleOf", "required": "Required",
-    "items": "Items", "properties": "Properties", "externalDocs": "ExternalDocs", "example": "Example",
-    "x-kubernetes-preserve-unknown-fields": "XPreserveUnknownFields", "x-kubernetes-validations": "XValidations"}
+_AT_ROOT = (
+    "Description", "Type", "Format", "Title", "Maximum", "ExclusiveMaximum", "Minimum", "ExclusiveMinimum", "MaxLength",
+    "MinLength", "Pattern", "MaxItems", "MinItems", "UniqueItems", "MultipleOf", "Required", "Items", "Properties",
+    "ExternalDocs", "Example", "XPreserveUnknownFields", "XValidations")
+_ZERO: tuple[Any, ...] = ("", False, 0)
+_POINTERS = frozenset({  # fields that are there even where they are zero
+    "$ref", "default", "maximum", "minimum", "maxLength", "minLength", "maxItems", "minItems", "multipleOf", "maxProperties",
+    "minProperties", "additionalProperties", "additionalItems", "example", "x-kubernetes-preserve-unknown-fields",
+    "x-kubernetes-list-type", "x-kubernetes-map-type"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,15 +57,15 @@ def check(schema: Schema, path: str, *, status: bool = False, unchanged: bool = 
     out = _root_fields(schema, path) if status else []
     if schema.get("nullable"):
         out.append(errors.field_forbidden(f"{path}.nullable", "nullable cannot be true at the root"))
-    structure = structural.check(schema, path)
-    if not structure:
-        structure = default_values.check(schema, path)
-    costs = None if structure else Costs()
+    obstacle = structural.obstacle(schema)
+    structure = [] if obstacle else structural.check(schema, path) or default_values.check(schema, path)
+    costs = None if structure or obstacle else Costs()
     found, refused = _level(schema, path, Place(root=True), costs)
-    out += structure + found + refused
-    if unchanged:
-        out = [e for e in out if "exceeds budget by factor of" not in e.body]
-    elif costs is not None and costs.total > CRD_COST_LIMIT:
+    # What an update leaves as it was is not too dear all at once; but all rules together may be.
+    out += structure + found + (_ratcheted(refused) if unchanged else refused)
+    if obstacle and not out:
+        out.append(errors.field_invalid(path, "", obstacle))
+    if costs is not None and costs.total > CRD_COST_LIMIT:
         out += [errors.field_forbidden(at, "contributed to estimated rule cost total exceeding cost limit for entire "
                                            "OpenAPIv3 schema") for _, at in costs.dearest]
         out.append(errors.field_forbidden(path, rules.too_dear(
@@ -71,13 +73,23 @@ def check(schema: Schema, path: str, *, status: bool = False, unchanged: bool = 
     return out
 
 
+def _ratcheted(found: list[FieldError]) -> list[FieldError]:
+    return [e for e in found if "exceeds budget by factor of" not in e.body]
+
+
 def _root_fields(schema: Schema, path: str) -> list[FieldError]:
-    if schema.get("type") != "object":
-        return [errors.field_invalid(f"{path}.type", schema.get("type") or "", 'only "object" is allowed as the type at '
-                                     "the root of the schema if the status subresource is enabled")]
-    if any(value not in (None, "", [], {}, False) and name not in _AT_ROOT for name, value in schema.items()):
-        return [errors.field_invalid(path, schema, f"only [{' '.join(_AT_ROOT.values())}] fields are allowed at the root "
-                                                   "of the schema if the status subresource is enabled")]
+    """In the order of the internal type's fields: the first that may not be there is told, and ends the search."""
+    for wire, shown in internal.ORDER:
+        value = schema.get(wire)
+        if value is None or (value in _ZERO and wire not in _POINTERS):
+            continue
+        if wire == "type" and value != "object":
+            return [errors.field_invalid(f"{path}.type", value, 'only "object" is allowed as the type at the root of the '
+                                                                "schema if the status subresource is enabled")]
+        if shown not in _AT_ROOT:
+            words = (f"only [{' '.join(_AT_ROOT)}] fields are allowed at the root of the schema if the status subresource is "
+                     "enabled")
+            return [errors.field_invalid(path, internal.schema(schema), words)]
     return []
 
 
@@ -85,15 +97,12 @@ def _level(schema: Schema, path: str, place: Place, costs: Costs | None) -> tupl
     """(findings of the schema here and below, findings of the rules). `costs` None: rules are not looked at."""
     out = _standard(schema, path, place)
     refused: list[FieldError] = []
-    for inner, at, there in _below(schema, path, place):
-        found, more = _level(inner, at, there, costs)
+    for inner, at, there, has_rules in _below(schema, path, place):
+        found, more = _level(inner, at, there, costs if has_rules else None)
         out += found
         refused += more
-    for junctor in ("allOf", "oneOf", "anyOf"):
-        for i, inner in enumerate(schema.get(junctor) or ()):
-            out += _level(inner, f"{path}.{junctor}[{i}]", replace(place, root=False), None)[0]
-    if isinstance(schema.get("not"), dict):
-        out += _level(schema["not"], f"{path}.not", replace(place, root=False), None)[0]
+    if schema.get("x-kubernetes-preserve-unknown-fields") is False:
+        out.append(errors.field_invalid(f"{path}.x-kubernetes-preserve-unknown-fields", False, "must be true or undefined"))
     out += _map_type(schema, path) + _list_type(schema, path)
     declared_rules = schema.get(rules.EXTENSION) or ()
     for i, rule in enumerate(declared_rules):
@@ -105,31 +114,44 @@ def _level(schema: Schema, path: str, place: Place, costs: Costs | None) -> tupl
     return out, refused
 
 
-def _below(schema: Schema, path: str, place: Place) -> list[tuple[Schema, str, Place]]:
-    out = []
-    extra, items = schema.get("additionalProperties"), schema.get("items")
+def _below(schema: Schema, path: str, place: Place) -> Iterator[tuple[Schema, str, Place, bool]]:
+    """(schema, where, its place, whether its rules are looked at), in upstream's order."""
     inside = replace(place, root=False)
+    extra, items = schema.get("additionalProperties"), schema.get("items")
     if isinstance(extra, dict):
         there = replace(inside, cardinality=_times(place, schema.get("maxProperties")))
         if place.in_meta:
             there = replace(there, no_defaults="inside additionalProperties applying to object metadata")
-        out.append((extra, f"{path}.additionalProperties", there))
-    whole = place.root or bool(schema.get("x-kubernetes-embedded-resource"))
+        yield extra, f"{path}.additionalProperties", there, True
     for name, prop in (schema.get("properties") or {}).items():
-        there = inside
-        if schema.get("x-kubernetes-map-type") == "atomic":
-            there = replace(there, uncorrelated=place.uncorrelated or path)
-        if whole and name in ("metadata", "apiVersion", "kind"):
-            there = replace(there, in_meta=True)
-            if place.root:
-                there = replace(there, no_defaults=f"in top-level {name}")
-        out.append((prop, f"{path}.properties[{name}]", there))
+        yield prop, f"{path}.properties[{name}]", _of_property(schema, name, place), True
+    if isinstance(schema.get("not"), dict):
+        yield schema["not"], f"{path}.not", inside, False
+    for junctor in ("allOf", "oneOf", "anyOf"):
+        for i, inner in enumerate(schema.get(junctor) or ()):
+            yield inner, f"{path}.{junctor}[{i}]", inside, False
+    for name, inner in (schema.get("definitions") or {}).items():
+        yield inner, f"{path}.definitions[{name}]", inside, False
+    there = replace(inside, cardinality=_times(place, schema.get("maxItems")))
+    if schema.get("x-kubernetes-list-type") != "map":
+        there = replace(there, uncorrelated=place.uncorrelated or path)
     if isinstance(items, dict):
-        there = replace(inside, cardinality=_times(place, schema.get("maxItems")))
-        if schema.get("x-kubernetes-list-type") != "map":
-            there = replace(there, uncorrelated=place.uncorrelated or path)
-        out.append((items, f"{path}.items", there))
-    return out
+        yield items, f"{path}.items", there, True
+    elif isinstance(items, list):
+        for i, inner in enumerate(items):
+            yield inner, f"{path}.items[{i}]", there, True
+    for name, inner in (schema.get("dependencies") or {}).items():
+        if isinstance(inner, dict):
+            yield inner, f"{path}.dependencies[{name}]", inside, False
+
+
+def _of_property(schema: Schema, name: str, place: Place) -> Place:
+    there = replace(place, root=False)
+    if (place.root or schema.get("x-kubernetes-embedded-resource")) and name in ("metadata", "apiVersion", "kind"):
+        there = replace(there, in_meta=True)
+        if place.root:
+            there = replace(there, no_defaults=f"in top-level {name}")
+    return there
 
 
 def _times(place: Place, most: int | None) -> int | None:
@@ -140,15 +162,15 @@ def _times(place: Place, most: int | None) -> int | None:
 def _standard(schema: Schema, path: str, place: Place) -> list[FieldError]:
     out = []
     type_ = schema.get("type") or ""
-    if "default" in schema and place.no_defaults:
+    if type_ and type_ not in TYPES:
+        out.append(errors.field_not_supported(f"{path}.type", type_, TYPES))
+    if schema.get("default") is not None and place.no_defaults:
         out.append(errors.field_forbidden(f"{path}.default", f"must not be set {place.no_defaults}"))
     for name in _NOT_SUPPORTED:
-        if schema.get(name):
+        if schema.get(name) if name not in _POINTERS else schema.get(name) is not None:
             out.append(errors.field_forbidden(f"{path}.{name}", f"{name} is not supported"))
     if type_ == "null":
         out.append(errors.field_forbidden(f"{path}.type", "type cannot be set to null, use nullable as an alternative"))
-    elif type_ and type_ not in TYPES:
-        out.append(errors.field_not_supported(f"{path}.type", type_, TYPES))
     if isinstance(schema.get("items"), list):
         out.append(errors.field_forbidden(f"{path}.items", "items must be a schema object and not an array"))
     if place.in_meta and schema.get("x-kubernetes-embedded-resource"):
@@ -161,24 +183,7 @@ def _standard(schema: Schema, path: str, place: Place) -> list[FieldError]:
     if schema.get("properties") and extra is not None and extra is not True:
         out.append(errors.field_forbidden(f"{path}.additionalProperties",
                                           "additionalProperties and properties are mutual exclusive"))
-    if schema.get("x-kubernetes-preserve-unknown-fields") is False:
-        out.append(errors.field_invalid(f"{path}.x-kubernetes-preserve-unknown-fields", False, "must be true or undefined"))
-    if pattern := schema.get("pattern"):
-        out += _pattern(pattern, f"{path}.pattern")
     return out
-
-
-def _pattern(pattern: str, path: str) -> list[FieldError]:
-    from kubewheel.api.cel import CelError
-    from kubewheel.api.cel.functions import regex
-
-    try:
-        regex(pattern)
-    except CelError as e:
-        why = re.sub(r"^error parsing regexp: ", "", str(e))
-        return [errors.field_invalid(path, pattern, f"must be a valid regular expression, but isn't: error parsing "
-                                                    f"regexp: {why}")]
-    return []
 
 
 def _needs_type(schema: Schema, path: str, extension: str, wanted: str) -> list[FieldError]:
@@ -195,7 +200,7 @@ def _map_type(schema: Schema, path: str) -> list[FieldError]:
         return []
     out = _needs_type(schema, path, name, "object")
     if map_type not in ("atomic", "granular"):
-        out.append(errors.field_not_supported(f"{path}.{name}", map_type, ("atomic", "granular")))
+        out.append(errors.field_not_supported(f"{path}.{name}", map_type, ("atomic", "granular"), ordered=True))
     return out
 
 
@@ -208,16 +213,15 @@ def _list_type(schema: Schema, path: str) -> list[FieldError]:
         if not out and list_type == "set" and isinstance(items, dict):
             out += _set_items(items, f"{path}.items")
         if list_type not in ("atomic", "set", "map"):
-            out.append(errors.field_not_supported(f"{path}.{name}", list_type, ("atomic", "map", "set")))
+            out.append(errors.field_not_supported(f"{path}.{name}", list_type, ("atomic", "set", "map"), ordered=True))
     if keys and list_type != "map":
         words = "must be map if x-kubernetes-list-map-keys is non-empty"
         out.append(errors.field_required(f"{path}.{name}", words) if list_type is None
                    else errors.field_invalid(f"{path}.{name}", list_type, words))
     if list_type == "map":
         out += _map_items(items, keys, path)
-    if list_type in ("map", "set") and isinstance(items, dict) and items.get("nullable"):
-        out.append(errors.field_forbidden(f"{path}.items.nullable",
-                                          f"cannot be nullable when x-kubernetes-list-type is {list_type}"))
+    if list_type in ("map", "set") and isinstance(items, dict):
+        out += _not_nullable(items, keys if list_type == "map" else [], list_type, f"{path}.items")
     return out
 
 
@@ -228,8 +232,8 @@ def _set_items(items: Schema, path: str) -> list[FieldError]:
     if items.get("type") == "array" and inner not in (None, "atomic"):
         return [errors.field_invalid(f"{path}.x-kubernetes-list-type", inner, words)]
     inner = items.get("x-kubernetes-map-type")
-    if items.get("type") == "object" and inner != "atomic":
-        return [errors.field_invalid(f"{path}.x-kubernetes-map-type", inner, words)]
+    if items.get("type") == "object" and inner != "atomic":  # it is the list type that upstream shows
+        return [errors.field_invalid(f"{path}.x-kubernetes-map-type", items.get("x-kubernetes-list-type"), words)]
     return []
 
 
@@ -238,30 +242,56 @@ def _map_items(items: Any, keys: list[str], path: str) -> list[FieldError]:
     at = f"{path}.x-kubernetes-list-map-keys"
     if not keys:
         out.append(errors.field_required(at, "must not be empty if x-kubernetes-list-type is map"))
-    if not items:
+    if items is None:
         return [*out, errors.field_required(f"{path}.items", "must have a schema if x-kubernetes-list-type is map")]
     if not isinstance(items, dict):
-        return [*out, errors.field_invalid(f"{path}.items", items,
+        return [*out, errors.field_invalid(f"{path}.items", internal.items(items),
                                            "must only have a single schema if x-kubernetes-list-type is map")]
     if items.get("type") != "object":
         return [*out, errors.field_invalid(f"{path}.items.type", items.get("type") or "",
                                            "must be object if parent array's x-kubernetes-list-type is map")]
-    properties, required = items.get("properties") or {}, items.get("required") or ()
     for i, key in enumerate(keys):
-        prop, where = properties.get(key), f"{path}.items.properties[{key}]"
+        prop = (items.get("properties") or {}).get(key)
         if prop is None:
             out.append(errors.field_invalid(at, keys, "entries must all be names of item properties"))
         elif prop.get("type") in ("array", "object"):
-            out.append(errors.field_invalid(f"{where}.type", items["type"],
+            out.append(errors.field_invalid(f"{path}.items.properties[{key}].type", items["type"],
                                             "must be a scalar type if parent array's x-kubernetes-list-type is map"))
         if key in keys[:i]:
             out.append(errors.field_invalid(at, keys, "must not contain duplicate entries"))
-        if prop is not None and key not in required and "default" not in prop:
+    return out
+
+
+def _not_nullable(items: Schema, keys: list[str], list_type: str, path: str) -> list[FieldError]:
+    """Elements of sets and maps are there, and so are the keys of those of maps."""
+    out: list[FieldError] = []
+    if items.get("nullable"):
+        out.append(errors.field_forbidden(f"{path}.nullable", f"cannot be nullable when x-kubernetes-list-type is {list_type}"))
+    for key in keys:
+        prop, where = (items.get("properties") or {}).get(key), f"{path}.properties[{key}]"
+        if prop is None:
+            continue
+        if key not in (items.get("required") or ()) and prop.get("default") is None:
             out.append(errors.field_required(f"{where}.default", "this property is in x-kubernetes-list-map-keys, so it "
                                                                  "must have a default or be a required property"))
-        if prop is not None and prop.get("nullable"):
+        if prop.get("nullable"):
             out.append(errors.field_forbidden(f"{where}.nullable", "this property is in x-kubernetes-list-map-keys, so it "
                                                                    "cannot be nullable"))
     return out
 
 
+# -- warnings -----------------------------------------------------------------------------------------------------
+def unknown_formats(schema: Schema) -> list[str]:
+    """The formats that say nothing, in the order they stand, each as often as it does."""
+    out: list[str] = []
+    form, kind = schema.get("format"), schema.get("type") or ""
+    if form and not formats.is_known(form, kind):
+        out.append(form)
+    inner: list[Any] = [schema.get("items"), schema.get("not"), schema.get("additionalProperties")]
+    for junctor in ("allOf", "anyOf", "oneOf"):
+        inner += schema.get(junctor) or ()
+    inner += (schema.get("properties") or {}).values()
+    for one in inner:
+        if isinstance(one, dict):
+            out += unknown_formats(one)
+    return out

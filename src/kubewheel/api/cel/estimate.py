@@ -291,6 +291,8 @@ def call_cost(name: str, receiver: bool, operands: list[Estimate], kinds: list[K
     first = operands[0].size if operands else Size(0, 0)
     if name == "check":
         return AUTHORIZER, None
+    if name == "type":
+        return 1, first if kinds[0].size is not None else None
     if receiver and name in _LISTS:
         return _list_cost(operands[0], kinds[0]), None
     if receiver and name in _THROUGH and kinds[0].name in ("list", "dyn"):

@@ -24,7 +24,8 @@ def apply_defaults(node: Node, obj: Any) -> None:
             if isinstance(value, (dict, list)):
                 if inner is not None and inner.raw is not None:
                     apply_defaults(inner, value)
-            elif value is None and name in node.fields and inner is not None and not inner.nullable and not inner.has_default:
+            elif value is None and inner is not None and not inner.nullable and not inner.has_default and (
+                    name in node.fields or isinstance((node.raw or {}).get("additionalProperties"), dict)):
                 gone.append(name)
         for name in gone:
             del obj[name]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 
 from kubewheel.api import codec, errors, schema
+from kubewheel.api.apiextensions import customresourcedefinition as definitions
 from kubewheel.api.resource import Object, Resource
 from kubewheel.apiserver import bodies, results
 from kubewheel.apiserver.attributes import Attributes
@@ -204,6 +205,9 @@ def mark(hub: Resource, old: Object, options: Object, *, now: float) -> tuple[Ob
     if hub.plural == "namespaces" and hub.group == "" and (
             not meta.get("deletionTimestamp") or (new.get("spec") or {}).get("finalizers")):
         return _mark_namespace(new, options, now), False
+    if hub.qualified == "customresourcedefinitions.apiextensions.k8s.io" and not meta.get("deletionTimestamp"):
+        definitions.mark_terminating(new, clocks.rfc3339(now))
+        return new, False
     has_grace = hub.grace_seconds is not None and _begin(hub, new, options, now)
     if has_grace is None:
         return new, False

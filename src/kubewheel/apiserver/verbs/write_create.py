@@ -30,7 +30,10 @@ async def create(call: Call, obj: Object, *, tracked: bool = False) -> Object:
     write_meta.dedup_owners(call, obj)
     if not tracked:
         write_fields.track(call, None, obj)
-    obj = await results.stored_form(resource, hub, obj)
+    if resource.custom is None:
+        obj = await results.stored_form(resource, hub, obj)
+    else:
+        hub = resource  # admitted and judged in the version it came in; it becomes the stored one's when it is stored
     await server.hooks.before_create(call, obj)
     attributes = write_admit.attributes(call, "CREATE", hub, obj, None)
     if base:  # the name is made once all have had their say about what it is of
@@ -75,6 +78,9 @@ async def _create_once(call: Call, hub: Resource, obj: Object, attributes: Attri
             raise errors.invalid(hub.kind, meta.get("name", ""), findings, group=hub.group)
         call.warnings.extend(hub.warnings(obj) + hub.create_warnings(obj))
         await server.admission.validate(attributes)
+        if hub.custom is not None:
+            hub = server.registry.hub_of(call.resource)
+            obj = await results.stored_form(call.resource, hub, obj)
         if call.dry_run:
             await _refuse_if_there(call, hub, obj)
             await server.hooks.release(call, obj)

@@ -64,7 +64,11 @@ async def _update_once(call: Call, current: Entry, make: Make, *, tracked: bool)
     write_meta.restrict(call, new, old_view)
     if not tracked:
         write_fields.track(call, old_view, new, subresource=subresource)
-    new = await results.stored_form(resource, hub, new)
+    stored_hub, stored_old = hub, old
+    if resource.custom is None:
+        new = await results.stored_form(resource, hub, new)
+    else:
+        hub, old = resource, old_view  # admitted and judged in the version of the request, stored in the hub's
     context = write_admit.context(call)
     if call.sub is not None:
         if call.sub.prepare is not None:
@@ -83,11 +87,13 @@ async def _update_once(call: Call, current: Entry, make: Make, *, tracked: bool)
         _validate_update(call, hub, new, old, given)
         call.warnings.extend(_warnings(call, hub, new, old))
         await server.admission.validate(attributes)
-        stored = await _replace(call, hub, current, new, old)
+        if hub.custom is not None:
+            new = await results.stored_form(resource, stored_hub, new)
+        stored = await _replace(call, stored_hub, current, new, stored_old)
     except BaseException:
         await server.hooks.release(call, new)
         raise
-    if call.dry_run or stored is old:
+    if call.dry_run or stored is stored_old:
         await server.hooks.release(call, new)
     else:
         call.request.attributes.pop("allocated", None)
@@ -218,5 +224,6 @@ def _validate_update(call: Call, hub: Resource, new: Object, old: Object, given:
             findings += (call.resource.validate_update_here or hub.validate_update)(new, old)
     elif call.sub.validate is not None:
         findings += call.sub.validate(new, old)
-    if findings:
+    call.warnings += [f"{f.field}: {f.body}" for f in findings if f.type == errors.RATCHETED]
+    if findings := [f for f in findings if f.type != errors.RATCHETED]:
         raise errors.invalid(hub.kind, new["metadata"].get("name", ""), findings, group=hub.group)

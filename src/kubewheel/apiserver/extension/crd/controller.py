@@ -98,23 +98,29 @@ class Controller:
         if crd is None:
             self._gone.pop(name, None)
             await self._unregister(name)
-            # Names it held are free now: whoever was refused them looks again.
-            for other in self._server.caches.get(GVR).list():
-                if not definitions.is_true(other, "NamesAccepted"):
-                    self._enqueue(other["metadata"]["name"])
+            self._look_again(name.partition(".")[2])
             return None
         if crd["metadata"].get("deletionTimestamp"):
             return await self._finalize(crd)
         others = [c for c in self._server.caches.get(GVR).list() if c["metadata"]["name"] != name]
         wanted = status.wanted(crd, others, now=clocks.rfc3339(self._server.clock.now()))
         # Served before it is told: who sees Established finds the resource there.
+        updated = codec.copy(crd)
+        updated["status"] = wanted
         if status.is_established(wanted):
-            self._register({**crd, "status": wanted})
+            self._register(updated)
         if wanted != crd.get("status"):
-            updated = codec.copy(crd)
-            updated["status"] = wanted
             await self._server.client.update_status(GVR, updated)
+            if wanted["acceptedNames"] != (crd.get("status") or {}).get("acceptedNames"):
+                self._look_again(crd["spec"]["group"], but=name)
         return None
+
+    def _look_again(self, group: str, *, but: str = "") -> None:
+        """Names may be free now: whoever was refused them looks again."""
+        for other in self._server.caches.get(GVR).list():
+            if other["spec"]["group"] == group and other["metadata"]["name"] != but and (
+                    not definitions.is_true(other, "NamesAccepted")):
+                self._enqueue(other["metadata"]["name"])
 
     def _register(self, crd: Object) -> None:
         name = crd["metadata"]["name"]
@@ -153,21 +159,13 @@ class Controller:
         if definitions.FINALIZER not in (crd["metadata"].get("finalizers") or ()) or (
                 self._gone.get(name) == crd["metadata"]["uid"]):
             return None
-        now = clocks.rfc3339(self._server.clock.now())
-        if not definitions.is_true(crd, "Established"):
-            crd = await self._tell(crd, status.terminating(
-                crd, "False", "NeverEstablished", "resource was never established", now))
-            await self._let_go(crd)
-            return None
-        if not definitions.is_true(crd, "Terminating"):
-            crd = await self._tell(crd, status.terminating(
-                crd, "True", "InstanceDeletionInProgress", "CustomResource deletion is in progress", now))
-        self._register(crd)
-        left = await self._delete_instances(name)
-        if left:
-            return 0.5
         crd = await self._tell(crd, status.terminating(
-            crd, "False", "InstanceDeletionCompleted", "removed all instances", now))
+            crd, "True", "InstanceDeletionInProgress", "CustomResource deletion is in progress",
+            clocks.rfc3339(self._server.clock.now())))
+        if definitions.is_true(crd, "Established"):
+            self._register(crd)
+            if await self._delete_instances(name):
+                return 0.5
         await self._let_go(crd)
         return None
 

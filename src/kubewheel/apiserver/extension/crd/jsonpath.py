@@ -12,6 +12,7 @@ from typing import Any
 
 Step = Callable[[Any], Iterable[Any]]
 _FILTER = re.compile(r"""@((?:\.[\w-]+|\['[^']*'\])*)\s*(?:(==|!=|<=|>=|<|>)\s*("[^"]*"|'[^']*'|[-\w.]+))?""")
+_QUOTED = re.compile(r"""(?:'[^']*'|"[^"]*")(?:\s*,\s*(?:'[^']*'|"[^"]*"))*""")
 _NAME = re.compile(r"(?:[^.\[\]\\]|\\.)+")
 
 
@@ -79,8 +80,9 @@ def _closing(text: str, at: int) -> int:
 def _bracket(inside: str) -> Step:
     if inside == "*":
         return _all
-    if inside[:1] in "'\"" and inside[:1]:
-        return _field(inside[1:-1])
+    if _QUOTED.fullmatch(inside):
+        found = [list(_steps("." + name[1:-1])) for name in re.findall(r"'[^']*'|\"[^\"]*\"", inside)]
+        return lambda value: [last for path in found for last in _follow(path, value)]  # dots part names here too
     if inside.startswith("?("):
         return _where(inside[2:-1].strip())
     if ":" in inside:
@@ -89,6 +91,13 @@ def _bracket(inside: str) -> Step:
         return lambda value: value[cut] if isinstance(value, list) else ()
     index = int(inside)
     return lambda value: (value[index],) if isinstance(value, list) and -len(value) <= index < len(value) else ()
+
+
+def _follow(path: list[Step], value: Any) -> list[Any]:
+    values = [value]
+    for step in path:
+        values = [found for value in values for found in step(value)]
+    return values
 
 
 def _field(name: str) -> Step:

@@ -6,13 +6,14 @@ In: the CRD object. Out: Resource values. Called by: controller.py.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from kubewheel.api import codec, columns, errors, schema, subresources
+from kubewheel.api import codec, columns, errors, names, schema, subresources
 from kubewheel.api.apiextensions import customresourcedefinition as definitions
-from kubewheel.api.apiextensions import evaluation, fits, nodes, rules, values
+from kubewheel.api.apiextensions import embedded, evaluation, fits, nodes, rules, scales, values
 from kubewheel.api.errors import FieldError
 from kubewheel.api.resource import (
     ALL_VERBS,
@@ -30,9 +31,9 @@ from kubewheel.apiserver.extension.aggregation import priorities
 from kubewheel.apiserver.extension.crd import jsonpath
 from kubewheel.apiserver.extension.crd.conversion import Convert
 
+_INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d([.,]\d+)?(Z|[+-]\d\d:\d\d)", re.ASCII)
 JsonPath = Callable[[Any], list[Any]]
 log = logging.getLogger(__name__)
-_INT32 = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +104,7 @@ def _resource(crd: Object, version: Object, convert: Convert | None, known: Mapp
     def defaults(obj: Object) -> None:
         schema.apply_defaults(node, obj)
 
-    check, check_update = _checks(node, declared, _scale(subs.get("scale")))
+    checks = _Checks(node, declared, _scale(subs.get("scale")))
 
     def prepare_create(obj: Object, context: PrepareContext) -> None:
         if has_status:
@@ -114,10 +115,12 @@ def _resource(crd: Object, version: Object, convert: Convert | None, known: Mapp
         namespaced=spec["scope"] == "Namespaced", short_names=tuple(names.get("shortNames") or ()),
         categories=tuple(names.get("categories") or ()), verbs=ALL_VERBS if version.get("served") else (),
         schema_node=node, registry=f"{group}/{plural}", hub=Gvr(group, storage, plural),
-        subresources=_subresources(kind, subs, check_update), scale=_scale(subs.get("scale")),
-        has_generation=True, defaults=defaults, prepare_create=prepare_create, validate=check,
-        validate_update=check_update, columns=_columns(version), selectable=_selectable(version),
-        unconditional_update=False, warnings=lambda obj: finalizer_warnings(obj, {}), warnings_update=finalizer_warnings,
+        subresources=_subresources(kind, subs, checks.status), scale=_scale(subs.get("scale")),
+        has_generation=True, defaults=defaults, prepare_create=prepare_create, validate=checks.create,
+        validate_update=checks.update, create_warnings=lambda obj: _finalizers(obj, ()),
+        warnings_update=lambda new, old: _finalizers(new, old["metadata"].get("finalizers") or ()),
+        columns=_columns(version), selectable=_selectable(version),
+        unconditional_update=False,
         custom=Custom(crd=crd["metadata"]["name"], storage=storage, served=bool(version.get("served")),
                       conversion=spec.get("conversion") or {"strategy": "None"},
                       convert=convert, list_kind=names.get("listKind") or kind + "List",
@@ -137,50 +140,67 @@ def deprecation(spec: Object, version: Object) -> str:
     return text if best == version["name"] else f"{text}; use {group}/{best} {kind}"
 
 
-_KNOWN_FINALIZERS = frozenset(("foregroundDeletion", "orphan", "kubernetes"))
+class _Checks:
+    """What is asked of a new object, of a changed one, and of a changed status. The schema first; its rules only see values
+    that fit it."""
 
+    def __init__(self, node: Node, declared: Object, scale: ScalePaths | None) -> None:
+        self._node, self._declared, self._scale = node, declared, scale
+        self._status = nodes.build((declared.get("properties") or {}).get("status") or {})
+        self._tree, self._is_right = rules.tree(declared, root=True), fits.compile(declared)
+        self._has_lists, self._has_embedded = (
+            marked(declared, mark) for mark in ("x-kubernetes-list-type", "x-kubernetes-embedded-resource"))
 
-def finalizer_warnings(new: Object, old: Object) -> list[str]:
-    """Finalizers of nobody's domain, of those that were not there."""
-    finalizers = new["metadata"].get("finalizers")
-    if not finalizers:
-        return []
-    added = set(finalizers) - set((old.get("metadata") or {}).get("finalizers") or ()) - _KNOWN_FINALIZERS
-    return [f"metadata.finalizers: {errors.quoted(f)}: prefer a domain-qualified finalizer name to avoid accidental conflicts "
-            "with other finalizer writers" for f in sorted(added) if "/" not in f]
+    def create(self, obj: Object) -> list[FieldError]:
+        found = [] if self._is_right(obj) else values.findings(self._node, obj)
+        found += scales.check(self._scale, obj) + self._embedded(obj)
+        return self._with_rules(found + (values.lists(self._declared, obj) if self._has_lists else []), obj, None)
 
+    def update(self, obj: Object, old: Object) -> list[FieldError]:
+        found = [] if self._is_right(obj) else values.findings(self._node, obj, old=old)
+        found += scales.check(self._scale, obj) + self._embedded(obj)
+        return self._with_rules(found + self._doubles(obj, old), obj, old)
 
-Check = Callable[[Object], list[FieldError]]
-CheckUpdate = Callable[[Object, Object], list[FieldError]]
+    def status(self, obj: Object, old: Object) -> list[FieldError]:
+        """In upstream's sentences about a status, paths begin below it."""
+        found: list[FieldError] = []
+        if "status" in obj:
+            before = {"old": old["status"]} if old.get("status") is not None else {}
+            found = [FieldError(e.type, "status" if e.field == "<nil>" else f"status.{e.field}", e.body)
+                     for e in values.findings(self._status, obj["status"], **before)]
+        found += scales.check(self._scale, obj, spec=False)
+        return self._with_rules(found + self._doubles(obj, old), obj, old)
 
+    def _embedded(self, obj: Object) -> list[FieldError]:
+        return embedded.check(self._declared, obj, root=True) if self._has_embedded else []
 
-def _checks(node: Node, declared: Object, scale: ScalePaths | None) -> tuple[Check, CheckUpdate]:
-    """What is asked of a new object, and of a changed one. The schema first; its rules only see values that fit it."""
-    tree, is_right = rules.tree(declared, root=True), fits.compile(declared)
-    has_lists, has_embedded = (marked(declared, mark) for mark in ("x-kubernetes-list-type", "x-kubernetes-embedded-resource"))
+    def _doubles(self, obj: Object, old: Object) -> list[FieldError]:
+        """An object that had doubles before may keep having them."""
+        twice = values.lists(self._declared, obj) if self._has_lists else []
+        return [] if twice and values.lists(self._declared, old) else twice
 
-    def beside(obj: Object) -> list[FieldError]:
-        return scaled(scale, obj) + (values.embedded(declared, obj, root=True) if has_embedded else [])
-
-    def with_rules(found: list[FieldError], obj: Object, old: Object | None) -> list[FieldError]:
-        if tree is None:
+    def _with_rules(self, found: list[FieldError], obj: Object, old: Object | None) -> list[FieldError]:
+        if self._tree is None:
             return found
         if evaluation.is_blocked(found):
             return [*found, evaluation.not_checked()]
-        return found + evaluation.findings(tree, obj, old=old)
+        return found + evaluation.findings(self._tree, obj, old=old)
 
-    def check(obj: Object) -> list[FieldError]:
-        found = ([] if is_right(obj) else values.findings(node, obj)) + beside(obj)
-        return with_rules(found + (values.lists(declared, obj) if has_lists else []), obj, None)
 
-    def check_update(obj: Object, old: Object) -> list[FieldError]:
-        found = ([] if is_right(obj) else values.findings(node, obj, old=old)) + beside(obj)
-        twice = values.lists(declared, obj) if has_lists else []
-        if twice and not values.lists(declared, old):  # an object that had doubles before may keep having them
-            found += twice
-        return with_rules(found, obj, old)
+_STANDARD = ("orphan", "foregroundDeletion", "kubernetes")
 
-    return check, check_update
+
+def _finalizers(obj: Object, known: Iterable[str]) -> list[str]:
+    """What is said of new finalizers whose names may be another's."""
+    out = []
+    for name in sorted(set(obj["metadata"].get("finalizers") or ()) - set(known)):
+        where = f"metadata.finalizers: {errors.quoted(name)}"
+        out += [f"{where}: {message}" for message in names.qualified(name)]
+        if "/" not in name and name not in _STANDARD:
+            path = " including a path (/)" if "." in name else ""
+            out.append(f"{where}: prefer a domain-qualified finalizer name{path} to avoid accidental conflicts with other "
+                       "finalizer writers")
+    return out
 
 
 def marked(schema: Any, extension: str) -> bool:
@@ -188,18 +208,6 @@ def marked(schema: Any, extension: str) -> bool:
     return isinstance(schema, dict) and (bool(schema.get(extension)) or any(
         marked(inner, extension) for inner in (*(schema.get("properties") or {}).values(), schema.get("items"),
                                                schema.get("additionalProperties"))))
-
-
-def scaled(paths: ScalePaths | None, obj: Object) -> list[FieldError]:
-    """What the scale subresource reads has to be a scale."""
-    out: list[FieldError] = []
-    for path in (paths.spec_replicas, paths.status_replicas) if paths is not None else ():
-        value, where = columns.dig(obj, *path), "." + ".".join(path)
-        if isinstance(value, int) and value < 0:
-            out.append(errors.field_invalid(where, value, "should be a non-negative integer"))
-        elif isinstance(value, int) and value > _INT32:
-            out.append(errors.field_invalid(where, value, f"should be less than or equal to {_INT32}"))
-    return out
 
 
 def _subresources(kind: str, subs: Object, check: Callable[[Object, Object], list[FieldError]]
@@ -243,10 +251,12 @@ def _column(declared: Object) -> Column:
 def _age(find: JsonPath) -> Callable[[Object], Age | str | None]:
     def age(obj: Object) -> Age | str | None:
         found = find(obj)
-        if not found or found[0] is None:
+        if not found or not isinstance(found[0], str):
             return None
+        if found[0] in ("", "null"):
+            return "<unknown>"
         try:
-            return columns.since(str(found[0]))
+            return columns.since(found[0]) if _INSTANT.fullmatch(found[0]) else "<invalid>"
         except ValueError:
             return "<invalid>"
 
@@ -256,20 +266,29 @@ def _age(find: JsonPath) -> Callable[[Object], Age | str | None]:
 def _cell(kind: str, find: JsonPath) -> Callable[[Object, float], Any]:
     def cell(obj: Object, now: float) -> Any:
         found = find(obj)
-        if not found or found[0] is None:
+        if not found:
             return None
-        value = found[0]
+        value = found[0]  # of several the first, as upstream
         if kind == "string":
-            return _text(value)  # of several the first, as upstream
+            return "<no value>" if value is None else _text(value)
         wanted = {"integer": (int, float), "number": (int, float), "boolean": (bool,)}[kind]
         if not isinstance(value, wanted) or (isinstance(value, bool) and kind != "boolean"):
             return None
-        return int(value) if kind == "integer" else value
+        return _int64(value) if kind == "integer" else value
 
     return cell
 
 
+def _int64(value: int | float) -> int:
+    """Go's conversion: what does not fit is the least there is."""
+    whole = int(value)
+    return whole if -2**63 <= whole < 2**63 else -2**63
+
+
 def _text(value: Any) -> str:
+    if isinstance(value, float):
+        # What is stored without a fraction is read again as an integer.
+        return str(int(value)) if value.is_integer() and abs(value) < 1e18 else errors.go_float(value)
     return value if isinstance(value, str) else codec.dumps(value).decode()
 
 

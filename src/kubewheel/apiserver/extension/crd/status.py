@@ -10,30 +10,32 @@ from collections.abc import Iterable
 from typing import Any
 
 from kubewheel.api import codec
+from kubewheel.api.apiextensions import conditions, definition
 from kubewheel.api.apiextensions import customresourcedefinition as definitions
-from kubewheel.api.apiextensions import definition
 from kubewheel.api.resource import Object
 
 
 def wanted(crd: Object, others: Iterable[Object], *, now: str) -> Object:
+    """Names are accepted first, and seen to be; only what had them accepted then is established."""
     status = codec.copy(crd.get("status") or {})
     spec = crd["spec"]
     names, conflict = _accepted(spec, status.get("acceptedNames") or {},
                                 [o for o in others if o["spec"]["group"] == spec["group"]])
+    was_accepted = definitions.is_true(crd, "NamesAccepted")
     status["acceptedNames"] = names
-    stored = status.setdefault("storedVersions", [])
+    stored = status["storedVersions"] = list(status.get("storedVersions") or ())
     stored += [v["name"] for v in spec["versions"] if v.get("storage") and v["name"] not in stored]
-    conditions = status.setdefault("conditions", [])
     if conflict:
-        _set(status, "NamesAccepted", "False", *conflict, now)
-        if not is_established(status):
-            _set(status, "Established", "False", "NotAccepted", "not all names are accepted", now)
+        conditions.put(status, "NamesAccepted", "False", *conflict, now)
+        if not any(c["type"] == "Established" for c in status["conditions"]):
+            conditions.put(status, "Established", "False", "NotAccepted", "not all names are accepted", now)
     else:
-        _set(status, "NamesAccepted", "True", "NoConflicts", "no conflicts found", now)
+        conditions.put(status, "NamesAccepted", "True", "NoConflicts", "no conflicts found", now)
         if not is_established(status):
-            _set(status, "Established", "True", "InitialNamesAccepted", "the initial names have been accepted", now)
+            established = ("True", "InitialNamesAccepted") if was_accepted else ("False", "Installing")
+            conditions.put(status, "Established", *established, "the initial names have been accepted", now)
     # Schemas that are not structural are refused on the way in, so nothing stored has this condition any more.
-    conditions[:] = [c for c in conditions if c["type"] != "NonStructuralSchema"]
+    status["conditions"] = [c for c in status["conditions"] if c["type"] != "NonStructuralSchema"]
     _approval(crd, status, now)
     return status
 
@@ -46,7 +48,7 @@ def _approval(crd: Object, status: Object, now: str) -> None:
     """Of groups that belong to the community: has their API been reviewed?"""
     if definition.is_protected(crd["spec"]["group"]):
         state, words = definition.approval(crd)
-        _set(status, "KubernetesAPIApprovalPolicyConformant", *_APPROVALS[state], words, now)
+        conditions.put(status, "KubernetesAPIApprovalPolicyConformant", *_APPROVALS[state], words, now)
 
 
 def is_established(status: Object) -> bool:
@@ -55,46 +57,38 @@ def is_established(status: Object) -> bool:
 
 def terminating(crd: Object, value: str, reason: str, message: str, now: str) -> Object:
     status = codec.copy(crd.get("status") or {})
-    status.setdefault("conditions", [])
-    _set(status, "Terminating", value, reason, message, now)
+    conditions.put(status, "Terminating", value, reason, message, now)
     return status
-
-
-def _set(status: Object, type_: str, value: str, reason: str, message: str, now: str) -> None:
-    made = {"lastTransitionTime": now, "message": message, "reason": reason, "status": value, "type": type_}
-    for i, condition in enumerate(status["conditions"]):
-        if condition["type"] == type_:
-            if condition["status"] == value:
-                made["lastTransitionTime"] = condition.get("lastTransitionTime", now)
-            status["conditions"][i] = made
-            return
-    status["conditions"].append(made)
 
 
 def _accepted(spec: Object, before: Object, others: list[Object]) -> tuple[Object, tuple[str, str] | None]:
     """(the accepted names, (reason, message) of the last conflict or None). A name in use keeps what was accepted."""
     taken: set[str] = set()
     kinds: set[str] = set()
-    for other in others:
-        names = (other.get("status") or {}).get("acceptedNames") or {}
+    for names in (before, *((o.get("status") or {}).get("acceptedNames") or {} for o in others)):
         taken |= {n for n in (names.get("plural"), names.get("singular"), *(names.get("shortNames") or ())) if n}
         kinds |= {n for n in (names.get("kind"), names.get("listKind")) if n}
     requested, out = spec["names"], codec.copy(before)
     conflict: tuple[str, str] | None = None
     for field, used, reason in (("plural", taken, "PluralConflict"), ("singular", taken, "SingularConflict"),
-                                ("kind", kinds, "KindConflict"), ("listKind", kinds, "ListKindConflict")):
+                                ("shortNames", taken, "ShortNamesConflict"), ("kind", kinds, "KindConflict"),
+                                ("listKind", kinds, "ListKindConflict")):
+        if field == "shortNames":
+            short: list[str] = requested.get(field) or []
+            clash = [s for s in short if s in used and s not in (before.get(field) or ())]
+            if clash:
+                told = [f'"{s}" is already in use' for s in dict.fromkeys(clash)]
+                conflict = (reason, told[0] if len(told) == 1 else f"[{', '.join(told)}]")
+            else:
+                _replace(out, field, short)
+            continue
         value = requested.get(field, "")
         if value in used and before.get(field) != value:
             conflict = (reason, f'"{value}" is already in use')
-            out.setdefault(field, "")
+            if field in ("plural", "kind"):
+                out.setdefault(field, "")
         elif value:
             out[field] = value
-    short: list[Any] = requested.get("shortNames") or []
-    clash = [s for s in short if s in taken]
-    if clash and before.get("shortNames") != short:
-        conflict = ("ShortNamesConflict", ", ".join(f'"{s}" is already in use' for s in clash))
-    else:
-        _replace(out, "shortNames", short)
     _replace(out, "categories", requested.get("categories") or [])
     return out, conflict
 
