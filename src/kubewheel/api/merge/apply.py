@@ -19,6 +19,7 @@ from kubewheel.lib.clock import rfc3339
 Object = dict[str, Any]
 
 BEFORE_FIRST_APPLY = "before-first-apply"
+_NAME = fields.of_paths((("metadata", "name"),))
 
 
 class Conflicts(Exception):
@@ -41,6 +42,8 @@ def apply(endpoint: Endpoint, live: Object | None, applied: Object, *, manager: 
         if manager == last_applied.MANAGER and live is not None:
             left = last_applied.unexplained(endpoint, live, e.found)
         if left:
+            if conform.findings(endpoint.node, managed.owned_part(applied)):  # what does not fit is told first
+                raise misfit(endpoint.node, applied) from e
             raise _conflict(left) from e
         merged = _forced(endpoint, live, applied, wanted, manager=manager, force=True, now=now)
     if manager == last_applied.MANAGER:
@@ -58,7 +61,9 @@ def _forced(endpoint: Endpoint, live: Object | None, applied: Object, wanted: Fi
 
     merged = merging.merge(endpoint.node, before, applied)
     if own is not None and own["fieldsV1"] != wanted:
-        merged = _pruned(endpoint, merged, own, [*others, {**mine, "apiVersion": endpoint.api_version, "fieldsV1": wanted}])
+        # What is never owned keeps its place all the same: the configuration names it.
+        named = fields.union(wanted, _NAME)
+        merged = _pruned(endpoint, merged, own, [*others, {**mine, "apiVersion": endpoint.api_version, "fieldsV1": named}])
     comparison = Comparison(endpoint, before, merged)
     out = _remaining(others, comparison, force=force)
     is_changed = bool(comparison.changed or comparison.removed) or merged is not before and merged != before
