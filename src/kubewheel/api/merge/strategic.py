@@ -121,8 +121,10 @@ def _merge_ordered(node: Node | None, out: Doc, patch: Doc, key: str, order: Any
     _check_order(merge_key, given or [], order)
     if live is None and given is None:
         return
+    merged: list[Any]
+    places: list[Any]
     if given is None:
-        merged, places = live, live
+        merged = places = live or []
     elif live is None:
         merged, places = _plain(given), []
     else:
@@ -168,7 +170,8 @@ def _merge_lists(node: Node | None, live: list[Any], patch: list[Any]) -> tuple[
 
 def _directed(live: list[Any], patch: list[Any], merge_key: str) -> tuple[list[Any], list[Any]]:
     """The live list after the directives among a patch's elements, and the other elements."""
-    plain_items, replaced = [], False
+    plain_items: list[Any] = []
+    replaced = False
     for item in patch:
         directive = item.get(DIRECTIVE, plain_items)
         if directive is plain_items:
