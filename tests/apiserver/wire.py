@@ -19,13 +19,13 @@ class Answer:
     def json(self):
         return json.loads(self.body)
 
-    async def lines(self, count, timeout=5.0):
-        """The first `count` events of a watch; it is closed then."""
+    async def lines(self, count, timeout=5.0, *, keep=lambda event: True):
+        """The first `count` events of a watch that are to be kept; it is closed then."""
         found = []
         try:
             async with asyncio.timeout(timeout):
                 async for chunk in self.chunks:
-                    found += [json.loads(line) for line in chunk.splitlines()]
+                    found += filter(keep, [json.loads(line) for line in chunk.splitlines()])
                     if len(found) >= count:
                         break
         finally:

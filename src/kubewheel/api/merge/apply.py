@@ -41,6 +41,8 @@ def apply(endpoint: Endpoint, live: Object | None, applied: Object, *, manager: 
         if manager == last_applied.MANAGER and live is not None:
             left = last_applied.unexplained(endpoint, live, e.found)
         if left:
+            if conform.findings(endpoint.node, managed.owned_part(applied)):  # what does not fit is told first
+                raise misfit(endpoint.node, applied) from e
             raise _conflict(left) from e
         merged = _forced(endpoint, live, applied, wanted, manager=manager, force=True, now=now)
     if manager == last_applied.MANAGER:
@@ -58,6 +60,7 @@ def _forced(endpoint: Endpoint, live: Object | None, applied: Object, wanted: Fi
 
     merged = merging.merge(endpoint.node, before, applied)
     if own is not None and own["fieldsV1"] != wanted:
+        # What is never owned keeps its place all the same: the configuration names it.
         named = fields.union(wanted, managed.unowned_metadata(merged))
         merged = _pruned(endpoint, merged, own, [*others, {**mine, "apiVersion": endpoint.api_version, "fieldsV1": named}])
     comparison = Comparison(endpoint, before, merged)

@@ -12,8 +12,7 @@ from kubewheel.api.merge import elements, fields
 from kubewheel.api.merge.fields import FieldsError
 from kubewheel.api.schema.node import Node
 
-_STRINGS = ("string", "bytes")  # date-times, quantities and int-or-string are "untyped": any scalar
-_NUMBERS = ("integer", "number")
+_NUMBERS = ("integer", "number")  # date-times, quantities and int-or-string are "untyped": any scalar
 
 
 def findings(node: Node, value: Any) -> str:
@@ -33,7 +32,7 @@ def _value(node: Node, value: Any, path: str) -> Iterator[Finding]:
         yield from _list(node, value, path)
     elif isinstance(value, (dict, list)) and node.type not in ("any",):
         yield path, _expected(node, value)
-    elif node.type in _STRINGS and not node.format and not isinstance(value, str):
+    elif _is_text(node) and not isinstance(value, str):
         yield path, f"expected string, got &value.valueUnstructured{{Value:{_go_syntax(value)}}}"
     elif node.type in _NUMBERS and (isinstance(value, bool) or not isinstance(value, (int, float))):
         yield path, f"expected numeric (int or float), got {_go_type(value)}"
@@ -46,9 +45,13 @@ def _expected(node: Node, value: Any) -> str:
         return f"expected numeric (int or float), got {_go_type(value)}"
     if node.type == "boolean":
         return f"expected boolean, got {_shown(value)}"
-    if node.type in _STRINGS and not node.format:
+    if _is_text(node):
         return f"expected string, got &value.valueUnstructured{{Value:{_go_syntax(value)}}}"
     return f"expected any scalar, got {_shown(value)}"
+
+
+def _is_text(node: Node) -> bool:
+    return node.type == "bytes" or node.type == "string" and not node.format
 
 
 def _map(node: Node, value: Any, path: str) -> Iterator[Finding]:

@@ -13,6 +13,7 @@ from typing import Any
 import orjson
 
 from kubewheel.api.merge.fields import FieldsError
+from kubewheel.api.protobuf import table
 from kubewheel.api.schema.node import Node
 
 # What is not described: maps are granular, lists are atomic (structured-merge-diff's "deduced" type).
@@ -26,7 +27,8 @@ _KEY_DEFAULTS = {"protocol": "TCP"}
 _KNOWN_ELEMENTS = 4096  # remembered per list type; then it begins anew
 _PLAIN = re.compile(r"[A-Za-z0-9_./:-]+").fullmatch  # text that JSON writes as it is
 
-_KEY_TYPES = (str, int, type(None))
+_ABSENT = ()  # stands for a key that is not there, which is not the same as null
+_KEY_TYPES = (str, int, type(None), tuple)
 
 Name = Callable[[Any], str]
 
@@ -84,7 +86,7 @@ def _many_keys(node: Node) -> Name:
     def element(item: Any) -> str:
         if not isinstance(item, dict):
             return _key_element(node, item)
-        values = tuple([item.get(key) for key in keys])
+        values = tuple([item.get(key, _ABSENT) for key in keys])
         try:
             return known[values]
         except (KeyError, TypeError):
@@ -122,17 +124,28 @@ def _key_element(node: Node, item: Any) -> str:
     names = node.list_map_keys
     if len(names) == 1 and isinstance(item.get(names[0]), str) and _PLAIN(item[names[0]]):
         return f'k:{{"{names[0]}":"{item[names[0]]}"}}'
-    known, keys = items_node(node).fields, {}
+    keys = {}
     for key in names:
         if key in item:
             keys[key] = item[key]
             continue
-        described = known.get(key)
-        value = described.default if described is not None else None
-        if value is None and described is not None:
-            value = _KEY_DEFAULTS.get(key)
+        value = _key_default(items_node(node), key)
         if value is None:
             raise FieldsError(f'associative list with keys has an element that omits key field "{key}" '
                               "(and doesn't have default value)")
         keys[key] = value
     return "k:" + orjson.dumps(keys, option=orjson.OPT_SORT_KEYS).decode()
+
+
+def _key_default(item: Node, key: str) -> Any:
+    """What a key that is not given is: its default, or its zero where Go writes that (OpenAPI v3 calls it the default)."""
+    described = item.fields.get(key)
+    if described is None:
+        return None
+    if described.default is not None:
+        return described.default
+    if key in _KEY_DEFAULTS:
+        return _KEY_DEFAULTS[key]
+    row = table.json_names(item.definition).get(key) if table.knows(item.definition) else None
+    is_zero_written = row is not None and row.omit == table.KEPT and row.mode == table.VALUE
+    return {"string": "", "integer": 0, "boolean": False}.get(described.type) if is_zero_written else None

@@ -29,6 +29,7 @@ def apply(node: Node | None, doc: Doc, patch: Doc) -> Doc:
     return _merge_map(node, doc, patch)
 
 
+# -- maps ---------------------------------------------------------------------------------------------------------
 def _merge_map(node: Node | None, doc: Doc, patch: Doc) -> Doc:
     if DIRECTIVE in patch:
         directive = patch[DIRECTIVE]
@@ -36,23 +37,26 @@ def _merge_map(node: Node | None, doc: Doc, patch: Doc) -> Doc:
             return {key: value for key, value in patch.items() if key != DIRECTIVE}
         if directive == "delete":
             return {}
-        raise PatchError(f"unknown patch type: {plain(directive)} in map: {plain(patch)}", code=500)
+        raise _unknown_directive(patch)
     out = _retained(doc, patch)
+    done = {RETAIN_KEYS}
+    for key, order in patch.items():
+        if key.startswith(ORDER_PREFIX):
+            done |= {key, key[len(ORDER_PREFIX):]}
+            _merge_ordered(node, out, patch, key[len(ORDER_PREFIX):], order)
+    for key, value in patch.items():  # before what is added; upstream takes them in any order
+        if key.startswith(DELETE_PREFIX) and key not in done:
+            done.add(key)
+            _delete_scalars(out, key[len(DELETE_PREFIX):], value)
     for key, value in patch.items():
-        if key == RETAIN_KEYS:
+        if key in done:
             continue
-        if key.startswith(DELETE_PREFIX):
-            field = key[len(DELETE_PREFIX):]
-            if field in out and field not in patch:
-                out[field] = _without(out[field], value)
-        elif key.startswith(ORDER_PREFIX):
-            field = key[len(ORDER_PREFIX):]
-            if field in out and field not in patch:  # else merging the patch's list puts it in order
-                out[field] = _ordered(_child(node, field), out[field], _listed(out[field]), value)
-        elif value is None:
+        if value is None:
             out.pop(key, None)
+        elif key in out and out[key] is not None:
+            _merge_field(node, out, key, value)
         else:
-            out[key] = _merge_field(node, key, out.get(key), patch)
+            _put_new(out, key, value)
     return out
 
 
@@ -61,144 +65,236 @@ def _retained(doc: Doc, patch: Doc) -> Doc:
         return dict(doc)
     keys = patch[RETAIN_KEYS]
     if not isinstance(keys, list):
-        raise PatchError("invalid patch format of retainKeys", code=400)
+        raise PatchError(_BAD_RETAIN, code=400)
     for key, value in patch.items():
         special = key == RETAIN_KEYS or key.startswith((DELETE_PREFIX, ORDER_PREFIX))
         if not special and value is not None and key not in keys:
-            raise PatchError("invalid patch format of retainKeys", code=400)
+            raise PatchError(_BAD_RETAIN, code=400)
     return {key: value for key, value in doc.items() if key in keys}
 
 
-def _merge_field(node: Node | None, key: str, current: Any, patch: Doc) -> Any:
-    value = patch[key]
-    child = _child(node, key)
+def _merge_field(node: Node | None, out: Doc, key: str, value: Any) -> None:
+    current, child = out[key], _child(node, key)
+    if isinstance(value, dict) and isinstance(current, dict):
+        is_replaced = child is not None and "replace" in child.patch_strategy
+        out[key] = value if is_replaced else _merge_map(child, current, value)
+    elif isinstance(value, list) and isinstance(current, list):
+        out[key], _ = _merge_lists(child, current, value)
+    else:
+        _put_new(out, key, value)
+
+
+def _put_new(out: Doc, key: str, value: Any) -> None:
+    """Where nothing is there to merge with: maps that hold a directive go, and nulls. Other directives stay, to be found
+    out as unknown fields."""
+    if _is_directed(value):
+        out.pop(key, None)
+    else:
+        out[key] = _plain(value)
+
+
+def _plain(value: Any) -> Any:
     if isinstance(value, dict):
-        if not isinstance(current, dict):
-            return _plain(value)
-        return value if child is not None and "replace" in child.patch_strategy else _merge_map(child, current, value)
+        return {key: _plain(member) for key, member in value.items()
+                if member is not None and not _is_directed(member)}
     if isinstance(value, list):
-        order = patch.get(ORDER_PREFIX + key)
-        if child is None or "merge" not in child.patch_strategy:
-            return [_plain(item) for item in value]
-        if order is not None:
-            _check_order(child, value, order)
-        else:  # as the patch has them, what is new before the server's own
-            order = [item for item in value if not (isinstance(item, dict) and DIRECTIVE in item)]
-        live = _listed(current)
-        merged = _merge_list(child, _without(live, patch.get(DELETE_PREFIX + key)), value)
-        return _ordered(child, merged, live, order)
+        return [_plain(item) for item in value if not _is_directed(item)]
     return value
 
 
-def _merge_list(node: Node, live: list[Any], patch: list[Any]) -> list[Any]:
-    if any(isinstance(item, list) for item in (*live, *patch)):
-        raise PatchError("lists of lists are not supported")
+def _is_directed(value: Any) -> bool:
+    return isinstance(value, dict) and value.get(DIRECTIVE) is not None
+
+
+# -- lists --------------------------------------------------------------------------------------------------------
+def _merge_ordered(node: Node | None, out: Doc, patch: Doc, key: str, order: Any) -> None:
+    """A list and its $setElementOrder, in `out`."""
+    live, given = out.get(key), patch.get(key)
+    for value in (order, [] if live is None else live, [] if key not in patch else given):
+        if not isinstance(value, list):
+            raise _bad_type("[]interface {}", value)
+    child = _child(node, key)
+    if child is None and node is not None:
+        struct = node.definition.rpartition(".")[2]
+        raise PatchError(f'unable to find api field in struct {struct} for the json field "{key}"', code=500)
+    merge_key = child.patch_merge_key if child is not None else ""
+    _check_order(merge_key, given or [], order)
+    if live is None and given is None:
+        return
+    merged: list[Any]
+    places: list[Any]
+    if given is None:
+        merged = places = live or []
+    elif live is None:
+        merged, places = _plain(given), []
+    else:
+        merged, places = _merge_lists(child, live, given)
+    for item in merged if merge_key else ():
+        _key_of(item, merge_key)
+    is_maps = _are_maps(live or [], given or [])
+    if is_maps is None:
+        raise PatchError("no elements in any of the given slices", code=500)
+    out[key] = _in_order(merged, order, places, merge_key, is_maps=is_maps)
+
+
+def _merge_lists(node: Node | None, live: list[Any], patch: list[Any]) -> tuple[list[Any], list[Any]]:
+    """The merged list, and the order that the server's own elements had. Deleting closes ranks: new elements are taken for
+    the server's own as far as the live list went."""
+    if node is None or "merge" not in node.patch_strategy:
+        return patch, live
+    is_maps = _are_maps(live, patch)
+    if is_maps is None:
+        return live, live
     merge_key = node.patch_merge_key
-    if not merge_key:  # a set of scalars
-        return live + [item for i, item in enumerate(patch) if item not in live and item not in patch[:i]]
-    if not all(isinstance(item, dict) for item in (*live, *patch)):
-        raise PatchError(f"list element types are not identical: {plain([live, patch])}", code=500)
-    special = [item for item in patch if DIRECTIVE in item]
-    plain_items = [item for item in patch if DIRECTIVE not in item]
-    out = list(live)
-    for item in special:
-        directive = item[DIRECTIVE]
-        if directive == "delete":
+    if not is_maps:
+        if merge_key:
+            raise _bad_type("map[string]interface {}", (*live, *patch)[0])
+        out: list[Any] = []
+        for item in (*live, *patch):
+            if not _has(out, item):
+                out.append(item)
+        return _in_order(out, patch, live, "", is_maps=False), live
+    size = len(live)
+    kept, patch = _directed(live, patch, merge_key)
+    merged = list(kept)
+    for item in patch:
+        wanted = _key_of(item, merge_key)
+        at = next((i for i, other in enumerate(merged) if merge_key in other and other[merge_key] == wanted), None)
+        if at is None:
+            merged.append(item)
+        else:
+            merged[at] = _merge_map(node.items, merged[at], item)
+    places = merged[:size] if len(kept) < size and patch else live
+    return _in_order(merged, patch, kept, merge_key, is_maps=True), places
+
+
+def _directed(live: list[Any], patch: list[Any], merge_key: str) -> tuple[list[Any], list[Any]]:
+    """The live list after the directives among a patch's elements, and the other elements."""
+    plain_items: list[Any] = []
+    replaced = False
+    for item in patch:
+        directive = item.get(DIRECTIVE, plain_items)
+        if directive is plain_items:
+            plain_items.append(item)
+        elif directive == "delete":
             wanted = _key_of(item, merge_key)
-            out = [other for other in out if other.get(merge_key) != wanted]
+            live = [other for other in live if merge_key not in other or other[merge_key] != wanted]
+        elif directive == "replace":
+            replaced = True
         elif directive == "merge":
             raise PatchError("merging lists cannot yet be specified in the patch", code=500)
-        elif directive != "replace":
-            raise PatchError(f"unknown patch type: {plain(directive)} in map: {plain(item)}", code=500)
-    if any(item[DIRECTIVE] == "replace" for item in special):
-        return [_plain(item) for item in plain_items]
-    for item in plain_items:
-        wanted = _key_of(item, merge_key)
-        at = next((i for i, other in enumerate(out) if other.get(merge_key) == wanted), None)
-        if at is None:
-            out.append(_plain(item))
         else:
-            out[at] = _merge_map(node.items, out[at], item)
-    return out
+            raise _unknown_directive(item)
+    return (plain_items, []) if replaced else (live, plain_items)
+
+
+def _are_maps(*lists: list[Any]) -> bool | None:
+    """Elements are all of one type; None where there are none."""
+    kinds = [type(item) for items in lists for item in items]
+    if not kinds:
+        return None
+    if kinds[0] is list:
+        raise PatchError("lists of lists are not supported")
+    if any(kind is not kinds[0] for kind in kinds):
+        raise PatchError(f"list element types are not identical: {plain(list(lists))}", code=500)
+    return kinds[0] is dict
+
+
+def _delete_scalars(out: Doc, field: str, unwanted: Any) -> None:
+    if unwanted is None:
+        out.pop(field, None)
+    elif isinstance(unwanted, list) and isinstance(out.get(field), list):
+        if _are_maps(out[field], unwanted) is not None:
+            out[field] = [item for item in out[field] if not _has(unwanted, item)]
 
 
 def _key_of(item: Doc, merge_key: str) -> Any:
+    if not isinstance(item, dict):
+        raise _bad_type("map[string]interface {}", item)
     if merge_key not in item:
         raise PatchError(f"map: {plain(item)} does not contain declared merge key: {merge_key}", code=500)
     return item[merge_key]
 
 
-def _check_order(node: Node, patch: list[Any], order: Any) -> None:
-    """The patch's items (but those it deletes) come in the order it asks for."""
-    if not isinstance(order, list):
-        raise PatchError("invalid patch format of setElementOrder list", code=400)
-    merge_key = node.patch_merge_key
-    wanted = [_identity(item, merge_key) for item in order]
-    at = 0
-    for item in patch:
-        if isinstance(item, dict) and DIRECTIVE in item:
-            continue
-        here = _identity(item, merge_key)
-        while at < len(wanted) and wanted[at] != here:
+def _check_order(merge_key: str, patch: list[Any], order: list[Any]) -> None:
+    """The patch's items (but those with directives) come in the order it asks for."""
+    if not patch or not order:
+        return
+    items = [item for item in patch if not (merge_key and isinstance(item, dict) and item.get(DIRECTIVE) == "delete")]
+    for item in items if merge_key else ():
+        if not isinstance(item, dict):
+            raise _bad_type("map[string]interface {}", item)
+    at = asked = 0
+    while at < len(items) and asked < len(order):
+        if _holds_directive(items[at]):
             at += 1
-        if at == len(wanted):
-            raise PatchError(f"The order in patch list:\n{plain(patch)}\n doesn't match $setElementOrder list:\n"
-                             f"{plain(order)}\n", code=500)
-        at += 1
+            continue
+        at += _is_same_item(items[at], order[asked], merge_key)
+        asked += 1
+    if at < len(items) and asked == len(order):
+        raise PatchError(f"The order in patch list:\n{plain(patch)}\n doesn't match $setElementOrder list:\n"
+                         f"{plain(order)}\n", code=500)
 
 
-def _identity(item: Any, merge_key: str) -> Any:
-    return item.get(merge_key) if merge_key and isinstance(item, dict) else item
+def _is_same_item(one: Any, other: Any, merge_key: str) -> bool:
+    if not merge_key:
+        return type(one) is type(other) and bool(one == other)
+    return bool(_key_of(one, merge_key) == _key_of(other, merge_key))
 
 
-def _ordered(node: Node | None, merged: Any, live: list[Any], order: Any) -> list[Any]:
-    """`merged` with the patch's elements in the order it asks for; the server's own elements keep their place
-    among the live list's."""
-    merged = _listed(merged)
-    if not isinstance(order, list):
-        raise PatchError("invalid patch format of setElementOrder list", code=400)
-    merge_key = node.patch_merge_key if node is not None else ""
+def _holds_directive(value: Any) -> bool:
+    if isinstance(value, dict):
+        return DIRECTIVE in value or any(map(_holds_directive, value.values()))
+    return isinstance(value, list) and any(map(_holds_directive, value))
 
+
+def _in_order(merged: list[Any], order: list[Any], live: list[Any], merge_key: str, *, is_maps: bool) -> list[Any]:
+    """`merged` with what `order` names in that order; the other elements keep their place among the live list's."""
     def identity(item: Any) -> Any:
-        return _identity(item, merge_key)
+        return _key_of(item, merge_key) if is_maps else item
 
-    wanted = [identity(item) for item in order]
-    asked = [item for item in merged if identity(item) in wanted]
-    asked.sort(key=lambda item: wanted.index(identity(item)))
-    places = [identity(item) for item in live]
-    own = [item for item in merged if identity(item) not in wanted]
+    keys = [identity(item) for item in merged]
+    wanted, places = [identity(item) for item in order], [identity(item) for item in live]
+    pairs = list(zip(keys, merged, strict=True))
+    asked = sorted((pair for pair in pairs if _has(wanted, pair[0])), key=lambda pair: wanted.index(pair[0]))
+    own = [pair for pair in pairs if not _has(wanted, pair[0])]
+    if all(key in places for key, _ in own):
+        own.sort(key=lambda pair: places.index(pair[0]))
     out: list[Any] = []
     while own and asked:
-        left, right = identity(own[0]), identity(asked[0])
+        left, right = own[0][0], asked[0][0]
         first = left in places and right in places and places.index(left) < places.index(right)
-        out.append((own if first else asked).pop(0))
-    return out + own + asked
+        out.append((own if first else asked).pop(0)[1])
+    return out + [item for _, item in own + asked]
 
 
-def _without(live: Any, unwanted: Any) -> list[Any]:
-    if unwanted is None:
-        return _listed(live)
-    if not isinstance(unwanted, list):
-        raise PatchError("invalid patch format of primitive list", code=400)
-    return [item for item in _listed(live) if item not in unwanted]
-
-
-def _plain(value: Any) -> Any:
-    """A patch value where nothing is there to merge with: directives and nulls of maps go."""
-    if isinstance(value, dict):
-        return {key: _plain(member) for key, member in value.items()
-                if member is not None and key not in (DIRECTIVE, RETAIN_KEYS)
-                and not key.startswith((DELETE_PREFIX, ORDER_PREFIX))}
-    if isinstance(value, list):
-        return [_plain(item) for item in value if not (isinstance(item, dict) and item.get(DIRECTIVE) == "delete")]
-    return value
-
-
-def _listed(value: Any) -> list[Any]:
-    return list(value) if isinstance(value, list) else []
+def _has(items: list[Any], wanted: Any) -> bool:
+    return any(type(item) is type(wanted) and item == wanted for item in items)
 
 
 def _child(node: Node | None, key: str) -> Node | None:
     if node is None:
         return None
     return node.fields.get(key) or node.values
+
+
+# -- errors -------------------------------------------------------------------------------------------------------
+_BAD_RETAIN = "invalid patch format of retainKeys"
+_GO_TYPES = {dict: "map[string]interface {}", list: "[]interface {}", str: "string", int: "int64", float: "float64",
+             bool: "bool"}
+
+
+def _unknown_directive(patch: Doc) -> PatchError:
+    directive = patch[DIRECTIVE]
+    shown = directive
+    if directive is None:
+        shown = "%!s(<nil>)"
+    elif isinstance(directive, (int, float)):
+        shown = f"%!s({_GO_TYPES[type(directive)]}={plain(directive)})"
+    elif not isinstance(directive, str):
+        shown = plain(directive)
+    return PatchError(f"unknown patch type: {shown} in map: {plain(patch)}", code=500)
+
+
+def _bad_type(wanted: str, value: Any) -> PatchError:
+    return PatchError(f"expected a {wanted}, but received a {_GO_TYPES.get(type(value), '%!s(<nil>)')}", code=500)

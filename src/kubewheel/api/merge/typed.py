@@ -17,6 +17,7 @@ from typing import Any
 
 from kubewheel.api.merge import elements, fields
 from kubewheel.api.merge.fields import DOT, LEAF, FieldsError, FieldSet
+from kubewheel.api.protobuf import table
 from kubewheel.api.schema.node import Node
 
 Walk = Callable[[Any], FieldSet]
@@ -24,21 +25,6 @@ Object = dict[str, Any]
 
 MAX_SHAPES = 1024  # remembered per type; then it begins anew
 ABSENT: Any = object()
-
-# Structs that upstream's types hold by value (not by pointer): an empty one is there before anything is set in it, so
-# filling it does not make the container itself a member. OpenAPI v3 marks them with `default: {}`, v2 data does not.
-_BY_VALUE_NAMES = frozenset(("metadata", "spec", "status"))
-_BY_VALUE = frozenset((
-    "AllocationResult.devices", "Container.resources", "ContainerStatus.lastState", "ContainerStatus.state",
-    "CustomResourceDefinitionStatus.acceptedNames", "DaemonSetSpec.updateStrategy", "DeploymentSpec.strategy",
-    "Endpoint.conditions", "EphemeralContainer.resources", "Event.deprecatedSource", "Event.regarding", "Event.source",
-    "IngressServiceBackend.port", "IngressStatus.loadBalancer", "LimitedPriorityLevelConfiguration.limitResponse",
-    "NetworkPolicySpec.podSelector", "NodeDaemonEndpoints.kubeletEndpoint", "NodeStatus.daemonEndpoints",
-    "NodeStatus.nodeInfo", "PersistentVolumeClaimSpec.resources", "PodTemplate.template", "ReplicaSetSpec.template",
-    "ResourceClaimSpec.devices", "ServiceStatus.loadBalancer", "StatefulSetSpec.updateStrategy"))
-# Scalars that are written even when empty, though nothing requires them.
-_NEVER_OMITTED = frozenset(("Event.eventTime", "Event.reportingComponent", "Event.reportingInstance"))
-
 
 class Type:
     """The walkers of one node. `added`: what a value that was not there before sets; containers are members too.
@@ -94,10 +80,16 @@ def _is_always_there(node: Node, name: str) -> bool:
     below = node.fields.get(name)
     if below is None or not node.definition:  # custom resources hold nothing by value
         return False
-    full = f"{node.definition.rpartition('.')[2]}.{name}"
-    if name in node.required or full in _NEVER_OMITTED:
-        return True
-    return below.type == "object" and (below.has_default or name in _BY_VALUE_NAMES or full in _BY_VALUE)
+    # Structs that Go holds by value, and all that it writes even when empty (null slices too), are there before anything
+    # is set: filling them does not make the container itself a member.
+    row = _row(node, name)
+    if row is None:
+        return name in node.required or below.type == "object" and (below.has_default or name in ("spec", "status"))
+    return row.omit == table.KEPT or row.mode == table.VALUE and row.type == table.MESSAGE and below.type == "object"
+
+
+def _row(node: Node, name: str) -> table.Row | None:
+    return table.json_names(node.definition).get(name) if table.knows(node.definition) else None
 
 
 # -- sets of one value --------------------------------------------------------------------------------------------
@@ -157,7 +149,7 @@ def _filled_walk(kind: Type) -> Walk:
                 if not is_there:
                     made[element] = below.added(value[name])
                     continue
-                found = _filled(below, value[name])
+                found = _filled(below, value[name], is_struct=_is_by_value(kind.node, name))
                 if found is None:
                     del made[element]
                 else:
@@ -167,8 +159,15 @@ def _filled_walk(kind: Type) -> Walk:
     return struct
 
 
-def _filled(kind: Type, value: Any) -> FieldSet | None:
+def _is_by_value(node: Node, name: str) -> bool:
+    row = _row(node, name)
+    return row is None or row.mode == table.VALUE
+
+
+def _filled(kind: Type, value: Any, *, is_struct: bool) -> FieldSet | None:
     """What a member sets that was there before, empty; None for nothing."""
+    if is_struct and value == {} and kind.node.type == "object":
+        return None
     if kind.is_map and isinstance(value, dict):
         return kind.filled(value) or None
     if kind.is_keyed and value:
@@ -235,11 +234,11 @@ def _applied_walk(kind: Type, *, member: bool) -> Walk:
                 one = value[name]
                 if name not in fields_of:
                     made[element] = below.applied_item(one)
-                elif (found := below.applied(one)) or one.__class__ is not list:
+                elif (found := below.applied(one)) or not _says_nothing(below, one):
                     made[element] = found
                 else:
-                    del made[element]  # an empty keyed list says nothing
-        return made
+                    del made[element]
+        return LEAF if member and len(made) == 1 else made
 
     def keyed(value: Any) -> FieldSet:
         if not isinstance(value, list):
@@ -259,6 +258,13 @@ def _applied_walk(kind: Type, *, member: bool) -> Walk:
         return {DOT: LEAF, **made} if member and made else made
 
     return struct if kind.is_map else keyed if kind.is_keyed else _leaf
+
+
+def _says_nothing(kind: Type, value: Any) -> bool:
+    """An empty keyed list, and a struct with nothing but such in it."""
+    if value.__class__ is list:
+        return True
+    return kind.is_map and value.__class__ is dict and bool(value)
 
 
 def _check_declared(node: Node, names: tuple[str, ...]) -> None:

@@ -70,7 +70,7 @@ def _make_struct(node: Node) -> None:
                 if want.__class__ is type:
                     raise _Irregular
                 new = want(value)
-                if new or key in kept:
+                if new or new is not None and key in kept:
                     if new is not value:
                         obj[key] = new
                     continue
@@ -319,7 +319,7 @@ class _Walk:
                 del value[key]
                 continue
             new = self.value(field, value[key], here, [*names, *go_names.through(node.definition, key), key], node)
-            if new or key in kept:
+            if new or new is not None and key in kept:
                 value[key] = new
             else:
                 del value[key]

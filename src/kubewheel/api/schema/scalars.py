@@ -32,9 +32,10 @@ _PLAIN = re.compile(
 _MICRO = re.compile(_PLAIN.pattern[:-1] + r"\.[0-9]{6}Z")
 RFC3339 = "2006-01-02T15:04:05Z07:00"
 RFC3339_MICRO = "2006-01-02T15:04:05.000000Z07:00"
-# What stands before each number, the number's name in a layout, how many digits it takes, its least, its end, its name.
-_NUMBERS = (("", "2006", (4, 4), 0, 10_000, "year"), ("-", "01", (2, 2), 1, 13, "month"), ("-", "02", (2, 2), 0, 100, "day"),
-            ("T", "15", (1, 2), 0, 24, "hour"), (":", "04", (2, 2), 0, 60, "minute"), (":", "05", (2, 2), 0, 60, "second"))
+# What stands before each number, the number's name in a layout, its digits, its least, its end, its name.
+_TWO = "[0-9]{2}"
+_NUMBERS = (("", "2006", "[0-9]{4}", 0, 10_000, "year"), ("-", "01", _TWO, 1, 13, "month"), ("-", "02", _TWO, 0, 100, "day"),
+            ("T", "15", "[0-9]{1,2}", 0, 24, "hour"), (":", "04", _TWO, 0, 60, "minute"), (":", "05", _TWO, 0, 60, "second"))
 _ZERO_TIME = (1, 1, 1, 0, 0, 0, 0)
 _CYCLE = 400  # years after which the calendar comes again
 
@@ -55,14 +56,14 @@ class _Time:
         year, month, day = numbers[:3]
         if not 1 <= day <= calendar.monthrange(year % _CYCLE + _CYCLE, month)[1]:
             raise self.wrong("day out of range")
-        moment = dt.datetime(year % _CYCLE + _CYCLE, *numbers[1:], micros) - offset  # type: ignore[arg-type]
+        moment = dt.datetime(year % _CYCLE + _CYCLE, *numbers[1:], micros, tzinfo=dt.UTC) - offset  # type: ignore[misc, arg-type]
         return (moment.year + year - year % _CYCLE - _CYCLE, *moment.timetuple()[1:6], micros)
 
-    def number(self, before: str, name: str, digits: tuple[int, int], low: int, end: int, what: str) -> int:
+    def number(self, before: str, name: str, digits: str, low: int, end: int, what: str) -> int:
         if not self.text.startswith(before, self.at):
             raise self.unlike(before)
         self.at += len(before)
-        match = re.compile("[0-9]{%d,%d}" % digits).match(self.text, self.at)
+        match = re.compile(digits).match(self.text, self.at)
         if match is None:
             raise self.unlike(name)
         self.at, value = match.end(), int(match.group())
@@ -123,8 +124,7 @@ def time(text: str) -> str:
     """Whole seconds, UTC, `Z`. The zero time, which Go writes as null, is ""."""
     if _PLAIN.fullmatch(text) and text[:4] != "0001":
         return text
-    parts = _Time(text, RFC3339).parse()
-    return "" if parts == _ZERO_TIME else "%04d-%02d-%02dT%02d:%02d:%02dZ" % parts[:6]
+    return _written(_Time(text, RFC3339).parse(), "")
 
 
 def microtime(text: str) -> str:
@@ -132,7 +132,14 @@ def microtime(text: str) -> str:
     if _MICRO.fullmatch(text) and text[:4] != "0001":
         return text
     parts = _Time(text, RFC3339_MICRO).parse()
-    return "" if parts == _ZERO_TIME else "%04d-%02d-%02dT%02d:%02d:%02d.%06dZ" % parts
+    return _written(parts, f".{parts[6]:06}")
+
+
+def _written(parts: tuple[int, ...], fraction: str) -> str:
+    if parts == _ZERO_TIME:
+        return ""
+    year, month, day, hour, minute, second = parts[:6]
+    return f"{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}{fraction}Z"
 
 
 # -- base64 -------------------------------------------------------------------------------------------------------

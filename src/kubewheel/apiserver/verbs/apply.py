@@ -29,9 +29,11 @@ async def handle(call: Call) -> Response:
         merged = apply.apply(end, live, body, manager=manager, force=force, now=now)
         merged = codec.copy(merging.without_nulls(node, merged) if resource.custom is not None else merged)
         try:
-            write.fitted(call, merged)
+            unknown = write.fitted(call, merged)
         except schema.DecodeError as e:
             raise _misfit(call, body, e) from e
+        if unknown and resource.custom is None:  # within what is owned as a whole
+            raise apply.misfit(node, body)
         if not merged["metadata"].get("name"):
             raise errors.bad_request("the name of the object (based on URL) was undeterminable: name must be provided")
         write.check_address(call, merged)
