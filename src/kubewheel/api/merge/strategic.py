@@ -190,7 +190,8 @@ def _directed(live: list[Any], patch: list[Any], merge_key: str) -> tuple[list[A
 
 def _are_maps(*lists: list[Any]) -> bool | None:
     """Elements are all of one type; None where there are none."""
-    kinds = [type(item) for items in lists for item in items]
+    # By instance: the watch cache hands out dicts of a class of its own.
+    kinds = [dict if isinstance(item, dict) else type(item) for items in lists for item in items]
     if not kinds:
         return None
     if kinds[0] is list:

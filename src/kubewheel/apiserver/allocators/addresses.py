@@ -35,7 +35,7 @@ def wanted(ip: str, service: Object) -> Object:
     return {
         "apiVersion": "networking.k8s.io/v1", "kind": "IPAddress",
         "metadata": {"name": ip, "labels": {FAMILY: f"IPv{ipaddress.ip_address(ip).version}", MANAGED_BY: MANAGER}},
-        "spec": {"parentRef": {"group": "", "resource": "services", "namespace": meta["namespace"], "name": meta["name"]}}}
+        "spec": {"parentRef": {"resource": "services", "namespace": meta["namespace"], "name": meta["name"]}}}
 
 
 class AddressKeeper:

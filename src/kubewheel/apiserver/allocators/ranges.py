@@ -1,4 +1,4 @@
-"""The cluster's ranges of Service addresses: those of the ready ServiceCIDRs (KEP-1880), the flag's until there are any.
+"""The cluster's ranges of Service addresses: those of the ready ServiceCIDRs (KEP-1880), and the flag's until it is one of them.
 
 In: ServiceCIDR objects, the networks of --service-cluster-ip-range. Out: addresses taken and given back.
 Called by: services.py. What is in use is one set for all ranges, so overlapping ranges need no care.

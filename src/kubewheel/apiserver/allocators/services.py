@@ -66,8 +66,10 @@ class ServiceHook(BaseHook):
         self._loaded = False
 
     def _networks(self) -> list[ranges.Network]:
-        cidrs = self._entries("networking.k8s.io", "ServiceCIDR")
-        found = ranges.ready(entry.obj for entry in cidrs.values()) if cidrs else self.configured
+        cidrs = [entry.obj for entry in self._entries("networking.k8s.io", "ServiceCIDR").values()]
+        found = ranges.ready(cidrs)
+        if not any(cidr["metadata"]["name"] == "kubernetes" for cidr in cidrs):  # the flag's: about to be written
+            found = [*self.configured, *found]
         return sorted(found, key=lambda n: n not in self.configured)
 
     def _is_reserved(self, address: str) -> bool:
