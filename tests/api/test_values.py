@@ -62,7 +62,7 @@ def test_set_selectors():
 
 
 @pytest.mark.parametrize(("text", "said"), [
-    ("a in b", "unable to parse requirement: found 'b', expected: '('"),
+    ("a in b", "unable to parse requirement: found 'b' expected: '('"),
     ("!!", "unable to parse requirement: found '!', expected: identifier"),
     ("a=b,", "found '', expected: identifier after ','"),
     ("a=b,=c", "found '=', expected: identifier after ','"),

@@ -83,22 +83,22 @@ def charged(attributes: Attributes, quota: Object) -> Object | None:
     plural, group = resource.plural, resource.group
     if not usage.matches_scopes(quota, plural, group, obj):
         return None
+    # The status's: until the controller has counted, a quota holds nobody back.
     hard = {k: amounts.parse(v) for k, v in ((quota.get("status") or {}).get("hard") or {}).items()}
-    spec_hard = (quota.get("spec") or {}).get("hard") or {}
     delta = usage.of_object(plural, group, obj)
     name = quota["metadata"]["name"]
     if plural == "pods" and not group and not usage.is_terminal(obj):
-        missing = usage.missing_requests(obj, spec_hard)
+        missing = usage.missing_requests(obj, hard)
         if missing:
             raise errors.forbidden(plural, attributes.name, f"failed quota: {name}: must specify {'; '.join(missing)}")
     if attributes.operation == "UPDATE" and attributes.old is not None \
             and usage.matches_scopes(quota, plural, group, attributes.old):
         delta = usage.subtract(delta, usage.of_object(plural, group, attributes.old))
-    delta = {k: v for k, v in delta.items() if k in spec_hard and v != amounts.ZERO}
+    delta = {k: v for k, v in delta.items() if k in hard and v != amounts.ZERO}
     if not delta:
         return None
     used = {k: amounts.parse(v) for k, v in ((quota.get("status") or {}).get("used") or {}).items()}
-    unknown = sorted(k for k in delta if k not in used or k not in hard)
+    unknown = sorted(k for k in delta if k not in used)
     if unknown:
         raise errors.forbidden(plural, attributes.name,
                                f"status unknown for quota: {name}, resources: {','.join(unknown)}", group=group)
