@@ -28,7 +28,7 @@ async def test_addresses_follow_services(cluster):
     one = await client.get(ADDRESSES, "10.96.0.1")
     assert one["metadata"]["labels"] == {"ipaddress.kubernetes.io/ip-family": "IPv4",
                                          "ipaddress.kubernetes.io/managed-by": "ipallocator.k8s.io"}
-    assert one["spec"]["parentRef"] == {"group": "", "resource": "services", "namespace": "default", "name": "kubernetes"}
+    assert one["spec"]["parentRef"] == {"resource": "services", "namespace": "default", "name": "kubernetes"}
     await client.create("services", service("a", clusterIP="10.96.0.20"))
     await client.create("services", service("headless", clusterIP="None"))
     await become(**{"10_96_0_20": "a"})

@@ -19,6 +19,7 @@ PODS = "/api/v1/namespaces/default/pods"
 CMS = "/api/v1/namespaces/default/configmaps"
 DEPLOYMENTS = "/apis/apps/v1/namespaces/default/deployments"
 META_AS = ";as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
+LIST_AS = META_AS.replace("Metadata", "MetadataList")
 TABLE_AS = ";as=Table;g=meta.k8s.io;v=v1"
 
 
@@ -200,9 +201,11 @@ async def test_partial_metadata_and_tables(cluster):
     alone = await ask(cluster, "GET", CMS + "/a", as_=META_AS)
     assert alone == {"apiVersion": "meta.k8s.io/v1", "kind": "PartialObjectMetadata", "metadata": made["metadata"]}
     await ask(cluster, "GET", CMS)  # from now on metadata is cut out of the whole
-    for as_ in (META_AS, META_AS.replace("PartialObjectMetadata", "PartialObjectMetadataList")):
-        listed = await ask(cluster, "GET", CMS, as_=as_)
-        assert (listed["kind"], listed["items"]) == ("PartialObjectMetadataList", [{"metadata": made["metadata"]}])
+    listed = await ask(cluster, "GET", CMS, as_=LIST_AS)
+    assert (listed["kind"], listed["items"]) == ("PartialObjectMetadataList", [{"metadata": made["metadata"]}])
+    wrong = await send(cluster, "GET", CMS, accept=PROTOBUF + META_AS)
+    assert wrong.status == 406 and wrong.json["message"] == (
+        "you requested PartialObjectMetadata, but the requested object is a list (*core.ConfigMapList)")
     table = await send(cluster, "GET", CMS, accept=f"{PROTOBUF}{TABLE_AS},application/json{TABLE_AS}")
     assert table.headers["content-type"] == "application/json" and table.json["kind"] == "Table"
     refused = await send(cluster, "GET", CMS, accept=PROTOBUF + TABLE_AS)
@@ -253,7 +256,7 @@ async def test_custom_resources_have_protobuf_for_their_metadata_only(cluster):
     made = await ask(cluster, "POST", crds, definition, code=201)
     assert made["spec"]["versions"][0]["schema"] == definition["spec"]["versions"][0]["schema"]
     await cluster.wait_for("customresourcedefinitions.apiextensions.k8s.io", "ts.example.com", lambda d: any(
-        c["type"] == "Established" and c["status"] == "True" for c in d.get("status", {}).get("conditions", [])), namespace="")
+        c["type"] == "Established" and c["status"] == "True" for c in d.get("status", {}).get("conditions") or ()), namespace="")
     url = "/apis/example.com/v1/namespaces/default/ts"
     body = {"apiVersion": "example.com/v1", "kind": "T", "metadata": {"name": "a"}, "spec": {"x": 1}}
     assert (await send(cluster, "POST", url, body)).status == 201
@@ -265,7 +268,7 @@ async def test_custom_resources_have_protobuf_for_their_metadata_only(cluster):
         assert told.status == 406 and protobuf.decode(told.body)["reason"] == "NotAcceptable"
     both = await send(cluster, "GET", url + "/a", accept=PROTOBUF + ",application/json")
     assert both.headers["content-type"] == "application/json" and both.json["kind"] == "T"
-    metadata = (await ask(cluster, "GET", url, as_=META_AS))["items"][0]["metadata"]
+    metadata = (await ask(cluster, "GET", url, as_=LIST_AS))["items"][0]["metadata"]
     assert metadata == both.json["metadata"]
     watch = await send(cluster, "GET", url + "?watch=1", accept=PROTOBUF + META_AS)
     assert (await events(watch, 1))[0][1]["metadata"] == metadata
@@ -322,7 +325,7 @@ async def test_a_list_is_whole_though_its_objects_change_while_it_is_encoded(clu
     names = [f"cm-{i:03}" for i in range(200)]
     for name in names:
         await cluster.client.create("configmaps", config_map(name))
-    for as_ in ("", META_AS):
+    for as_ in ("", LIST_AS):
         async with asyncio.TaskGroup() as tasks:
             listing = tasks.create_task(ask(cluster, "GET", CMS, as_=as_))
             for name in names:

@@ -84,7 +84,7 @@ async def test_what_is_too_large(cluster):
             "type": "object", "x-kubernetes-preserve-unknown-fields": True}}}]}}
     await cluster.client.create("customresourcedefinitions.apiextensions.k8s.io", definition)
     await cluster.wait_for("customresourcedefinitions.apiextensions.k8s.io", "bigs.example.com", lambda c: any(
-        x["type"] == "Established" and x["status"] == "True" for x in c.get("status", {}).get("conditions", ())), namespace=None)
+        x["type"] == "Established" and x["status"] == "True" for x in c.get("status", {}).get("conditions") or ()), namespace=None)
     url = "/apis/example.com/v1/namespaces/default/bigs"
     big = {"apiVersion": "example.com/v1", "kind": "Big", "metadata": {"name": "b"}, "a": half, "b": half, "c": half}
     assert (await send(cluster, "POST", url, big)).status == 201

@@ -85,7 +85,7 @@ def test_garbage_is_collected_by_metadata_clients(manager, admin, namespace):
 
     def delete(name, uid, policy, status=200):
         body = {"kind": "DeleteOptions", "apiVersion": "v1", "preconditions": {"uid": uid}, "propagationPolicy": policy}
-        return gc.call("DELETE", f"{maps}/{name}", body, status=status, content_type="application/json", accept=metadata_only())
+        return gc.call("DELETE", f"{maps}/{name}", body, status=status, content_type="application/json")
 
     seen = gc.get(f"{maps}/child-0", accept=metadata_only())
     assert seen["kind"] == "PartialObjectMetadata" and "data" not in seen and seen["metadata"]["uid"] == children[0]["metadata"]["uid"]
@@ -116,7 +116,7 @@ def test_namespaces_end(manager, admin, namespace):
     assert ended["status"]["phase"] == "Terminating" and ended["spec"]["finalizers"] == ["kubernetes"]
     for resource in ("configmaps", "serviceaccounts", "pods"):
         body = {"kind": "DeleteOptions", "apiVersion": "v1", "propagationPolicy": "Background"}
-        client.call("DELETE", f"{path}/{resource}", body, content_type="application/json", accept=metadata_only())
+        client.call("DELETE", f"{path}/{resource}", body, content_type="application/json")
         left = client.get(f"{path}/{resource}", accept=metadata_only("PartialObjectMetadataList"))
         assert left["kind"] == "PartialObjectMetadataList" and not left.get("items")
     condition = {"type": "NamespaceContentRemaining", "status": "False", "lastTransitionTime": now(), "reason": "ContentRemoved", "message": "All"}

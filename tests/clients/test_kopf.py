@@ -33,7 +33,7 @@ def operator(served, tmp_path_factory):
     folder = tmp_path_factory.mktemp("kopf")
     served.create(CRDS, CRD)
     served.wait_for(CRDS, "ships.sea.example.com", lambda c: any(
-        x["type"] == "Established" and x["status"] == "True" for x in c.get("status", {}).get("conditions", ())), namespace=None)
+        x["type"] == "Established" and x["status"] == "True" for x in c.get("status", {}).get("conditions") or ()), namespace=None)
     now = clocks.RealClock().now()
     ca = tls.make_ca("webhooks", now=now)
     pair = tls.issue(ca, "webhooks", now=now, ips=("127.0.0.1",), server=True)

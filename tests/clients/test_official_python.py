@@ -154,7 +154,7 @@ def test_the_dynamic_client_discovers(served, namespace, api):
                                             "spec": {"type": "object", "properties": {"sails": {"type": "integer", "default": 2}}},
                                             "status": {"type": "object", "properties": {"afloat": {"type": "boolean"}}}}}}}]}})
     served.wait_for("customresourcedefinitions.apiextensions.k8s.io", "boats.sea.example.com", lambda c: any(
-        x["type"] == "Established" and x["status"] == "True" for x in c["status"]["conditions"]), namespace=None)
+        x["type"] == "Established" and x["status"] == "True" for x in c["status"]["conditions"] or ()), namespace=None)
     boats = found.resources.get(api_version="sea.example.com/v1", kind="Boat")
     assert boats.name == "boats" and boats.namespaced and set(boats.subresources) == {"status"}
     made = boats.create(namespace=namespace, body={

@@ -45,7 +45,7 @@ def web(namespace, replicas=2):
 def ships(served):
     served.create("customresourcedefinitions.apiextensions.k8s.io", CRD)
     served.wait_for("customresourcedefinitions.apiextensions.k8s.io", CRD["metadata"]["name"], lambda c: any(
-        x["type"] == "Established" and x["status"] == "True" for x in c.get("status", {}).get("conditions", ())), namespace=None)
+        x["type"] == "Established" and x["status"] == "True" for x in c.get("status", {}).get("conditions") or ()), namespace=None)
 
 
 # -- kubernetes_asyncio ---------------------------------------------------------------------------------------------

@@ -128,7 +128,7 @@ def definitions(served):
                 "properties": {"spec": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}}}}}]}})
     for plural in KINDS.values():
         served.wait_for(CRDS, f"{plural}.traefik.io", lambda c: any(
-            x["type"] == "Established" and x["status"] == "True" for x in c.get("status", {}).get("conditions", ())),
+            x["type"] == "Established" and x["status"] == "True" for x in c.get("status", {}).get("conditions") or ()),
             namespace=None)
 
 
