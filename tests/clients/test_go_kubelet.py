@@ -23,6 +23,12 @@ def now(micro=False):
     return clocks.rfc3339_micro(clocks.RealClock().now()) if micro else clocks.rfc3339(clocks.RealClock().now())
 
 
+def allowed(client, path):
+    """The object, once the authorizer has seen what binds it to the node: it follows by a moment, and the kubelet asks again."""
+    until(lambda: client.raw("GET", path).status != 403, what=f"GET {path}")
+    return client.get(path)
+
+
 @pytest.fixture(scope="module")
 def go(served, tmp_path_factory):
     """Makes clients; closes them."""
@@ -340,15 +346,15 @@ def test_volumes_and_devices(n1, admin, namespace):
         "apiVersion": "resource.k8s.io/v1", "kind": "ResourceClaim", "metadata": {"name": "gpu"}, "spec": {"devices": claim}})
     admin.post(f"{base}/pods", pod("user", namespace, resourceClaims=[{"name": "gpu", "resourceClaimName": "gpu"}], volumes=[
         {"name": "data", "persistentVolumeClaim": {"claimName": "data"}}]))
-    assert n1.get(f"{base}/persistentvolumeclaims/data")["spec"]["volumeName"] == "pv-go"
-    assert n1.get("/api/v1/persistentvolumes/pv-go")["spec"]["csi"]["volumeHandle"] == "1"
-    assert n1.get(f"{resources}/namespaces/{namespace}/resourceclaims/gpu")["spec"]["devices"]["requests"][0]["name"] == "gpu"
+    assert allowed(n1, f"{base}/persistentvolumeclaims/data")["spec"]["volumeName"] == "pv-go"
+    assert allowed(n1, "/api/v1/persistentvolumes/pv-go")["spec"]["csi"]["volumeHandle"] == "1"
+    assert allowed(n1, f"{resources}/namespaces/{namespace}/resourceclaims/gpu")["spec"]["devices"]["requests"][0]["name"] == "gpu"
     attachment = {"apiVersion": "storage.k8s.io/v1", "kind": "VolumeAttachment", "spec": {
         "attacher": "csi.example.com", "source": {"persistentVolumeName": "pv-go"}}}
     for name, node_name in (("csi-1", "n1"), ("csi-2", "n9")):
         admin.post("/apis/storage.k8s.io/v1/volumeattachments", attachment | {
             "metadata": {"name": name}, "spec": attachment["spec"] | {"nodeName": node_name}})
-    assert n1.get("/apis/storage.k8s.io/v1/volumeattachments/csi-1")["spec"]["nodeName"] == "n1"
+    assert allowed(n1, "/apis/storage.k8s.io/v1/volumeattachments/csi-1")["spec"]["nodeName"] == "n1"
     n1.get("/apis/storage.k8s.io/v1/volumeattachments/csi-2", status=403)
     part = {"apiVersion": "resource.k8s.io/v1", "kind": "ResourceSlice", "metadata": {"name": "n1-gpus"}, "spec": {
         "driver": "gpu.example.com", "nodeName": "n1", "pool": {"name": "n1", "generation": 1, "resourceSliceCount": 1},
