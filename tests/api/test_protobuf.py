@@ -4,10 +4,11 @@ import pytest
 from tests.api.protobuf_oracle import served, view
 
 from kubewheel.api import catalog
-from kubewheel.api.protobuf import codec, kinds, table, wire
+from kubewheel.api.protobuf import codec, kinds, table
 from kubewheel.api.protobuf.special import SPECIAL
 from kubewheel.api.protobuf.table import BOOL, BYTES, DOUBLE, INT32, INT64, MAP, MESSAGE, REPEATED, STRING
 from kubewheel.api.schema import data
+from kubewheel.lib import wire
 
 POD = {
     "apiVersion": "v1", "kind": "Pod",

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from tests.api.protobuf_oracle import encoded, made, message_class, served, view
 
 from kubewheel.api.protobuf import codec, decoder, encoder, table, walker
-from kubewheel.api.protobuf.wire import uvarint
+from kubewheel.lib.wire import uvarint
 
 DEFINITIONS = sorted(table.messages())
 chosen = st.sampled_from(DEFINITIONS)

@@ -12,6 +12,7 @@ import logging
 from collections.abc import Callable, Iterator
 
 from kubewheel.kubelet.cri import Cri, CriError
+from kubewheel.lib.wire import varint
 
 log = logging.getLogger(__name__)
 
@@ -49,23 +50,13 @@ def _field(message: bytes, wanted: int) -> bytes:
 def _fields(message: bytes) -> Iterator[tuple[int, bytes]]:
     at = 0
     while at < len(message):
-        tag, at = _varint(message, at)
+        tag, at = varint(message, at, len(message))
         kind = tag & 7
         if kind == 0:
-            _, at = _varint(message, at)
+            _, at = varint(message, at, len(message))
         elif kind == 2:
-            length, at = _varint(message, at)
+            length, at = varint(message, at, len(message))
             yield tag >> 3, message[at:at + length]
             at += length
         else:
             at += 8 if kind == 1 else 4
-
-
-def _varint(message: bytes, at: int) -> tuple[int, int]:
-    value = shift = 0
-    while True:
-        byte = message[at]
-        value |= (byte & 0x7F) << shift
-        at, shift = at + 1, shift + 7
-        if not byte & 0x80:
-            return value, at

@@ -19,6 +19,8 @@ from collections import Counter
 from collections.abc import Mapping
 from types import CodeType, FrameType
 
+from kubewheel.lib.wire import delimited, number_field, uvarint
+
 Page = tuple[int, str, bytes]
 Stack = tuple[tuple[CodeType, int], ...]  # leaf first
 PERIOD = 0.01  # seconds of CPU time between samples
@@ -124,36 +126,20 @@ def encode(samples: Mapping[Stack, int], seconds: float) -> bytes:
 
     nanos = int(PERIOD * 1e9)
     for kind, unit in (("samples", "count"), ("cpu", "nanoseconds")):
-        out += _field(1, _number(1, text(kind)) + _number(2, text(unit)))
+        out += delimited(1, number_field(1, text(kind)) + number_field(2, text(unit)))
     for stack, count in samples.items():
         ids = b""
         for place in stack:
             functions.setdefault(place[0], len(functions) + 1)
-            ids += _varint(locations.setdefault(place, len(locations) + 1))
-        out += _field(2, _field(1, ids) + _field(2, _varint(count) + _varint(count * nanos)))
+            ids += uvarint(locations.setdefault(place, len(locations) + 1))
+        out += delimited(2, delimited(1, ids) + delimited(2, uvarint(count) + uvarint(count * nanos)))
     for (code, line), number in locations.items():
-        out += _field(4, _number(1, number) + _field(4, _number(1, functions[code]) + _number(2, line)))
+        out += delimited(4, number_field(1, number) + delimited(4, number_field(1, functions[code]) + number_field(2, line)))
     for code, number in functions.items():
-        out += _field(5, _number(1, number) + _number(2, text(code.co_qualname)) + _number(3, text(code.co_qualname))
-                      + _number(4, text(code.co_filename)) + _number(5, code.co_firstlineno))
-    period = _field(11, _number(1, text("cpu")) + _number(2, text("nanoseconds")))
+        name = text(code.co_qualname)
+        out += delimited(5, number_field(1, number) + number_field(2, name) + number_field(3, name)
+                         + number_field(4, text(code.co_filename)) + number_field(5, code.co_firstlineno))
+    period = delimited(11, number_field(1, text("cpu")) + number_field(2, text("nanoseconds")))
     for value in strings:
-        out += _field(6, value.encode())
-    return bytes(out) + _number(10, int(seconds * 1e9)) + period + _number(12, nanos)
-
-
-def _varint(number: int) -> bytes:
-    out = bytearray()
-    while number >= 0x80:
-        out.append(number & 0x7F | 0x80)
-        number >>= 7
-    out.append(number)
-    return bytes(out)
-
-
-def _number(field: int, value: int) -> bytes:
-    return _varint(field << 3) + _varint(value)
-
-
-def _field(field: int, data: bytes) -> bytes:
-    return _varint(field << 3 | 2) + _varint(len(data)) + data
+        out += delimited(6, value.encode())
+    return bytes(out) + number_field(10, int(seconds * 1e9)) + period + number_field(12, nanos)

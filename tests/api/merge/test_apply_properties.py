@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import pathlib
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.api.merge import nodes
 
 from kubewheel.api.errors import StatusError
 from kubewheel.api.merge import apply, fields, managed, merging, typed
 
-_spec = importlib.util.spec_from_file_location("merge_nodes", pathlib.Path(__file__).with_name("nodes.py"))
-assert _spec is not None and _spec.loader is not None
-nodes = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(nodes)
 NODE = nodes.DEPLOYMENT
 END = managed.Endpoint(NODE, "apps/v1")
 few = settings(max_examples=40, deadline=None)

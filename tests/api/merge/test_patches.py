@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 import copy
-import importlib.util
-import pathlib
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.api.merge import nodes
 
 from kubewheel.api.merge import json_patch, merge_patch, strategic
 from kubewheel.api.merge.patch_error import PatchError
-
-_spec = importlib.util.spec_from_file_location("merge_nodes", pathlib.Path(__file__).with_name("nodes.py"))
-assert _spec is not None and _spec.loader is not None
-nodes = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(nodes)
 
 
 @pytest.mark.parametrize(("doc", "op", "wanted"), [

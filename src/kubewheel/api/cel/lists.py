@@ -5,6 +5,7 @@ In: values. Out: values; CelError. Called by: program (imported for its declarat
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cmp_to_key
 from typing import Any
 
@@ -43,21 +44,21 @@ def total(items: list[Any]) -> Any:
 
 @add("list.min() dyn", cost=list_cost)
 def smallest(items: list[Any]) -> Any:
-    if not items:
-        raise CelError("min called on empty list")
-    out = items[0]
-    for item in items[1:]:
-        out = item if lt(item, out) else out
-    return out
+    return _extreme("min", items, lt)
 
 
 @add("list.max() dyn", cost=list_cost)
 def largest(items: list[Any]) -> Any:
+    return _extreme("max", items, lambda item, best: lt(best, item))
+
+
+def _extreme(name: str, items: list[Any], is_better: Callable[[Any, Any], bool]) -> Any:
+    """The first that no other one is better than."""
     if not items:
-        raise CelError("max called on empty list")
+        raise CelError(f"{name} called on empty list")
     out = items[0]
     for item in items[1:]:
-        out = item if lt(out, item) else out
+        out = item if is_better(item, out) else out
     return out
 
 

@@ -14,9 +14,10 @@ from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import Any
 
-from kubewheel.api.protobuf import decoder, encoder, kinds, table, wire
+from kubewheel.api.protobuf import decoder, encoder, kinds, table
 from kubewheel.api.protobuf.special import META
-from kubewheel.api.protobuf.wire import ProtobufError, delimited, uvarint
+from kubewheel.lib import wire
+from kubewheel.lib.wire import ProtobufError, delimited, uvarint
 
 __all__ = ["MAGIC", "ProtobufError", "decode", "encode", "envelope", "event", "frame", "item", "knows", "listing",
            "metadata_item", "partial_item", "read_event", "read_frames"]

@@ -18,7 +18,7 @@ from typing import Any
 from kubewheel.api.protobuf import table, walker
 from kubewheel.api.protobuf.special import SPECIAL, int32
 from kubewheel.api.protobuf.table import BOOL, BYTES, DOUBLE, INLINE, INT32, KEPT, MAP, POINTER, REPEATED, STRING, Row
-from kubewheel.api.protobuf.wire import uvarint, varint
+from kubewheel.lib.wire import uvarint, varint
 
 Object = dict[str, Any]
 Unpack = Callable[[bytes, int, int, Object], Object]

@@ -19,7 +19,7 @@ from typing import Any
 from kubewheel.api.protobuf import table
 from kubewheel.api.protobuf.special import SPECIAL
 from kubewheel.api.protobuf.table import BOOL, BYTES, DOUBLE, INLINE, MAP, MESSAGE, POINTER, REPEATED, STRING, VALUE, Row
-from kubewheel.api.protobuf.wire import SHORT, delimited, heads, sized, uvarint
+from kubewheel.lib.wire import SHORT, delimited, heads, sized, uvarint
 
 Pack = Callable[[Any], bytes]
 REMEMBERED = 64  # texts of a field; enough for those that are one of a few (`Always`, `TCP`, `Running`)

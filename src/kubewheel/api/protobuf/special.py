@@ -12,7 +12,8 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from kubewheel.api import codec
-from kubewheel.api.protobuf.wire import (
+from kubewheel.lib import clock as clocks
+from kubewheel.lib.wire import (
     BYTES,
     ProtobufError,
     as_bytes,
@@ -25,7 +26,6 @@ from kubewheel.api.protobuf.wire import (
     span,
     varint,
 )
-from kubewheel.lib import clock as clocks
 
 META = "io.k8s.apimachinery.pkg.apis.meta.v1."
 EXTENSIONS = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1."

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-from kubewheel.api.protobuf import table, wire
+from kubewheel.api.protobuf import table
 from kubewheel.api.protobuf.special import SPECIAL, int32
 from kubewheel.api.protobuf.table import (
     BOOL,
@@ -32,7 +32,8 @@ from kubewheel.api.protobuf.table import (
     STRING,
     Row,
 )
-from kubewheel.api.protobuf.wire import ProtobufError, varint
+from kubewheel.lib import wire
+from kubewheel.lib.wire import ProtobufError, varint
 
 Object = dict[str, Any]
 Take = Callable[[bytes, int, int, Object], None]  # (data, start, stop, out): one value goes into `out`

@@ -12,45 +12,31 @@ from collections.abc import Callable
 from typing import Any
 
 from kubewheel.api import codec
+from kubewheel.lib import wire
 
 Writer = Callable[[int, Any], bytes]
 Table = dict[str, tuple[int, Writer]]
 
 
 # -- the wire -------------------------------------------------------------------------------------------------------
-def _varint(number: int) -> bytes:
-    if number < 0x80:
-        return bytes((number,))
-    out = bytearray()
-    while number >= 0x80:
-        out.append(number & 0x7F | 0x80)
-        number >>= 7
-    out.append(number)
-    return bytes(out)
-
-
-def _sized(number: int, data: bytes) -> bytes:
-    return _varint(number << 3 | 2) + _varint(len(data)) + data
-
-
 def _string(number: int, value: Any) -> bytes:
-    return _sized(number, str(value).encode())
+    return wire.delimited(number, str(value).encode())
 
 
 def _bool(number: int, value: Any) -> bytes:
-    return _varint(number << 3) + b"\x01" if value else b""
+    return wire.number_field(number, 1) if value else b""
 
 
 def _int(number: int, value: Any) -> bytes:
-    return _varint(number << 3) + _varint(int(value) & (1 << 64) - 1)
+    return wire.number_field(number, int(value))
 
 
 def _double(number: int, value: Any) -> bytes:
-    return _varint(number << 3 | 1) + struct.pack("<d", value)
+    return wire.uvarint(number << 3 | 1) + struct.pack("<d", value)
 
 
 def _any(number: int, value: Any) -> bytes:
-    return _sized(number, _sized(2, codec.dumps(value) + b"\n"))
+    return wire.delimited(number, wire.delimited(2, codec.dumps(value) + b"\n"))
 
 
 # -- how messages are nested ------------------------------------------------------------------------------------------
@@ -60,16 +46,16 @@ def _many(write: Writer) -> Writer:
 
 def _named(write: Writer) -> Writer:
     """A dict as repeated {name = 1, value = 2}."""
-    return lambda number, values: b"".join([_sized(number, _string(1, k) + write(2, v)) for k, v in values.items()])
+    return lambda number, values: b"".join([wire.delimited(number, _string(1, k) + write(2, v)) for k, v in values.items()])
 
 
 def _inside(inner: int, write: Writer) -> Writer:
     """The value is field `inner` of a message of its own: wrappers and oneofs."""
-    return lambda number, value: _sized(number, write(inner, value))
+    return lambda number, value: wire.delimited(number, write(inner, value))
 
 
 def _message(table: Table) -> Writer:
-    return lambda number, value: _sized(number, _fields(table, value))
+    return lambda number, value: wire.delimited(number, _fields(table, value))
 
 
 def _fields(table: Table, value: dict[str, Any]) -> bytes:
@@ -79,7 +65,7 @@ def _fields(table: Table, value: dict[str, Any]) -> bytes:
         if found is not None:
             out.append(found[1](found[0], inner))
         elif key.startswith("x-") and "x-" in table:
-            out.append(_sized(table["x-"][0], _string(1, key) + _any(2, inner)))
+            out.append(wire.delimited(table["x-"][0], _string(1, key) + _any(2, inner)))
     return b"".join(out)
 
 
@@ -108,8 +94,8 @@ _SCHEMA_2: Table = {
     "discriminator": (26, _string), "readOnly": (27, _bool), "example": (30, _any), "x-": (31, _EXTENSION)}
 _schema_2 = _message(_SCHEMA_2)
 _SCHEMA_2 |= {
-    "additionalProperties": (21, lambda n, v: _sized(n, _schema_2(1, v) if isinstance(v, dict) else _bool(2, v))),
-    "items": (23, lambda n, v: _sized(n, _many(_schema_2)(1, v if isinstance(v, list) else [v]))),
+    "additionalProperties": (21, lambda n, v: wire.delimited(n, _schema_2(1, v) if isinstance(v, dict) else _bool(2, v))),
+    "items": (23, lambda n, v: wire.delimited(n, _many(_schema_2)(1, v if isinstance(v, list) else [v]))),
     "allOf": (24, _many(_schema_2)), "properties": (25, _inside(1, _named(_schema_2)))}
 
 _PARAMETER_LIMITS = _LIMITS[1:11]
@@ -131,15 +117,15 @@ _PLACES: dict[str, tuple[int, Table]] = {
 def _parameter_2(number: int, value: dict[str, Any]) -> bytes:
     """ParametersItem: oneof parameter (of oneof body, non-body (of four)), reference."""
     if "$ref" in value:
-        return _sized(number, _sized(2, _string(1, value["$ref"])))
-    return _sized(number, _shared_2(1, value))
+        return wire.delimited(number, wire.delimited(2, _string(1, value["$ref"])))
+    return wire.delimited(number, _shared_2(1, value))
 
 
 def _shared_2(number: int, value: dict[str, Any]) -> bytes:
     if value["in"] == "body":
-        return _sized(number, _sized(1, _fields(_BODY_2, value)))
+        return wire.delimited(number, wire.delimited(1, _fields(_BODY_2, value)))
     place, table = _PLACES[value["in"]]
-    return _sized(number, _sized(2, _sized(place, _fields(table, value))))
+    return wire.delimited(number, wire.delimited(2, wire.delimited(place, _fields(table, value))))
 
 
 _RESPONSE_2: Table = {"description": (1, _string), "schema": (2, _inside(1, _schema_2)), "x-": (5, _EXTENSION)}
@@ -173,7 +159,7 @@ def v2(document: dict[str, Any]) -> bytes:
 # -- version 3 --------------------------------------------------------------------------------------------------------
 def _or_reference(write: Writer) -> Writer:
     def written(number: int, value: dict[str, Any]) -> bytes:
-        return _sized(number, _sized(2, _string(1, value["$ref"])) if "$ref" in value else write(1, value))
+        return wire.delimited(number, wire.delimited(2, _string(1, value["$ref"])) if "$ref" in value else write(1, value))
 
     return written
 
@@ -181,10 +167,10 @@ def _or_reference(write: Writer) -> Writer:
 def _default_3(number: int, value: Any) -> bytes:
     """DefaultType holds scalars only."""
     if isinstance(value, bool):
-        return _sized(number, _varint(2 << 3) + (b"\x01" if value else b"\x00"))
+        return wire.delimited(number, wire.uvarint(2 << 3) + (b"\x01" if value else b"\x00"))
     if isinstance(value, (int, float)):
-        return _sized(number, _double(1, value))
-    return _sized(number, _string(3, value)) if isinstance(value, str) else b""
+        return wire.delimited(number, _double(1, value))
+    return wire.delimited(number, _string(3, value)) if isinstance(value, str) else b""
 
 
 _SCHEMA_3: Table = {
@@ -195,8 +181,8 @@ _schema_3 = _or_reference(_message(_SCHEMA_3))
 _SCHEMA_3 |= {
     "allOf": (26, _many(_schema_3)), "oneOf": (27, _many(_schema_3)), "anyOf": (28, _many(_schema_3)),
     "not": (29, _message(_SCHEMA_3)), "properties": (31, _inside(1, _named(_schema_3))),
-    "items": (30, lambda n, v: _sized(n, _many(_schema_3)(1, v if isinstance(v, list) else [v]))),
-    "additionalProperties": (32, lambda n, v: _sized(n, _schema_3(1, v) if isinstance(v, dict) else _bool(2, v)))}
+    "items": (30, lambda n, v: wire.delimited(n, _many(_schema_3)(1, v if isinstance(v, list) else [v]))),
+    "additionalProperties": (32, lambda n, v: wire.delimited(n, _schema_3(1, v) if isinstance(v, dict) else _bool(2, v)))}
 _CONTENT_3 = _inside(1, _named(_message({"schema": (1, _schema_3), "example": (2, _any), "x-": (5, _EXTENSION)})))
 _parameter_3 = _or_reference(_message({
     "name": (1, _string), "in": (2, _string), "description": (3, _string), "required": (4, _bool), "deprecated": (5, _bool),
@@ -207,7 +193,8 @@ _response_3 = _or_reference(_message({"description": (1, _string), "content": (3
 
 def _responses_3(number: int, value: dict[str, Any]) -> bytes:
     codes = {code: r for code, r in value.items() if code != "default"}
-    return _sized(number, (_response_3(1, value["default"]) if "default" in value else b"") + _named(_response_3)(2, codes))
+    default = _response_3(1, value["default"]) if "default" in value else b""
+    return wire.delimited(number, default + _named(_response_3)(2, codes))
 
 
 _operation_3 = _message({

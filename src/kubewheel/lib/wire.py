@@ -1,6 +1,6 @@
-"""The wire format: varints, lengths, what is skipped; and what goes wrong, in the words of Go's generated decoders.
+"""protobuf's wire format: varints, lengths, what is skipped; and what goes wrong, in the words of Go's generated decoders.
 
-In/Out: bytes and numbers. Called by: encoder.py, decoder.py, special.py, codec.py.
+In/Out: bytes and numbers. Called by: api/protobuf, OpenAPI documents, profiles, the kubelet's events of containers.
 Source of the rules: the protobuf encoding page; gogo/protobuf's errors.
 """
 
