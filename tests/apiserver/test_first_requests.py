@@ -10,6 +10,7 @@ DEFAULT = {"storageclass.kubernetes.io/is-default-class": "true", "ingressclass.
 async def test_what_admission_and_authentication_look_up_is_there():
     async with cluster(nodes=0, scheduler=False, controllers="") as c:
         await account(c)
+        await c.server.bootstrap.wait_ready()  # who may see /version
         await c.client.create("storageclasses.storage.k8s.io", {"metadata": {"name": "fast", "annotations": DEFAULT}, "provisioner": "a"})
         await c.client.create("ingressclasses.networking.k8s.io", {"metadata": {"name": "edge", "annotations": DEFAULT}, "spec": {
             "controller": "example.com/a"}})
