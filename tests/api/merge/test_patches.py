@@ -39,7 +39,6 @@ def test_json_patch(doc, op, wanted):
     {"op": "test", "path": "/a", "value": True},
     {"op": "remove", "path": "/x"},
     {"op": "replace", "path": "/l/0", "value": 1},
-    {"op": "replace", "path": "", "value": 1},
     {"op": "add", "path": "", "value": {}},
     {"op": "add", "path": "/x/y", "value": 1},
     {"op": "add", "path": "/l/5", "value": 1},

@@ -73,7 +73,7 @@ MUTATING = [
     ({"patchType": "JSONPatch", "patch": b64("{}")}, 500,
      UNDECODABLE + "json: cannot unmarshal object into Go value of type jsonpatch.Patch"),
     (patched({"op": "frob", "path": "/data/a"}), 500,
-     UNDECODABLE + 'invalid operation {"op":"frob","path":"/data/a"}: unsupported operation'),
+     "Internal error occurred: Unexpected kind: frob"),
     (patched({"op": "remove", "path": "/data/nosuch"}), 500, "Internal error occurred: error in remove for path: "
      "'/data/nosuch': unable to remove nonexistent key: nosuch: missing value"),
     (patched({"op": "test", "path": "/data/a", "value": "z"}), 500,

@@ -14,13 +14,14 @@ from kubewheel.api import codec
 from kubewheel.api.merge.patch_error import PatchError
 
 _NO_JSON = "json: cannot unmarshal {} into Go value of type jsonpatch.{}"
+MAX_COPIED = 3 * 1024 * 1024  # bytes of JSON that the copies of one patch add
 MAX_OPERATIONS = 10_000  # upstream answers 413 above it; the verb asks this
 
 
 def apply(doc: Any, ops: Any) -> Any:
     if not isinstance(ops, list):
         raise PatchError(_NO_JSON.format("object", "Patch"), code=400)
-    holder = {"": codec.copy(doc)}  # so that the root itself can be replaced
+    holder = {"": codec.copy(doc), "copied": 0}  # so that the root itself can be replaced
     for op in ops:
         if not isinstance(op, dict):
             raise PatchError(_NO_JSON.format("value", "Operation"), code=400)
@@ -42,9 +43,8 @@ def _remove(holder: dict[str, Any], op: dict[str, Any]) -> None:
 def _replace(holder: dict[str, Any], op: dict[str, Any]) -> None:
     path, value = _pointer(op, "path", "replace"), codec.copy(op.get("value"))
     if not path:
-        if not isinstance(value, (dict, list)):
-            raise PatchError("replace operation value must be object or array")
-        holder[""] = value
+        if isinstance(value, (dict, list)):  # anything else leaves the document as it is
+            holder[""] = value
         return
     parent, key = _parent(holder, path, "replace")
     if isinstance(parent, list):
@@ -62,6 +62,10 @@ def _copy(holder: dict[str, Any], op: dict[str, Any]) -> None:
     source = _pointer(op, "from", "copy")
     parent, key = _parent(holder, source, "copy")
     value = parent[_index(parent, key, source)] if isinstance(parent, list) else parent.get(key)
+    holder["copied"] += len(codec.dumps(value))
+    if holder["copied"] > MAX_COPIED:  # a few operations can double a document again and again
+        raise PatchError(f"Unable to complete the copy, the accumulated size increase of copy is {holder['copied']}, "
+                         f"exceeding the limit {MAX_COPIED}")
     _insert(holder, _pointer(op, "path", "copy"), codec.copy(value), "copy")
 
 

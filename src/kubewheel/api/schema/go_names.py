@@ -32,7 +32,8 @@ map[v1.QualifiedName]v1.DeviceAttribute: Device.attributes
 map[v1.QualifiedName]v1.DeviceCapacity: Device.capacity
 map[v1.ResourceName]v1.ClaimResourceStatus: PersistentVolumeClaimStatus.allocatedResourceStatuses
 types.NodeName: PodCertificateRequestSpec.nodeName
-types.UID: BoundObjectReference.uid ConfigMapNodeConfigSource.uid DeviceRequestAllocationResult.shareID ObjectMeta.uid
+types.UID: AdmissionResponse.uid BoundObjectReference.uid ConfigMapNodeConfigSource.uid ConversionResponse.uid
+    DeviceRequestAllocationResult.shareID ObjectMeta.uid
     ObjectReference.uid OwnerReference.uid PodCertificateRequestSpec.nodeUID PodCertificateRequestSpec.podUID
     PodCertificateRequestSpec.serviceAccountUID Preconditions.uid ResourceClaimConsumerReference.uid StatusDetails.uid
 v1.AddressType: EndpointSlice.addressType
@@ -95,7 +96,7 @@ v1.NodePhase: NodeStatus.phase
 v1.NodeSelectorOperator: NodeSelectorRequirement.operator
 v1.OSName: PodOS.name
 v1.ParameterNotFoundActionType: ParamRef.parameterNotFoundAction
-v1.PatchType: Mutation.patchType
+v1.PatchType: AdmissionResponse.patchType Mutation.patchType
 v1.PathType: HTTPIngressPath.pathType
 v1.PersistentVolumeClaimConditionType: PersistentVolumeClaimCondition.type
 v1.PersistentVolumeClaimModifyVolumeStatus: ModifyVolumeStatus.status

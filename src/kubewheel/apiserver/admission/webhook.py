@@ -13,10 +13,10 @@ import logging
 import uuid
 from typing import Any
 
-from kubewheel.api import codec, errors, schema
+from kubewheel.api import codec, errors, go_json, schema
 from kubewheel.api.merge import json_patch
 from kubewheel.api.resource import Object, Resource
-from kubewheel.apiserver import results
+from kubewheel.apiserver import bodies, results
 from kubewheel.apiserver.admission import measures, policy_match, reinvocation, webhook_match
 from kubewheel.apiserver.admission.policy_match import PolicyError
 from kubewheel.apiserver.admission.webhook_client import CallFailed, WebhookClient
@@ -174,6 +174,7 @@ class MutatingAdmissionWebhook(_Webhooks):
         except json_patch.PatchError as e:
             raise errors.internal(str(e)) from e
         _check_identity(patched, resource, attributes)
+        _mend_metadata(patched, resource, attributes)
         try:
             schema.check(resource.node(), patched)  # what the kind does not know goes
         except schema.DecodeError as e:
@@ -200,36 +201,61 @@ async def _patch_scale(resource: Resource, attributes: Attributes, patch: list[A
     return scales.put(resource, held, (patched.get("spec") or {}).get("replicas"))
 
 
-_OPERATIONS = frozenset({"add", "remove", "replace", "move", "test", "copy"})
-
-
 def _decoded(data: bytes) -> list[Any]:
     """CallFailed for what is no JSON patch."""
     where = "received undecodable patch in webhook response: "
     try:
-        patch = codec.loads(data)
-    except ValueError as e:
-        first = data.lstrip()[:1].decode(errors="replace")
-        raise CallFailed(where + (f"invalid character '{first}' looking for beginning of value" if first and first not in "[{"
-                                  else "unexpected end of JSON input")) from e
-    if not isinstance(patch, list):
-        kind = {dict: "object", str: "string", bool: "bool"}.get(type(patch), "number")
-        raise CallFailed(f"{where}json: cannot unmarshal {kind} into Go value of type jsonpatch.Patch")
-    for operation in patch:
-        if not isinstance(operation, dict) or operation.get("op") not in _OPERATIONS:
-            raise CallFailed(f"{where}invalid operation {codec.dumps(operation).decode()}: unsupported operation")
-    return patch
+        patch = go_json.lenient(data)
+    except (ValueError, RecursionError) as e:
+        raise CallFailed(where + go_json.error(data)) from e
+    if patch is not None and not isinstance(patch, list):
+        raise CallFailed(f"{where}json: cannot unmarshal {go_json.kind(patch)} into Go value of type jsonpatch.Patch")
+    for operation in patch or ():
+        if not isinstance(operation, dict):
+            raise CallFailed(f"{where}json: cannot unmarshal {go_json.kind(operation)} into Go value of type jsonpatch.Operation")
+    return patch or []
 
 
-def _check_identity(patched: Object, resource: Resource, attributes: Attributes) -> None:
+def _check_identity(patched: Any, resource: Resource, attributes: Attributes) -> None:
     """A webhook changes what an object says, not what it is."""
-    meta = patched.get("metadata") if isinstance(patched.get("metadata"), dict) else {}
-    if resource.custom is not None and patched.get("kind") != resource.kind:
-        raise errors.invalid(str(patched.get("kind")), (meta or {}).get("name", ""), [errors.field_invalid(
-            "kind", patched.get("kind"), f"must be {resource.kind}")], group=resource.group)
-    if meta and attributes.namespace and resource.namespaced:
-        if meta.setdefault("namespace", attributes.namespace) != attributes.namespace:
+    try:
+        bodies.check_identity(patched, "", b"")
+    except errors.StatusError as e:
+        raise errors.internal(e.message) from e
+    kind, version = patched.get("kind") or "", patched.get("apiVersion") or ""
+    if resource.custom is None:
+        return
+    if not kind:
+        raise errors.internal(f"Object 'Kind' is missing in '{codec.sorted_dumps(patched).decode()}'")
+    if kind != resource.kind:
+        raise errors.invalid(kind, ((patched.get("metadata") or {}).get("name") or ""), [errors.field_invalid(
+            "kind", kind, f"must be {resource.kind}")], group=resource.group)
+    if version.rpartition("/")[0] != resource.group:
+        shown = version if "/" in version else f"/{version}"
+        raise errors.status_error(500, "", f"{shown}, Kind={kind} is unstructured and is not suitable for converting to "
+                                  f'"{attributes.resource.api_version}"')
+
+
+def _mend_metadata(patched: Object, resource: Resource, attributes: Attributes) -> None:
+    """A custom resource's metadata has no types where a patch is applied: what has the wrong one is not there. Other
+    kinds' is decoded with the rest. The namespace is the request's, if it is left out."""
+    if resource.custom is not None:
+        given = patched.get("metadata")
+        patched["metadata"] = {k: v for k, v in given.items() if _is_metadata(k, v)} if isinstance(given, dict) else {}
+    meta = patched.get("metadata")
+    if isinstance(meta, dict) and attributes.namespace and resource.namespaced:
+        meta["namespace"] = meta.get("namespace") or attributes.namespace
+        if meta["namespace"] != attributes.namespace:
             raise errors.bad_request("the namespace of the provided object does not match the namespace sent on the request")
+
+
+def _is_metadata(field: str, value: Any) -> bool:
+    node = schema.definition("io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta")
+    try:
+        schema.check(node, {field: codec.copy(value)})
+    except schema.DecodeError:
+        return False
+    return True
 
 
 class ValidatingAdmissionWebhook(_Webhooks):
@@ -266,6 +292,7 @@ def refusal(name: str, status: Object) -> errors.StatusError:
         text += " without explanation"
     code = int(status.get("code") or 0)
     error = errors.status_error(max(code, 400), status.get("reason") or "", text)
-    if status.get("details"):
-        error.status["details"] = status["details"]
+    for field in ("details", "metadata"):
+        if status.get(field):
+            error.status[field] = status[field]
     return error

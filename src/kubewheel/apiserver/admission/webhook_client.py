@@ -12,17 +12,25 @@ import os
 import re
 import ssl
 from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urljoin, urlsplit, urlunsplit
 
 import aiohttp
 
 from kubewheel.api import codec
 from kubewheel.api.resource import Object
+from kubewheel.apiserver.admission import webhook_answer
 from kubewheel.lib import tls
 
 MAX_CONTEXTS = 256
+MAX_REQUESTS = 10  # of one call that is sent from one place to the next
+MAX_RETRIES = 10  # of one call that is told to come again
+MAX_HEADER = 1024 * 1024
+SCHEMES = {"AdmissionReview": "pkg/util/webhook/client.go:71",
+           "ConversionReview": "pkg/apiserver/conversion/webhook_converter.go:41"}
+_REDIRECTIONS = frozenset({301, 302, 303, 307, 308})
 
 
 class CallFailed(Exception):
@@ -50,56 +58,78 @@ class WebhookClient:
     async def call(self, config: Object, review: Object, *, seconds: int, mutating: bool) -> Object:
         """The `response` of the answered AdmissionReview."""
         answer = await self.post(config, review, seconds=seconds)
-        problem = _undecodable(answer, review["apiVersion"])
-        if problem:
-            raise CallFailed(f"failed to call webhook: {problem}")
-        response = answer.get("response")
-        problem = _invalid(answer, response, review, mutating=mutating)
+        problem = webhook_answer.invalid(answer, review, mutating=mutating)
         if problem:
             raise CallFailed(f"received invalid webhook response: {problem}")
-        return response or {}
+        return answer.get("response") or {}
 
     async def post(self, config: Object, review: Object, *, seconds: int) -> Object:
-        """The whole answer, whatever kind of review it is."""
+        """The whole answer: a review of the same kind, or one that does not say what it is, its fields of their types."""
         shown = _address(config)
-        url = f"{shown}{'&' if '?' in shown else '?'}timeout={seconds}s"
+        asked = [f"{shown}{'&' if '?' in shown else '?'}timeout={seconds}s"]  # the last is the one that is told of
         try:
             async with asyncio.timeout(seconds):
                 target = await self._target(config, shown)
-                return await self._post(target, url, config, codec.dumps(review))
+                answer = await self._answer(target, asked, config, codec.dumps(review))
         except TimeoutError as e:
-            raise CallFailed(f'failed to call webhook: Post "{url}": context deadline exceeded') from e
+            raise CallFailed(f'failed to call webhook: Post "{asked[-1]}": context deadline exceeded') from e
         except (aiohttp.ClientError, OSError, ssl.SSLError) as e:
-            raise CallFailed(f'failed to call webhook: Post "{url}": {_why(e)}') from e
+            raise CallFailed(f'failed to call webhook: Post "{asked[-1]}": {_why(e)}') from e
         except Unresolved as e:
-            raise CallFailed(f'failed to call webhook: Post "{url}": {e}') from e
+            raise CallFailed(f'failed to call webhook: Post "{asked[-1]}": {e}') from e
+        try:
+            made = webhook_answer.recognized(answer)
+            version, kind = review["apiVersion"], review["kind"]
+            group = version.partition("/")[0]
+            webhook_answer.typed(made, version, kind, (f"{group}/v1", f"{group}/v1beta1"), SCHEMES[kind])
+        except webhook_answer.Unreadable as e:
+            raise CallFailed(f"failed to call webhook: {e}") from e
+        return made
 
-    async def _post(self, target: Target, url: str, config: Object, body: bytes) -> Object:
+    async def _answer(self, target: Target, asked: list[str], config: Object, body: bytes) -> bytes:
+        """Goes where the webhook points, and asks again when it is told to wait, as upstream's HTTP client does."""
+        method, retries = "POST", 0
+        async with aiohttp.ClientSession(max_line_size=MAX_HEADER, max_field_size=MAX_HEADER) as session:
+            while True:
+                status, headers, data = await self._exchange(session, method, target, asked[-1], config, body)
+                location, again = headers.get("Location", ""), headers.get("Retry-After", "")
+                if status in _REDIRECTIONS and location:
+                    if len(asked) >= MAX_REQUESTS:
+                        raise CallFailed(f'failed to call webhook: Post "{location}": stopped after {MAX_REQUESTS} redirects')
+                    method = method if status in (307, 308) else "GET"
+                    asked.append(urljoin(asked[-1], location))
+                    target = _elsewhere(target, asked[-2], asked[-1])
+                elif (status == 429 or status >= 500) and again.isdecimal() and retries < MAX_RETRIES:
+                    retries += 1
+                    method, target, asked[:] = "POST", await self._target(config, target.url), asked[:1]
+                    await asyncio.sleep(int(again))
+                else:
+                    break
+        text = headers.get("Content-Type", "")
+        if not 200 <= status <= 206:
+            raise CallFailed(f"failed to call webhook: {webhook_answer.refused(status, data, text)}")
+        if not data:
+            raise CallFailed(f"failed to call webhook: 0-length response with status code: {status} and content type: "
+                             f"{text or 'application/json'}")
+        return data
+
+    async def _exchange(self, session: aiohttp.ClientSession, method: str, target: Target, url: str, config: Object, body: bytes
+                        ) -> tuple[int, Mapping[str, str], bytes]:
         parts = urlsplit(url)
+        if parts.scheme not in ("http", "https"):
+            raise CallFailed(f'failed to call webhook: Post "{url}": unsupported protocol scheme "{parts.scheme}"')
         host = f"[{target.host}]" if ":" in target.host else target.host
         reach = urlunsplit((parts.scheme, f"{host}:{target.port}", parts.path, parts.query, ""))
         headers = {"content-type": "application/json", "accept": "application/json, */*", "host": parts.netloc}
-        async with aiohttp.ClientSession() as session:
-            async with session.post(reach, data=body, headers=headers, ssl=self._context(config), allow_redirects=False,
-                                    server_hostname=target.server_name) as response:
-                data = await response.read()
-                text = response.headers.get("Content-Type", "")
-                if not 200 <= response.status <= 206:
-                    raise CallFailed(f"failed to call webhook: {_refused(response.status, data, text)}")
-        if not data:
-            raise CallFailed(f"failed to call webhook: 0-length response with status code: {response.status} and content type: "
-                             f"{text}")
-        try:
-            answer = codec.loads(data)
-        except ValueError:
-            answer = data.decode(errors="replace")  # upstream reads YAML: a bare word is a text
-        if not isinstance(answer, dict):
-            kind = {str: "string", list: "array", bool: "bool", type(None): "null"}.get(type(answer), "number")
-            raise CallFailed(
-                f"failed to call webhook: couldn't get version/kind; json parse error: json: cannot unmarshal {kind} into Go "
-                'value of type struct { APIVersion string "json:\\"apiVersion,omitempty\\""; '
-                'Kind string "json:\\"kind,omitempty\\"" }')
-        return answer
+        async with session.request(method, reach, data=body if method == "POST" else None, headers=headers,
+                                   ssl=self._context(config), allow_redirects=False,
+                                   server_hostname=target.server_name) as response:
+            try:
+                return response.status, response.headers, await response.read()
+            except aiohttp.ClientPayloadError as e:
+                why = "gzip: invalid header" if "content-encoding" in str(e) else "unexpected EOF"
+                raise CallFailed("failed to call webhook: unexpected error when reading response body. Please retry. Original "
+                                 f"error: {why}") from e
 
     def _context(self, config: Object) -> ssl.SSLContext:
         bundle = base64.b64decode(config.get("caBundle") or "")
@@ -148,105 +178,14 @@ class WebhookClient:
         raise Unresolved(f'no endpoints available for service "{name}"')
 
 
-_REFUSALS = {
-    400: "the server rejected our request for an unknown reason", 404: "the server could not find the requested resource",
-    401: "the server has asked for the client to provide credentials", 405: "the server does not allow this method on the "
-    "requested resource", 406: "the server was unable to respond with a content type that the client supports",
-    409: "the server reported a conflict", 415: "the server was unable to respond with a content type that the client supports",
-    422: "the server rejected our request due to an error in our request",
-    429: "the server has received too many requests and has asked us to try again later",
-    503: "the server is currently unable to handle the request",
-    504: "the server was unable to return a response in the time allotted, but may still be processing the request"}
-
-
-def _refused(status: int, data: bytes, content_type: str) -> str:
-    """What an answer that is no success says: a Status its message, others what their code means."""
-    try:
-        told = codec.loads(data)
-    except ValueError:
-        told = None
-    if isinstance(told, dict) and told.get("kind") == "Status" and told.get("message"):
-        return str(told["message"])
-    plain = not content_type or content_type.startswith("text/")
-    words = data.decode(errors="replace").strip() if plain else "unknown"
-    if status == 403:
-        return words
-    if status in _REFUSALS:
-        return _REFUSALS[status]
-    if status >= 500:
-        return f'an error on the server ("{words}") has prevented the request from succeeding'
-    return f"the server responded with the status code {status} but did not return more information"
-
-
-VERSIONS = ("admission.k8s.io/v1", "admission.k8s.io/v1beta1")
-_FIELDS: dict[str, tuple[tuple[type, ...], str]] = {
-    "allowed": ((bool,), "bool"), "uid": ((str,), "types.UID"), "patchType": ((str,), "v1.PatchType"),
-    "patch": ((str,), "[]uint8"),
-    "warnings": ((list,), "[]string"), "auditAnnotations": ((dict,), "map[string]string"), "status": ((dict,), "v1.Status")}
-
-
-def _undecodable(answer: Object, version: str) -> str:
-    """Why the answer is no AdmissionReview of this version; "": it is one, or does not say what it is."""
-    told, kind = str(answer.get("apiVersion") or ""), str(answer.get("kind") or "")
-    if kind and (told not in VERSIONS or kind != "AdmissionReview"):
-        return f'no kind "{kind}" is registered for version "{told}" in scheme "pkg/util/webhook/client.go:71"'
-    if told and told != version:
-        mine, theirs = told.rpartition("/")[2], version.rpartition("/")[2]
-        return f"converting ({mine}.AdmissionReview) to ({theirs}.AdmissionReview): unknown conversion"
-    response = answer.get("response")
-    if response is None:
-        return ""
-    if not isinstance(response, dict):
-        return (f"json: cannot unmarshal {_json_kind(response)} into Go struct field AdmissionReview.response of type "
-                f"{version.rpartition('/')[2]}.AdmissionResponse")
-    for field, (classes, name) in _FIELDS.items():
-        value = response.get(field)
-        if value is not None and not isinstance(value, classes):
-            return (f"json: cannot unmarshal {_json_kind(value)} into Go struct field AdmissionResponse.response.{field} of type "
-                    f"{name}")
-    return _not_base64(response.get("patch") or "")
-
-
-def _json_kind(value: object) -> str:
-    return {str: "string", list: "array", dict: "object", bool: "bool"}.get(type(value), "number")
-
-
-_BASE64 = re.compile(r"[A-Za-z0-9+/\r\n]*={0,2}[\r\n]*")
-
-
-def _not_base64(text: str) -> str:
-    found = _BASE64.match(text)
-    end = found.end() if found is not None else 0
-    if end < len(text):
-        return f"illegal base64 data at input byte {end}"
-    return "" if len(text) % 4 == 0 else f"illegal base64 data at input byte {len(text) // 4 * 4}"
-
-
-def _invalid(answer: Object, response: Any, review: Object, *, mutating: bool) -> str:
-    """What is wrong with a decoded answer; v1beta1's were never asked for an id or a patch's type."""
-    if not isinstance(response, dict):
-        return "webhook response was absent"
-    if review["apiVersion"] != VERSIONS[0]:
-        if response.get("patch"):
-            response["patchType"] = "JSONPatch"
-        return ""
-    uid = review["request"]["uid"]
-    if response.get("uid", "") != uid:
-        return f'expected response.uid="{uid}", got "{response.get("uid") or ""}"'
-    if (answer.get("apiVersion"), answer.get("kind")) != (VERSIONS[0], "AdmissionReview"):
-        group, slash, version = str(answer.get("apiVersion") or "").partition("/")
-        shown = f"{group}/{version}" if slash else f"/{group}"
-        return (f"expected webhook response of admission.k8s.io/v1, Kind=AdmissionReview, got {shown}, "
-                f"Kind={answer.get('kind') or ''}")
-    patch, kind = response.get("patch"), response.get("patchType")
-    if not mutating:
-        return ("validating webhook may not return response.patch" if patch else
-                "validating webhook may not return response.patchType" if kind is not None else "")
-    if patch and kind is None:
-        return "webhook returned response.patch but not response.patchType"
-    if not patch and kind is not None:
-        return "webhook returned response.patchType but not response.patch"
-    return 'webhook returned invalid response.patchType of ""' if kind == "" else ""
+def _elsewhere(target: Target, before: str, url: str) -> Target:
+    """Where a redirection leads; the certificate of a Service bears its name wherever it sends us."""
+    parts = urlsplit(url)
+    if parts.netloc == urlsplit(before).netloc:
+        return target
+    host = parts.hostname or ""
+    return Target(target.url, host, parts.port or (80 if parts.scheme == "http" else 443),
+                  target.server_name if target.server_name.endswith(".svc") else host)
 
 
 def _address(config: Object) -> str:

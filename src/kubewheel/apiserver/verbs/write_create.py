@@ -40,6 +40,7 @@ async def create(call: Call, obj: Object, *, tracked: bool = False) -> Object:
         attributes.name, attributes.is_name_generated = base, True
     await server.admission.mutate(attributes)
     obj = attributes.obj or obj
+    versioned = _is_version(obj["metadata"].pop("resourceVersion", None)) or versioned  # a webhook may have said one
     write_meta.dedup_owners(call, obj, after_admission=True)
     if not base:
         return await _create_once(call, hub, obj, attributes, versioned=versioned)

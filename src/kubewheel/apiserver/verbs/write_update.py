@@ -12,7 +12,7 @@ import orjson
 
 from kubewheel.api import codec, errors, validation
 from kubewheel.api.merge import managed
-from kubewheel.api.resource import Object, Resource
+from kubewheel.api.resource import Object, PrepareContext, Resource
 from kubewheel.apiserver import results
 from kubewheel.apiserver.call import Call
 from kubewheel.apiserver.verbs import get, keys, write_admit, write_create, write_fields, write_meta, write_size
@@ -70,16 +70,14 @@ async def _update_once(call: Call, current: Entry, make: Make, *, tracked: bool)
     else:
         hub, old = resource, old_view  # admitted and judged in the version of the request, stored in the hub's
     context = write_admit.context(call)
-    if call.sub is not None:
-        if call.sub.prepare is not None:
-            call.sub.prepare(new, old, context)
-    else:
-        hub.prepare_update(new, old, context)
+    _prepare(call, hub, new, old, context)
     try:
         await server.hooks.before_update(call, new, old)
         attributes = write_admit.attributes(call, "UPDATE", hub, new, old)
         await server.admission.mutate(attributes)
         new = attributes.obj or new
+        if attributes.reinvoke:
+            given = _again(call, hub, new, old, context)
         write_meta.dedup_owners(call, new, after_admission=True)
         if call.sub is None:
             hub.defaults(new)
@@ -98,6 +96,32 @@ async def _update_once(call: Call, current: Entry, make: Make, *, tracked: bool)
     else:
         call.request.attributes.pop("allocated", None)
     return stored
+
+
+def _prepare(call: Call, hub: Resource, new: Object, old: Object, context: PrepareContext) -> None:
+    if call.sub is None:
+        hub.prepare_update(new, old, context)
+    elif call.sub.prepare is not None:
+        call.sub.prepare(new, old, context)
+
+
+def _again(call: Call, hub: Resource, new: Object, old: Object, context: PrepareContext) -> Object:
+    """After a webhook or a policy: what a client may not change here, they did not either. The metadata they gave."""
+    meta, before = new["metadata"], old["metadata"]
+    version = meta.get("resourceVersion")
+    if version != before["resourceVersion"]:
+        if not version and not call.resource.unconditional_update:
+            raise _unpinned(call)
+        if version:
+            _check_version(str(version))
+            raise errors.conflict(call.resource.plural, call.name, group=call.resource.group)
+    _prepare(call, hub, new, old, context)
+    meta = new["metadata"]
+    given = dict(meta)
+    write_meta.keep_server_fields(meta, before)
+    if not given.get("name"):
+        meta["name"] = ""  # none is no name to keep
+    return given
 
 
 async def _replace(call: Call, hub: Resource, current: Entry, new: Object, old: Object) -> Object:
@@ -176,10 +200,14 @@ def _check_identity(call: Call, old: Object, new: Object, *, tracked: bool) -> N
     call.request.attributes["pinned"] = (
         pinned and call.info.verb != "patch" and not call.request.attributes.get("floating"))
     if not pinned and not resource.unconditional_update and not tracked:
-        raise errors.invalid(resource.plural, call.name, [errors.field_invalid(  # upstream names the resource here
-            "metadata.resourceVersion", 0, "must be specified for an update")], group=resource.group)
+        raise _unpinned(call)
     if pinned and wanted != old["metadata"]["resourceVersion"]:
         raise errors.conflict(resource.plural, call.name, group=resource.group)
+
+
+def _unpinned(call: Call) -> errors.StatusError:
+    return errors.invalid(call.resource.plural, call.name, [errors.field_invalid(  # upstream names the resource here
+        "metadata.resourceVersion", 0, "must be specified for an update")], group=call.resource.group)
 
 
 def _check_version(text: str) -> None:
