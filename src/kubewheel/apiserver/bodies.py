@@ -195,6 +195,8 @@ def _check_nesting(raw: bytes, kind: str) -> None:
 
 def yaml_problem(e: Exception) -> str:
     """The words of Go's YAML parser, which is the same libyaml in Go and counts lines as it does: from 0, in scanners from 1."""
+    if isinstance(e, yaml.reader.ReaderError):
+        return f"yaml: {e.reason}"
     if not isinstance(e, yaml.MarkedYAMLError):
         return f"yaml: {e}"
     marks = [mark.line for mark in (e.context_mark, e.problem_mark) if mark is not None and mark.line]

@@ -45,7 +45,7 @@ PATCHES = [
     ("[JSONPatch{op: 'add', path: '/spec/n', value: Object.spec.n{x: 1, y: ['a']}}]", {"n": {"x": 1, "y": ["a"]}}),
     ("[JSONPatch{op: 'test', path: '/spec/a', value: 'zz'}, JSONPatch{op: 'remove', path: '/spec/a'}]", {}),
     ("[JSONPatch{op: 'copy', from: '/spec/a', path: '/spec/c'}]", {"c": "1"}),
-    ("[JSONPatch{op: 'remove', path: '/spec/nope'}]", JSON + "error in remove for path: '/spec/nope': unable to remove "
+    ("[JSONPatch{op: 'remove', path: '/spec/nope'}]", JSON + "error in remove for path: '/spec/nope': Unable to remove "
      "nonexistent key: nope: missing value"),
     ("[JSONPatch{op: 'frob', path: '/spec/a'}]", JSON + "Unexpected kind: frob"),
     ("[JSONPatch{path: '/spec/a', value: 1}]", JSON + "Unexpected kind: "),

@@ -20,6 +20,8 @@ REFUSED = 'admission webhook "h.example.com" denied the request'
 FAILED = 'Internal error occurred: failed calling webhook "h.example.com": '
 CALL, INVALID = FAILED + "failed to call webhook: ", FAILED + "received invalid webhook response: "
 UNDECODABLE = FAILED + "received undecodable patch in webhook response: "
+TYPED = CALL + "json: cannot unmarshal {} into Go struct field {} of type {}"
+PARSE = CALL + "couldn't get version/kind; json parse error: "
 OBJECT = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "x", "namespace": "default"}, "data": {"a": "1"}}
 
 
@@ -58,6 +60,35 @@ EITHER = [
      CALL + "json: cannot unmarshal string into Go struct field AdmissionResponse.response.allowed of type bool"),
     ({"patchType": "JSONPatch", "patch": "!!"}, 500, CALL + "illegal base64 data at input byte 0"),
     ({"allowed": True, "status": {"message": "fine"}}, 0, ""),
+    ({"warnings": [1]}, 500, TYPED.format("number", "AdmissionResponse.response.warnings", "string")),
+    ({"auditAnnotations": {"a": 1}}, 500, TYPED.format("number", "AdmissionResponse.response.auditAnnotations", "string")),
+    ({"uid": 1}, 500, TYPED.format("number", "AdmissionResponse.response.uid", "types.UID")),
+    ({"patchType": 1}, 500, TYPED.format("number", "AdmissionResponse.response.patchType", "v1.PatchType")),
+    ({"status": {"code": "403"}}, 500, TYPED.format("string", "Status.response.status.code", "int32")),
+    ({"status": {"code": 403.5}}, 500, TYPED.format("number 403.5", "Status.response.status.code", "int32")),
+    ({"status": {"code": 1 << 32}}, 500, TYPED.format("number 4294967296", "Status.response.status.code", "int32")),
+    ({"status": {"reason": 1}}, 500, TYPED.format("number", "Status.response.status.reason", "v1.StatusReason")),
+    ({"status": {"details": "x"}}, 500, TYPED.format("string", "Status.response.status.details", "v1.StatusDetails")),
+    ({"status": {"details": {"causes": {}}}}, 500,
+     TYPED.format("object", "StatusDetails.response.status.details.causes", "[]v1.StatusCause")),
+    ({"status": {"metadata": "x"}}, 500, TYPED.format("string", "Status.response.status.metadata", "v1.ListMeta")),
+    ({"allowed": False, "status": {"message": "m", "code": 99}}, 400, REFUSED + ": m"),
+    ({"allowed": False, "status": {"message": "m", "code": 599}}, 599, REFUSED + ": m"),
+    (raw("{}{}"), 500, PARSE + "invalid character '{' after top-level value"),
+    (raw("{"), 500, PARSE + "unexpected end of JSON input"),
+    (raw("{'a': 1}"), 500, PARSE + "invalid character '\\'' looking for beginning of object key string"),
+    (raw({**REVIEW, "kind": 1}), 500, PARSE + "json: cannot unmarshal number into Go struct field .kind of type string"),
+    (raw({**REVIEW, "apiVersion": "a/b/c"}), 500, CALL + "unexpected GroupVersion string: a/b/c"),
+    (raw({"apiVersion": "v1", "kind": "Status", "code": 403}), 500,
+     CALL + "converting (v1.Status) to (v1.AdmissionReview): unknown conversion"),
+    (raw("a: b: c"), 500, CALL + "yaml: mapping values are not allowed in this context"),
+    (raw("\0"), 500, CALL + "yaml: control characters are not allowed"),
+    (raw("["), 500, CALL + "yaml: line 1: did not find expected node content"),
+    (raw("null"), 500, INVALID + "webhook response was absent"),
+    (raw("a: b"), 500, INVALID + "webhook response was absent"),
+    (raw("nothing of mine", 406, "text/plain"), 500, CALL + "nothing of mine"),
+    (raw("a\nb", 500, "text/html"), 500, CALL + 'an error on the server ("a\\nb") has prevented the request from succeeding'),
+    (raw("x", 302), 500, CALL + "the server responded with the status code 302 but did not return more information"),
 ]
 VALIDATING = [
     ({"patch": b64("[]")}, 500, INVALID + "validating webhook may not return response.patch"),
@@ -75,7 +106,7 @@ MUTATING = [
     (patched({"op": "frob", "path": "/data/a"}), 500,
      "Internal error occurred: Unexpected kind: frob"),
     (patched({"op": "remove", "path": "/data/nosuch"}), 500, "Internal error occurred: error in remove for path: "
-     "'/data/nosuch': unable to remove nonexistent key: nosuch: missing value"),
+     "'/data/nosuch': Unable to remove nonexistent key: nosuch: missing value"),
     (patched({"op": "test", "path": "/data/a", "value": "z"}), 500,
      "Internal error occurred: testing value /data/a failed: test failed"),
     (patched({"op": "add", "path": "/metadata/namespace", "value": "other"}), 400,
@@ -105,6 +136,59 @@ async def test_answers(cluster, tmp_path, mutating):
             answer = given
             found = await told(cluster.client)
             assert found[0] == code and found[1].startswith(words), (given, found)
+
+
+@testing.with_cluster(nodes=0, controllers="", scheduler=False)
+async def test_answers_from_elsewhere_and_later(cluster, tmp_path):
+    """Redirections are followed (with the review where the code says so), and 429 and 5xx with a Retry-After asked again."""
+    asked, answers = [], []
+
+    def admit(request):
+        asked.append(request["uid"])
+        return answers.pop(0) if answers else {"allowed": False, "status": {"message": f"no, after {len(asked)}"}}
+
+    def going(status, **headers):
+        return web.Response(status=status, headers=headers)
+
+    async with hook_server.serving(tmp_path, admit) as config:
+        await cluster.client.create(HOOKS[False], configuration("h", config, rules=[rule("configmaps")], hook={
+            "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "default"}}}))
+        async with asyncio.timeout(5):
+            while not (await told(cluster.client))[0]:  # noqa: ASYNC110 - the server's own cache is a moment behind
+                await asyncio.sleep(0.01)
+        for given, words in [
+            ([going(307, Location="/there")], REFUSED + ": no, after 2"),
+            ([going(308, Location="there"), going(307, Location="/b")], REFUSED + ": no, after 3"),
+            ([going(429, **{"Retry-After": "0"})], REFUSED + ": no, after 2"),
+            ([going(503, **{"Retry-After": "0"}) for _ in range(2)], REFUSED + ": no, after 3"),
+            ([going(400, **{"Retry-After": "0"})], CALL + "the server rejected our request for an unknown reason"),
+            ([going(307, Location="/again") for _ in range(10)], CALL + 'Post "/again": stopped after 10 redirects'),
+            ([going(302, Location="ftp://127.0.0.1/x")],
+             CALL + 'Post "ftp://127.0.0.1/x": unsupported protocol scheme "ftp"'),
+            ([going(307, Location="https://127.0.0.1:1/x")],
+             CALL + 'Post "https://127.0.0.1:1/x": dial tcp 127.0.0.1:1: connect: connection refused'),
+        ]:
+            asked.clear()
+            answers[:] = given
+            assert (await told(cluster.client))[1] == words
+            assert len(set(asked)) == 1
+
+
+@testing.with_cluster(nodes=0, controllers="", scheduler=False)
+async def test_an_answer_in_yaml(cluster, tmp_path):
+    uid = []
+
+    def admit(request):
+        uid[:] = [request["uid"]]
+        return web.Response(body="apiVersion: admission.k8s.io/v1\nkind: AdmissionReview\nresponse:\n"
+                            f"  uid: {request['uid']}\n  allowed: false\n  status: {{message: in YAML}}\n")
+
+    async with hook_server.serving(tmp_path, admit) as config:
+        await cluster.client.create(HOOKS[False], configuration("h", config, rules=[rule("configmaps")]))
+        async with asyncio.timeout(5):
+            while not (found := await told(cluster.client))[0]:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+    assert found == (400, REFUSED + ": in YAML") and uid
 
 
 @testing.with_cluster(nodes=0, controllers="", scheduler=False)

@@ -111,13 +111,13 @@ async def test_all_verbs_in_the_other_version(cluster, tmp_path):
 
 
 @pytest.mark.parametrize(("change", "words"), [
-    (lambda o: {**o, "apiVersion": "c.example.com/v7"}, "returned invalid converted object at index 0: invalid groupVersion "
+    (lambda o: {**o, "apiVersion": "c.example.com/v7"}, "returned invalid object at index 0: invalid groupVersion "
      "(expected c.example.com/v2, received c.example.com/v7)"),
     (lambda o: {**o, "metadata": {**o["metadata"], "name": "b"}},
-     "returned invalid converted object at index 0: must have the same name: a != b"),
-    (lambda o: {**o, "kind": "X"}, "returned invalid converted object at index 0: invalid kind (expected Thing, received X)"),
+     "returned invalid object: must have the same name: a != b"),
+    (lambda o: {**o, "kind": "X"}, "returned invalid object at index 0: invalid kind (expected Thing, received X)"),
     (lambda o: {**o, "metadata": {**o["metadata"], "labels": 3}},
-     "returned invalid converted object at index 0: metadata.labels is no map of strings")])
+     "returned invalid metadata: invalid metadata.labels of type int64 in converted object")])
 @testing.with_cluster(nodes=0, controllers="", scheduler=False)
 async def test_what_a_conversion_may_not_change(cluster, tmp_path, change, words):
     async with webhook(tmp_path, lambda o, wanted: change(swap(o, wanted))) as config:

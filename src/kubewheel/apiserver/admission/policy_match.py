@@ -250,7 +250,10 @@ async def shown(resource: Resource, attributes: Attributes, obj: Object | None) 
     if obj is None or attributes.operation == "CONNECT" or attributes.subresource in ("binding", "eviction", "token"):
         return obj
     if attributes.subresource == "scale":
-        return scales.of(resource, await results.seen(resource, obj))
+        scale = scales.of(resource, seen := await results.seen(resource, obj))
+        if resource.custom is not None and obj is attributes.old and not scales.is_scaled(resource, seen):
+            scale["spec"]["replicas"] = scales.UNKNOWN  # as upstream tells of what has no number yet
+        return scale
     return {"apiVersion": resource.api_version, "kind": resource.kind} | await results.seen(resource, obj)
 
 
@@ -299,7 +302,8 @@ def conditions(scope: Scope, declared: Iterable[Object]) -> bool:
         if value is False:
             return False
     if problems:
-        raise PolicyError(problems[0] if len(problems) == 1 else f"[{', '.join(dict.fromkeys(problems))}]")
+        told = list(dict.fromkeys(problems))
+        raise PolicyError(told[0] if len(told) == 1 else f"[{', '.join(told)}]")
     return True
 
 

@@ -198,7 +198,14 @@ async def _patch_scale(resource: Resource, attributes: Attributes, patch: list[A
         patched = json_patch.apply(await policy_match.shown(resource, attributes, held), patch)
     except json_patch.PatchError as e:
         raise errors.internal(str(e)) from e
-    return scales.put(resource, held, (patched.get("spec") or {}).get("replicas"))
+    try:
+        bodies.check_identity(patched, "", b"")
+        schema.check(schema.definition("io.k8s.api.autoscaling.v1.Scale"), patched)
+    except errors.StatusError as e:
+        raise errors.internal(e.message) from e
+    except schema.DecodeError as e:
+        raise errors.status_error(500, "", f"unable to convert unstructured object to autoscaling/v1, Kind=Scale: {e}") from e
+    return scales.put(resource, held, (patched.get("spec") or {}).get("replicas") or 0)
 
 
 def _decoded(data: bytes) -> list[Any]:

@@ -28,8 +28,7 @@ MAX_CONTEXTS = 256
 MAX_REQUESTS = 10  # of one call that is sent from one place to the next
 MAX_RETRIES = 10  # of one call that is told to come again
 MAX_HEADER = 1024 * 1024
-SCHEMES = {"AdmissionReview": "pkg/util/webhook/client.go:71",
-           "ConversionReview": "pkg/apiserver/conversion/webhook_converter.go:41"}
+SCHEME = "pkg/util/webhook/client.go:71"  # as upstream calls where it looks kinds up
 _REDIRECTIONS = frozenset({301, 302, 303, 307, 308})
 
 
@@ -57,7 +56,10 @@ class WebhookClient:
 
     async def call(self, config: Object, review: Object, *, seconds: int, mutating: bool) -> Object:
         """The `response` of the answered AdmissionReview."""
-        answer = await self.post(config, review, seconds=seconds)
+        try:
+            answer = await self.post(config, review, seconds=seconds)
+        except CallFailed as e:
+            raise CallFailed(f"failed to call webhook: {e}") from e
         problem = webhook_answer.invalid(answer, review, mutating=mutating)
         if problem:
             raise CallFailed(f"received invalid webhook response: {problem}")
@@ -72,18 +74,18 @@ class WebhookClient:
                 target = await self._target(config, shown)
                 answer = await self._answer(target, asked, config, codec.dumps(review))
         except TimeoutError as e:
-            raise CallFailed(f'failed to call webhook: Post "{asked[-1]}": context deadline exceeded') from e
+            raise CallFailed(f'Post "{asked[-1]}": context deadline exceeded') from e
         except (aiohttp.ClientError, OSError, ssl.SSLError) as e:
-            raise CallFailed(f'failed to call webhook: Post "{asked[-1]}": {_why(e)}') from e
+            raise CallFailed(f'Post "{asked[-1]}": {_why(e)}') from e
         except Unresolved as e:
-            raise CallFailed(f'failed to call webhook: Post "{asked[-1]}": {e}') from e
+            raise CallFailed(f'Post "{asked[-1]}": {e}') from e
         try:
             made = webhook_answer.recognized(answer)
             version, kind = review["apiVersion"], review["kind"]
             group = version.partition("/")[0]
-            webhook_answer.typed(made, version, kind, (f"{group}/v1", f"{group}/v1beta1"), SCHEMES[kind])
+            webhook_answer.typed(made, version, kind, (f"{group}/v1", f"{group}/v1beta1"), SCHEME)
         except webhook_answer.Unreadable as e:
-            raise CallFailed(f"failed to call webhook: {e}") from e
+            raise CallFailed(str(e)) from e
         return made
 
     async def _answer(self, target: Target, asked: list[str], config: Object, body: bytes) -> bytes:
@@ -95,7 +97,7 @@ class WebhookClient:
                 location, again = headers.get("Location", ""), headers.get("Retry-After", "")
                 if status in _REDIRECTIONS and location:
                     if len(asked) >= MAX_REQUESTS:
-                        raise CallFailed(f'failed to call webhook: Post "{location}": stopped after {MAX_REQUESTS} redirects')
+                        raise CallFailed(f'Post "{location}": stopped after {MAX_REQUESTS} redirects')
                     method = method if status in (307, 308) else "GET"
                     asked.append(urljoin(asked[-1], location))
                     target = _elsewhere(target, asked[-2], asked[-1])
@@ -107,9 +109,9 @@ class WebhookClient:
                     break
         text = headers.get("Content-Type", "")
         if not 200 <= status <= 206:
-            raise CallFailed(f"failed to call webhook: {webhook_answer.refused(status, data, text)}")
+            raise CallFailed(webhook_answer.refused(status, data, text))
         if not data:
-            raise CallFailed(f"failed to call webhook: 0-length response with status code: {status} and content type: "
+            raise CallFailed(f"0-length response with status code: {status} and content type: "
                              f"{text or 'application/json'}")
         return data
 
@@ -117,7 +119,7 @@ class WebhookClient:
                         ) -> tuple[int, Mapping[str, str], bytes]:
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https"):
-            raise CallFailed(f'failed to call webhook: Post "{url}": unsupported protocol scheme "{parts.scheme}"')
+            raise CallFailed(f'Post "{url}": unsupported protocol scheme "{parts.scheme}"')
         host = f"[{target.host}]" if ":" in target.host else target.host
         reach = urlunsplit((parts.scheme, f"{host}:{target.port}", parts.path, parts.query, ""))
         headers = {"content-type": "application/json", "accept": "application/json, */*", "host": parts.netloc}
@@ -128,8 +130,7 @@ class WebhookClient:
                 return response.status, response.headers, await response.read()
             except aiohttp.ClientPayloadError as e:
                 why = "gzip: invalid header" if "content-encoding" in str(e) else "unexpected EOF"
-                raise CallFailed("failed to call webhook: unexpected error when reading response body. Please retry. Original "
-                                 f"error: {why}") from e
+                raise CallFailed(f"unexpected error when reading response body. Please retry. Original error: {why}") from e
 
     def _context(self, config: Object) -> ssl.SSLContext:
         bundle = base64.b64decode(config.get("caBundle") or "")
@@ -208,8 +209,10 @@ def _why(e: BaseException) -> str:
         if number is None:  # the other side hung up while TLS was spoken of
             return "EOF"
         return f"dial tcp {e.host}:{e.port}: connect: {os.strerror(number).lower()}"
-    if isinstance(e, aiohttp.ServerDisconnectedError):
+    if isinstance(e, (aiohttp.ServerDisconnectedError, ConnectionResetError)):
         return "EOF"
+    if isinstance(e, aiohttp.ClientResponseError):  # what it said was no HTTP
+        return f"net/http: HTTP/1.x transport connection broken: {' '.join(e.message.split())}"
     return str(e) or type(e).__name__
 
 
@@ -227,6 +230,8 @@ def _of_certificate(error: Exception) -> str:
         return "certificate signed by unknown authority"
     if found := re.search(r"(?:Hostname|IP address) mismatch, certificate is not valid for '([^']*)'", text):
         return f"certificate is not valid for any names, but wanted to match {found[1]}"
+    if "purpose" in text:
+        return "certificate specifies an incompatible key usage"
     if "expired" in text or "not yet valid" in text:
         return "certificate has expired or is not yet valid"
     return text

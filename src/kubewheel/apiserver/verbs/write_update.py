@@ -115,6 +115,7 @@ def _again(call: Call, hub: Resource, new: Object, old: Object, context: Prepare
         if version:
             _check_version(str(version))
             raise errors.conflict(call.resource.plural, call.name, group=call.resource.group)
+    write_meta.restrict(call, new, old)
     _prepare(call, hub, new, old, context)
     meta = new["metadata"]
     given = dict(meta)

@@ -12,7 +12,7 @@ import uuid
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from kubewheel.api import codec, errors
+from kubewheel.api import codec, errors, go_json, validation
 from kubewheel.api.resource import Object
 from kubewheel.apiserver.admission.webhook_client import CallFailed, WebhookClient
 
@@ -42,7 +42,8 @@ class Converter:
         uid = str(uuid.UUID(int=self._random.getrandbits(128), version=4))
         api = f"apiextensions.k8s.io/{version}"
         review = {"kind": "ConversionReview", "apiVersion": api,
-                  "request": {"uid": uid, "desiredAPIVersion": api_version, "objects": objs}, "response": None}
+                  "request": {"uid": uid, "desiredAPIVersion": api_version, "objects": [_sent(o) for o in objs]},
+                  "response": {"uid": "", "convertedObjects": None, "result": {"metadata": {}}}}
         try:
             answer = await self._http.post(self._config, review, seconds=SECONDS)
             converted = _converted(answer, api, uid)
@@ -50,13 +51,21 @@ class Converter:
             raise _failed(f"{what} failed: {e}") from e
         if len(converted) != len(objs):
             raise _failed(f"{what} returned {len(converted)} objects, expected {len(objs)}")
+        for new in converted:
+            _check_object(new)
         out = []
         for i, (old, new) in enumerate(zip(objs, converted, strict=True)):
             try:
-                out.append(_merged(old, new, api_version))
+                _check_identity(old, new, api_version, i)
+                out.append(_merged(old, new))
             except ValueError as e:
-                raise _failed(f"{what} returned invalid converted object at index {i}: {e}") from e
+                raise _failed(f"{what} returned invalid {e}") from e
         return out
+
+
+def _sent(obj: Object) -> Object:
+    """As it is stored: without a revision."""
+    return {**obj, "metadata": {k: v for k, v in (obj.get("metadata") or {}).items() if k != "resourceVersion"}}
 
 
 def _failed(why: str) -> errors.StatusError:
@@ -65,9 +74,10 @@ def _failed(why: str) -> errors.StatusError:
 
 
 def _converted(answer: Object, api: str, uid: str) -> list[Any]:
-    if answer.get("kind") != "ConversionReview" or answer.get("apiVersion") != api:
-        raise CallFailed(f"expected webhook response of {api}, Kind=ConversionReview, got {answer.get('apiVersion', '')}, "
-                         f"Kind={answer.get('kind', '')}")
+    told, kind = answer.get("apiVersion") or "", answer.get("kind") or ""
+    if kind != "ConversionReview" or told != api:
+        raise CallFailed(f"expected webhook response of {api}, Kind=ConversionReview, got "
+                         f"{told if '/' in told else f'/{told}'}, Kind={kind}")
     response = answer.get("response")
     if not isinstance(response, dict):
         raise CallFailed("no response provided")
@@ -75,26 +85,62 @@ def _converted(answer: Object, api: str, uid: str) -> list[Any]:
         raise CallFailed(f'expected response.uid="{uid}", got "{response.get("uid", "")}"')
     result = response.get("result") or {}
     if result.get("status") != "Success":
-        raise CallFailed(result.get("message") or f"response.result.status was '{result.get('status', '')}', expected 'Success'")
+        raise CallFailed(result.get("message") or f"response.result.status was '{result.get('status', '')}', not 'Success'")
     return list(response.get("convertedObjects") or [])
 
 
-def _merged(old: Object, new: Any, api_version: str) -> Object:
-    """The converted object with the old one's metadata; labels and annotations alone may be changed. ValueError"""
+def _check_object(new: Any) -> None:
+    """StatusError 500 for what is no object of a kind, as upstream's decoder says it of the object alone."""
+    if new is None:
+        raise _failed("unexpected end of JSON input")
     if not isinstance(new, dict):
-        raise ValueError("it is no object")
-    if new.get("apiVersion") != api_version:
-        raise ValueError(f"invalid groupVersion (expected {api_version}, received {new.get('apiVersion', '')})")
-    if new.get("kind") != old.get("kind"):
-        raise ValueError(f"invalid kind (expected {old.get('kind')}, received {new.get('kind', '')})")
-    before, after = old.get("metadata") or {}, new.get("metadata") or {}
+        raise _failed(f"json: cannot unmarshal {go_json.kind(new)} into Go value of type map[string]interface {{}}")
+    if not isinstance(new.get("kind"), str) or not new["kind"]:
+        raise _failed(f"Object 'Kind' is missing in '{codec.dumps(new).decode()}'")
+
+
+def _check_identity(old: Object, new: Object, api_version: str, at: int) -> None:
+    version = _text(new, "apiVersion")
+    if version != api_version:
+        raise ValueError(f"object at index {at}: invalid groupVersion (expected {api_version}, received {version})")
+    if new["kind"] != old.get("kind"):
+        raise ValueError(f"object at index {at}: invalid kind (expected {old.get('kind')}, received {new['kind']})")
+
+
+def _text(obj: Object, field: str) -> str:
+    value = obj.get(field)
+    return value if isinstance(value, str) else ""
+
+
+def _merged(old: Object, new: Object) -> Object:
+    """The converted object with the old one's metadata; labels and annotations alone may be changed. ValueError"""
+    given = new.get("metadata")
+    before, after = old.get("metadata") or {}, given if isinstance(given, dict) else {}
     for field, shown in _KEPT:
-        if before.get(field, "") != after.get(field, ""):
-            raise ValueError(f"must have the same {shown}: {before.get(field, '')} != {after.get(field, '')}")
+        if before.get(field, "") != _text(after, field):
+            raise ValueError(f"object: must have the same {shown}: {before.get(field, '')} != {_text(after, field)}")
     meta = codec.copy({k: v for k, v in before.items() if k not in ("labels", "annotations")})
-    for field in ("labels", "annotations"):
-        if given := after.get(field):
-            if not isinstance(given, dict) or not all(isinstance(v, str) for v in given.values()):
-                raise ValueError(f"metadata.{field} is no map of strings")
-            meta[field] = given
+    for field, path, rule in (("labels", "metadata.labels", validation.validate_labels),
+                              ("annotations", "metadata.annotation", validation.validate_annotations)):
+        if (texts := _texts(after.get(field), field)) is not None:
+            if findings := rule(texts, path):
+                told = [f"{f.field}: {f.body}" for f in findings]
+                raise ValueError(f"metadata: {told[0] if len(told) == 1 else '[' + ', '.join(told) + ']'}")
+            meta[field] = texts
     return {**new, "metadata": meta}
+
+
+def _texts(given: Any, field: str) -> Object | None:
+    if given is None:
+        return None
+    if not isinstance(given, dict):
+        raise ValueError(f"metadata: invalid metadata.{field} of type {_go_type(given)} in converted object")
+    for key, value in given.items():
+        if not isinstance(value, str):
+            raise ValueError(f"metadata: metadata.{field}[{key}] must be a string, but is {_go_type(value)} in converted object")
+    return given
+
+
+def _go_type(value: Any) -> str:
+    return {bool: "bool", int: "int64", float: "float64", str: "string", list: "[]interface {}", dict: "map[string]interface {}"
+            }.get(type(value), "<nil>")

@@ -1,0 +1,135 @@
+"""What a conversion webhook answers, and what the writer is told of it: as upstream's apiextensions-apiserver 0.36 answers."""
+
+import base64
+import contextlib
+
+from aiohttp import web
+from tests.apiserver.extension.test_conversion import CRDS, V1, V2, crd, swap, thing
+
+import kubewheel.testing as testing
+from kubewheel.api import errors
+from kubewheel.lib import clock as clocks
+from kubewheel.lib import tls
+
+HERE = "conversion webhook for c.example.com/v2, Kind=Thing "
+FAILED, OBJECT, META = HERE + "failed: ", HERE + "returned invalid object", HERE + "returned invalid metadata: "
+API = "apiextensions.k8s.io/v1"
+
+
+def response(**fields):
+    return lambda review: {**review, "response": {**review["response"], **fields}}
+
+
+def review(**fields):
+    return lambda review: {**review, **fields}
+
+
+def of_object(**fields):
+    return lambda review: response(convertedObjects=[{**o, **fields} for o in review["response"]["convertedObjects"]])(review)
+
+
+def meta(**fields):
+    return lambda review: response(convertedObjects=[
+        {**o, "metadata": {**o["metadata"], **fields}} for o in review["response"]["convertedObjects"]])(review)
+
+
+def raw(text, status=200, content_type="application/json"):
+    return lambda review: web.Response(body=text, status=status, headers={"content-type": content_type})
+
+
+ANSWERS = [
+    (response(result={"status": "Failed", "message": "mm"}), FAILED + "mm"),
+    (response(result={"status": "Failure", "reason": "Conflict", "code": 409}),
+     FAILED + "response.result.status was 'Failure', not 'Success'"),
+    (response(result={"status": "success"}), FAILED + "response.result.status was 'success', not 'Success'"),
+    (response(result=None), FAILED + "response.result.status was '', not 'Success'"),
+    (response(result="x"), FAILED + "json: cannot unmarshal string into Go struct field ConversionResponse.response.result of "
+     "type v1.Status"),
+    (response(convertedObjects=[]), HERE + "returned 0 objects, expected 1"),
+    (response(convertedObjects=None), HERE + "returned 0 objects, expected 1"),
+    (response(convertedObjects="x"), FAILED + "json: cannot unmarshal string into Go struct field "
+     "ConversionResponse.response.convertedObjects of type []runtime.RawExtension"),
+    (response(convertedObjects=[None]), "unexpected end of JSON input"),
+    (response(convertedObjects=["x"]), "json: cannot unmarshal string into Go value of type map[string]interface {}"),
+    (response(convertedObjects=[{}]), "Object 'Kind' is missing in '{}'"),
+    (response(uid=1), FAILED + "json: cannot unmarshal number into Go struct field ConversionResponse.response.uid of type "
+     "types.UID"),
+    (review(response=None), FAILED + "no response provided"),
+    (review(response="x"), FAILED + "json: cannot unmarshal string into Go struct field ConversionReview.response of type "
+     "v1.ConversionResponse"),
+    (review(kind="Other"), FAILED + f'no kind "Other" is registered for version "{API}" in scheme '
+     '"pkg/util/webhook/client.go:71"'),
+    (review(apiVersion=API + "beta1"), FAILED + "converting (v1beta1.ConversionReview) to (v1.ConversionReview): unknown "
+     "conversion"),
+    (review(apiVersion=None, kind=None), FAILED + f"expected webhook response of {API}, Kind=ConversionReview, got /, Kind="),
+    (review(kind=None), FAILED + f"expected webhook response of {API}, Kind=ConversionReview, got {API}, Kind="),
+    (review(apiVersion="v1", kind="Status"), FAILED + "converting (v1.Status) to (v1.ConversionReview): unknown conversion"),
+    (raw("hello"), FAILED + "couldn't get version/kind; json parse error: json: cannot unmarshal string into Go value of type "
+     'struct { APIVersion string "json:\\"apiVersion,omitempty\\""; Kind string "json:\\"kind,omitempty\\"" }'),
+    (raw(""), FAILED + "0-length response with status code: 200 and content type: application/json"),
+    (raw("oops", 500), FAILED + 'an error on the server ("unknown") has prevented the request from succeeding'),
+    (raw("forb", 403, "text/plain"), FAILED + "forb"),
+    (of_object(apiVersion="x.example.com/v1"), OBJECT + " at index 0: invalid groupVersion (expected c.example.com/v1, received "
+     "x.example.com/v1)"),
+    (of_object(apiVersion=1), OBJECT + " at index 0: invalid groupVersion (expected c.example.com/v1, received )"),
+    (of_object(kind="Other"), OBJECT + " at index 0: invalid kind (expected Thing, received Other)"),
+    (of_object(metadata="x"), OBJECT + ": must have the same name: a != "),
+    (meta(name=1), OBJECT + ": must have the same name: a != "),
+    (meta(namespace="other"), OBJECT + ": must have the same namespace: default != other"),
+    (meta(labels={"a": 1}), META + "metadata.labels[a] must be a string, but is int64 in converted object"),
+    (meta(annotations="x"), META + "invalid metadata.annotations of type string in converted object"),
+    (meta(resourceVersion="1", generation=99, finalizers=["a/b"], labels=None), ""),
+]
+
+
+@contextlib.asynccontextmanager
+async def webhook(tmp_path, change, seen):
+    now = clocks.RealClock().now()
+    ca = tls.make_ca("hooks", now=now)
+    pair = tls.issue(ca, "hook", now=now, server=True, ips=("127.0.0.1",))
+    tls.write_private(tmp_path / "k", pair.key)
+    tls.write_atomic(tmp_path / "c", pair.cert)
+
+    async def handle(request):
+        given = await request.json()
+        asked = given["request"]
+        seen.append(given)
+        made = change[0]({"apiVersion": API, "kind": "ConversionReview", "response": {
+            "uid": asked["uid"], "result": {"status": "Success"},
+            "convertedObjects": [swap(o, asked["desiredAPIVersion"]) for o in asked["objects"]]}})
+        return made if isinstance(made, web.Response) else web.json_response(made)
+
+    app = web.Application()
+    app.router.add_post("/", handle)
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls.server_context(tmp_path / "c", tmp_path / "k")).start()
+    try:
+        yield {"url": f"https://127.0.0.1:{runner.addresses[0][1]}/", "caBundle": base64.b64encode(ca.cert).decode()}
+    finally:
+        await runner.cleanup()
+
+
+@testing.with_cluster(nodes=0, controllers="", scheduler=False)
+async def test_answers(cluster, tmp_path):
+    change, seen = [lambda review: review], []
+    async with webhook(tmp_path, change, seen) as config:
+        await cluster.client.create(CRDS, crd(config))
+        await cluster.wait_for(CRDS, "things.c.example.com", lambda c: any(
+            x["type"] == "Established" and x["status"] == "True" for x in (c.get("status") or {}).get("conditions") or ()),
+            namespace=None)
+        for made, words in ANSWERS:
+            change[0] = made
+            try:
+                await cluster.client.create(V2, thing("a", "v2", host="h", port="1"), dryRun="All")
+                found = (0, "", "")
+            except errors.StatusError as e:
+                found = (e.code, e.status.get("reason", ""), e.message)
+            assert found == ((500, "", words) if words else (0, "", "")), words
+        change[0] = lambda review: review
+        await cluster.client.create(V1, thing("b", hostPort="h:1"))
+        seen.clear()
+        assert (await cluster.client.get(V2, "b", namespace="default"))["metadata"]["resourceVersion"]
+        sent = seen[0]["request"]["objects"][0]
+        assert sent["metadata"]["name"] == "b" and "resourceVersion" not in sent["metadata"]  # as it is stored
+        assert seen[0]["response"] == {"uid": "", "convertedObjects": None, "result": {"metadata": {}}}
