@@ -324,17 +324,20 @@ async def _lines(server: Server, stream: Stream, form: Form, request: Request) -
     if marker and not stream.initial:
         yield encode("MARKER", None, stream.initial_revision)
         marker = False
-    async for batch in _follow(server, stream):
-        if form.format == "protobuf" and len(batch) > results.AT_ONCE:
-            await results.items(stream.resource, [e for _, e, _ in batch], partial=bool(form.shape))
-        parts = [encode(kind, entry, event) for kind, entry, event in batch]
-        request_metrics.WATCH_EVENTS.inc(*where, by=len(parts))
-        for part in parts:
-            request_metrics.WATCH_EVENT_SIZES.observe(len(part), *where)
-        yield b"".join(parts)
-        if marker:
-            yield encode("MARKER", None, stream.initial_revision)
-            marker = False
+    try:
+        async for batch in _follow(server, stream):
+            if form.format == "protobuf" and len(batch) > results.AT_ONCE:
+                await results.items(stream.resource, [e for _, e, _ in batch], partial=bool(form.shape))
+            parts = [encode(kind, entry, event) for kind, entry, event in batch]
+            request_metrics.WATCH_EVENTS.inc(*where, by=len(parts))
+            for part in parts:
+                request_metrics.WATCH_EVENT_SIZES.observe(len(part), *where)
+            yield b"".join(parts)
+            if marker:
+                yield encode("MARKER", None, stream.initial_revision)
+                marker = False
+    except errors.StatusError as e:  # a conversion webhook does not do its work
+        yield encode("ERROR", None, e.status)
 
 
 def _framer(stream: Stream, form: Form) -> Callable[[str, Any, Any], bytes]:
@@ -408,12 +411,15 @@ async def _events(server: Server, stream: Stream) -> AsyncIterator[tuple[str, Ob
     if marker and not stream.initial:
         yield "BOOKMARK", _bookmark(resource, stream.initial_revision, marker=True)
         marker = False
-    async for batch in _follow(server, stream):
-        for kind, entry, event in batch:
-            if kind == "BOOKMARK":
-                yield kind, _bookmark(resource, event)
-            else:
-                yield kind, shown(resource, entry).obj
-        if marker:
-            yield "BOOKMARK", _bookmark(resource, stream.initial_revision, marker=True)
-            marker = False
+    try:
+        async for batch in _follow(server, stream):
+            for kind, entry, event in batch:
+                if kind == "BOOKMARK":
+                    yield kind, _bookmark(resource, event)
+                else:
+                    yield kind, shown(resource, entry).obj
+            if marker:
+                yield "BOOKMARK", _bookmark(resource, stream.initial_revision, marker=True)
+                marker = False
+    except errors.StatusError as e:
+        yield "ERROR", e.status

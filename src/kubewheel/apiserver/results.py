@@ -154,7 +154,9 @@ async def stored_form(resource: Resource, hub: Resource, obj: Object) -> Object:
         return to_hub(resource, hub, obj)
     if obj.get("apiVersion") == hub.api_version:
         return obj
-    return codec.copy((await _through_webhook(hub, [obj]))[0])
+    out: Object = codec.copy((await _through_webhook(hub, [obj]))[0])
+    hub.defaults(out)
+    return out
 
 
 async def converted(resource: Resource, entries: list[Entry]) -> list[Entry]:

@@ -5,6 +5,7 @@ import contextlib
 
 from aiohttp import web
 from tests.apiserver.extension.test_conversion import CRDS, V1, V2, crd, swap, thing
+from tests.apiserver.wire import send
 
 import kubewheel.testing as testing
 from kubewheel.api import errors
@@ -77,6 +78,9 @@ ANSWERS = [
     (meta(name=1), OBJECT + ": must have the same name: a != "),
     (meta(namespace="other"), OBJECT + ": must have the same namespace: default != other"),
     (meta(labels={"a": 1}), META + "metadata.labels[a] must be a string, but is int64 in converted object"),
+    (meta(labels={"a b": "c"}), META + "metadata.labels: Invalid value: \"a b\": name part must consist of alphanumeric characters, "
+     "'-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex "
+     "used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')"),
     (meta(annotations="x"), META + "invalid metadata.annotations of type string in converted object"),
     (meta(resourceVersion="1", generation=99, finalizers=["a/b"], labels=None), ""),
 ]
@@ -133,3 +137,9 @@ async def test_answers(cluster, tmp_path):
         sent = seen[0]["request"]["objects"][0]
         assert sent["metadata"]["name"] == "b" and "resourceVersion" not in sent["metadata"]  # as it is stored
         assert seen[0]["response"] == {"uid": "", "convertedObjects": None, "result": {"metadata": {}}}
+        change[0] = response(result={"status": "Failed", "message": "not now"})
+        await cluster.client.create(V1, thing("c", hostPort="h:1"))
+        watch = await send(cluster, "GET", "/apis/c.example.com/v2/namespaces/default/things?watch=1&fieldSelector=metadata.name=c")
+        event, = await watch.lines(1)  # the stream says why it ends
+        assert (event["type"], event["object"]["code"], event["object"]["message"]) == (
+            "ERROR", 500, "conversion webhook for c.example.com/v1, Kind=Thing failed: not now")
