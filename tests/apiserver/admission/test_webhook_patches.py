@@ -115,3 +115,31 @@ async def test_patches(cluster, tmp_path, thing):
                     assert await outcome(work) == (before | wanted if isinstance(wanted, dict) else wanted), operation
         answer = patched(add("/metadata/resourceVersion", "99999999"))  # told by the storage, which a dry run does not ask
         assert await outcome(lambda: client.create(THINGS, new)) == "resourceVersion should not be set on objects to be created"
+
+
+@testing.with_cluster(nodes=0, controllers="", scheduler=False)
+async def test_a_scale_has_no_labels_to_be_selected_by(cluster, tmp_path):
+    client, asked = cluster.client, []
+    made = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "d", "namespace": "default", "labels": {"l": "1"}},
+            "spec": {"selector": {"matchLabels": {"a": "b"}}, "template": {"metadata": {"labels": {"a": "b"}}, "spec": {
+                "containers": [{"name": "c", "image": "i"}]}}}}
+    await client.create("deployments.apps", made)
+
+    def admit(request):
+        asked.append(request["userInfo"]["username"])
+        return {"allowed": False, "status": {"message": "no"}}
+
+    rules = [{"apiGroups": ["apps"], "apiVersions": ["v1"], "operations": ["UPDATE"], "resources": ["deployments/scale"]}]
+    async with hook_server.serving(tmp_path, admit) as config:
+        for name, selector in (("by-label", {"matchLabels": {"l": "1"}}),
+                               ("without", {"matchExpressions": [{"key": "l", "operator": "DoesNotExist"}]})):
+            await client.create(HOOKS, configuration(name, config, mutating=True, rules=rules, hook={"objectSelector": selector}))
+        async with asyncio.timeout(5):
+            while True:
+                try:
+                    await client.patch("deployments.apps", "d", {"spec": {"replicas": 2}}, namespace="default", subresource="scale")
+                except errors.StatusError as e:
+                    assert e.message == 'admission webhook "without.example.com" denied the request: no'
+                    break
+                await asyncio.sleep(0.01)
+    assert len(asked) == 1

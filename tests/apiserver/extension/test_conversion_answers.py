@@ -98,6 +98,7 @@ async def webhook(tmp_path, change, seen):
         given = await request.json()
         asked = given["request"]
         seen.append(given)
+        assert request.headers["user-agent"] == "kube-apiserver-admission"  # conversion webhooks are called by the same client
         made = change[0]({"apiVersion": API, "kind": "ConversionReview", "response": {
             "uid": asked["uid"], "result": {"status": "Success"},
             "convertedObjects": [swap(o, asked["desiredAPIVersion"]) for o in asked["objects"]]}})

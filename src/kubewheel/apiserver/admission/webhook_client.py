@@ -122,7 +122,8 @@ class WebhookClient:
             raise CallFailed(f'Post "{url}": unsupported protocol scheme "{parts.scheme}"')
         host = f"[{target.host}]" if ":" in target.host else target.host
         reach = urlunsplit((parts.scheme, f"{host}:{target.port}", parts.path, parts.query, ""))
-        headers = {"content-type": "application/json", "accept": "application/json, */*", "host": parts.netloc}
+        headers = {"content-type": "application/json", "accept": "application/json, */*", "accept-encoding": "gzip",
+                   "user-agent": "kube-apiserver-admission", "host": parts.netloc}
         async with session.request(method, reach, data=body if method == "POST" else None, headers=headers,
                                    ssl=self._context(config), allow_redirects=False,
                                    server_hostname=target.server_name) as response:

@@ -43,9 +43,15 @@ def select(hook: Object, attributes: Attributes, versions: Iterable[Resource], n
     if namespace_labels is not None and not _selects(hook.get("namespaceSelector"), namespace_labels):
         return None
     selector = hook.get("objectSelector")
-    if selector and not any(_selects(selector, _labels(o)) for o in (attributes.obj, attributes.old) if o is not None):
+    if selector and not any(_selects(selector, _labels(o)) for o in _objects(attributes)):
         return None
     return Invocation(hook, found)
+
+
+def _objects(attributes: Attributes) -> list[Object]:
+    """What objectSelector is held against. A Scale bears none of the labels of what it scales."""
+    held = [o for o in (attributes.obj, attributes.old) if o is not None]
+    return [{} for _ in held] if attributes.subresource == "scale" else held
 
 
 def _labels(obj: Object) -> dict[str, str]:
