@@ -181,7 +181,7 @@ class NodeStatus:
             "osImage": os_image(), "containerRuntimeVersion": f"containerd://{self.runtime_version}",
             "kubeletVersion": VERSION, "kubeProxyVersion": "", "operatingSystem": "linux",
             "architecture": ARCHITECTURES.get(uname.machine, uname.machine),
-            "swap": {"capacity": _swap_total()}}
+            **({"swap": {"capacity": swap}} if (swap := _swap_total()) else {})}  # none is not written as 0: it is invalid
         return {
             "addresses": [*({"type": "InternalIP", "address": ip} for ip in self.facts.host_ips),
                           {"type": "Hostname", "address": self.hostname}],
