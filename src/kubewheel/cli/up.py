@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from kubewheel.cli.main import Failure, parser_of
+from kubewheel.lib.clock import RealClock, parse_time
 from kubewheel.run import containerd, host, images, oci, supervisor, system_image, teardown
 from kubewheel.run.settings import Settings
 
@@ -112,7 +113,9 @@ def up(settings: Settings, kubeconfig: Path, *, wait: float) -> int:
         own_runtime = not settings.container_runtime_endpoint
         if own_runtime:
             containerd.prepare(settings)
-        if supervisor.spawn(settings):
+        since = RealClock().now()
+        spawned = supervisor.spawn(settings)
+        if spawned:
             say("starting the control plane, the node and containerd")
         admin = pki.pair("admin")
         with usable(kubeconfig):
@@ -123,7 +126,7 @@ def up(settings: Settings, kubeconfig: Path, *, wait: float) -> int:
             load(settings, pause, "pause")
         loading = pool.submit(load, settings, system, "system") if own_runtime else None
         if wait > 0:
-            wait_ready(settings, loading, deadline=started + wait)
+            wait_ready(settings, loading, since=since if spawned else 0.0, deadline=started + wait)
         elif loading is not None:
             loading.result()
     print_next(settings, time.monotonic() - started)
@@ -154,7 +157,8 @@ def load(settings: Settings, image: Future[oci.Image], name: str) -> None:
         say(f"loaded the {name} image")
 
 
-def wait_ready(settings: Settings, loading: Future[None] | None, *, deadline: float) -> None:
+def wait_ready(settings: Settings, loading: Future[None] | None, *, since: float, deadline: float) -> None:
+    """`since`: what the stored objects say of times before it (epoch seconds) is of a former life."""
     step = ["waiting for the API server"]
 
     async def all_steps() -> None:
@@ -171,9 +175,10 @@ def wait_ready(settings: Settings, loading: Future[None] | None, *, deadline: fl
             step[0] = "applying the add-ons"
             await manager.apply(client, dns)
             step[0] = f"waiting for the node {settings.node_name} to be Ready"
-            await _until(lambda: _node_ready(client, settings.node_name))
+            await _until(lambda: _node_ready(client, settings.node_name, since))
             step[0] = "waiting for cluster DNS"
             await manager.wait_available(client, dns)
+            await _until(lambda: _resolves(settings.service_ip(10), f"kubernetes.default.svc.{settings.domain}"))
 
     async def limited() -> None:
         async with asyncio.timeout(max(0.0, deadline - time.monotonic())):
@@ -203,9 +208,19 @@ async def _ready(client: Any) -> bool:
     return (await client.raw("GET", "/readyz")).status == 200
 
 
-async def _node_ready(client: Any, name: str) -> bool:
+async def _node_ready(client: Any, name: str, since: float) -> bool:
     node = await client.get("nodes", name)
-    return any(one["type"] == "Ready" and one["status"] == "True" for one in node["status"].get("conditions", ()))
+    return any(one["type"] == "Ready" and one["status"] == "True" and parse_time(one["lastHeartbeatTime"]) >= int(since)
+               for one in node["status"].get("conditions", ()))
+
+
+async def _resolves(server: str, name: str) -> bool:
+    """Asked as a pod would ask, through the Service: a Deployment's status may be of a former life, too."""
+    import dnslib
+
+    question = dnslib.DNSRecord.question(name)
+    answer = dnslib.DNSRecord.parse(await asyncio.to_thread(question.send, server, 53, timeout=1))
+    return bool(answer.rr)
 
 
 def print_next(settings: Settings, took: float) -> None:

@@ -34,6 +34,7 @@ PLEG_THRESHOLD = 180.0
 RUNTIME_THRESHOLD = 30.0
 LEASE_NAMESPACE = "kube-node-lease"
 MAX_IMAGES = 50
+LOOK_AGAIN, READY_GRACE = 0.2, 120.0  # seconds: how often, and how long, a node that came up is looked at until it is ready
 
 
 def host_address(options: Options) -> str:
@@ -181,7 +182,7 @@ class NodeStatus:
             "osImage": os_image(), "containerRuntimeVersion": f"containerd://{self.runtime_version}",
             "kubeletVersion": VERSION, "kubeProxyVersion": "", "operatingSystem": "linux",
             "architecture": ARCHITECTURES.get(uname.machine, uname.machine),
-            "swap": {"capacity": _swap_total()}}
+            **({"swap": {"capacity": swap}} if (swap := _swap_total()) else {})}  # none is not written as 0: it is invalid
         return {
             "addresses": [*({"type": "InternalIP", "address": ip} for ip in self.facts.host_ips),
                           {"type": "Hostname", "address": self.hostname}],
@@ -268,15 +269,21 @@ class NodeStatus:
     # -- writing ---------------------------------------------------------------------------------------------
     async def run(self) -> None:
         self._event("Starting", "Starting kubelet.")
+        begun, first = asyncio.get_running_loop().time(), True
         while True:
             try:
                 await self._write()
                 self.synced.set()
-                delay = self._options.node_status_update_frequency
+                # A node that comes up is told of as soon as it is ready, as upstream.
+                first = first and not self._is_ready() and asyncio.get_running_loop().time() < begun + READY_GRACE
+                delay = LOOK_AGAIN if first else self._options.node_status_update_frequency
             except (errors.StatusError, OSError, TimeoutError) as e:
                 log.warning("node status not written: %s", e)
                 delay = 1.0
             await asyncio.sleep(delay)
+
+    def _is_ready(self) -> bool:
+        return any(c["type"] == "Ready" and c["status"] == "True" for c in self._last.get("conditions", ()))
 
     async def _write(self) -> None:
         name = self._options.node_name
