@@ -250,10 +250,7 @@ async def shown(resource: Resource, attributes: Attributes, obj: Object | None) 
     if obj is None or attributes.operation == "CONNECT" or attributes.subresource in ("binding", "eviction", "token"):
         return obj
     if attributes.subresource == "scale":
-        scale = scales.of(resource, seen := await results.seen(resource, obj))
-        if resource.custom is not None and obj is attributes.old and not scales.is_scaled(resource, seen):
-            scale["spec"]["replicas"] = scales.UNKNOWN  # as upstream tells of what has no number yet
-        return scale
+        return scales.of(resource, await results.seen(resource, obj))
     return {"apiVersion": resource.api_version, "kind": resource.kind} | await results.seen(resource, obj)
 
 

@@ -17,7 +17,6 @@ from kubewheel.apiserver.verbs import patch as patching
 from kubewheel.client.transport import Response
 
 SCALE = "autoscaling/v1"
-UNKNOWN = -(1 << 31)  # replicas of a custom resource that says nothing of them
 
 
 def of(resource: Resource, obj: Object) -> Object:
@@ -34,11 +33,6 @@ def of(resource: Resource, obj: Object) -> Object:
     if replicas := _at(obj, paths.spec_replicas):  # 0 is left out, as upstream's type has it
         spec["replicas"] = replicas
     return {"kind": "Scale", "apiVersion": SCALE, "metadata": kept, "spec": spec, "status": status}
-
-
-def is_scaled(resource: Resource, obj: Object) -> bool:
-    """Does it say how many replicas it wants?"""
-    return _at(obj, (resource.scale or ScalePaths()).spec_replicas) is not None
 
 
 def put(resource: Resource, obj: Object, replicas: Any) -> bool:
