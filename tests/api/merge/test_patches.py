@@ -146,3 +146,37 @@ def test_strategic_that_does_not_fit(patch, code, message):
     with pytest.raises(PatchError) as error:
         strategic.apply(nodes.DEPLOYMENT, STRATEGY, patch)
     assert (error.value.code, str(error.value)) == (code, message)
+
+
+@pytest.mark.parametrize(("op", "words"), [  # in the words of the library
+    ({"op": "add", "path": "/l/5", "value": 1},
+     "error in add for path: '/l/5': Unable to access invalid index: 5: invalid index referenced"),
+    ({"op": "add", "path": "/l/x", "value": 1}, "error in add for path: '/l/x': value was not a proper array index: 'x': "
+     'strconv.Atoi: parsing "x": invalid syntax'),
+    ({"op": "remove", "path": "/x"}, "error in remove for path: '/x': Unable to remove nonexistent key: x: missing value"),
+    ({"op": "remove", "path": "/x/y"}, 'remove operation does not apply: doc is missing path: "/x/y": missing value'),
+    ({"op": "replace", "path": "/x/y", "value": 1}, "replace operation does not apply: doc is missing path: /x/y: missing value"),
+    ({"op": "replace", "path": "/l/0", "value": 1}, "replace operation does not apply: doc is missing key: /l/0: missing value"),
+    ({"op": "move", "from": "/x", "path": "/y"}, "error in move for path: 'x': Unable to remove nonexistent key: x: missing value"),
+    ({"op": "move", "from": "/a", "path": "/x/y"},
+     "move operation does not apply: doc is missing destination path: /x/y: missing value"),
+    ({"op": "copy", "from": "/l/0", "path": "/y"},
+     "error in copy for from: '/l/0': Unable to access invalid index: 0: invalid index referenced"),
+    ({"op": "test", "path": "/x/y", "value": 1}, "test operation does not apply: is missing path: /x/y: missing value"),
+])
+def test_json_patch_words(op, words):
+    with pytest.raises(PatchError) as error:
+        json_patch.apply({"a": 1, "l": []}, [op])
+    assert str(error.value) == words
+
+
+def test_json_patch_root():
+    assert json_patch.apply({"a": 1}, [{"op": "replace", "path": "", "value": 1}]) == {"a": 1}
+    assert json_patch.apply({"a": 1}, [{"op": "replace", "path": "", "value": {"b": 1}}]) == {"b": 1}
+
+
+def test_json_patch_copies_are_bounded():
+    doubling = [{"op": "add", "path": "/x", "value": ["y" * 1000]}, *({"op": "copy", "from": "/x", "path": "/x/-"},) * 20]
+    with pytest.raises(PatchError, match="Unable to complete the copy, the accumulated size increase of copy is .*, exceeding the "
+                                         "limit 3145728"):
+        json_patch.apply({}, doubling)
