@@ -38,9 +38,11 @@ async def create(call: Call, obj: Object, *, tracked: bool = False) -> Object:
     attributes = write_admit.attributes(call, "CREATE", hub, obj, None)
     if base:  # the name is made once all have had their say about what it is of
         attributes.name, attributes.is_name_generated = base, True
+    said = obj["metadata"].get("resourceVersion")
     await server.admission.mutate(attributes)
     obj = attributes.obj or obj
-    versioned = _is_version(obj["metadata"].pop("resourceVersion", None)) or versioned  # a webhook may have said one
+    if obj["metadata"].get("resourceVersion") != said:  # a webhook says one
+        versioned = _is_version(obj["metadata"].pop("resourceVersion", None))
     write_meta.dedup_owners(call, obj, after_admission=True)
     if not base:
         return await _create_once(call, hub, obj, attributes, versioned=versioned)
