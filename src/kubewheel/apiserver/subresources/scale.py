@@ -137,9 +137,10 @@ def _patched(call: Call) -> Callable[[Object], Object]:
         raise errors.status_error(415, "UnsupportedMediaType", (
             "the body of the request was in an unknown format - accepted media types include: " + ", ".join(accepted)))
     if kind == patching.APPLY:
-        body = applying.applied_body(call)
+        body, twice = applying.applied_body(call)
         applying.check_applied(body, "Scale", SCALE)
         wanted = _checked(call, codec.copy(body))
+        applying.report(call, twice)
         return lambda current: merge_patch.apply(current, wanted)
     change = patching.patch_of(call, kind)
     if kind == patching.JSON:

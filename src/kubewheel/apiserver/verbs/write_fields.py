@@ -12,9 +12,9 @@ from functools import cache, lru_cache
 from kubewheel.api import codec
 from kubewheel.api.merge import fields, managed
 from kubewheel.api.resource import Object, Resource
+from kubewheel.api.validation import MAX_MANAGER
 from kubewheel.apiserver import results
 from kubewheel.apiserver.call import Call
-from kubewheel.apiserver.verbs.write_body import MAX_MANAGER
 
 SPEC, STATUS, METADATA = ("spec",), ("status",), ("metadata",)
 # By resource: what the status endpoint resets beside the spec.
@@ -50,7 +50,7 @@ def _filter(qualified: str, sub: str, has_status: bool, is_custom: bool) -> mana
     if (kept := _KEPT.get((qualified, sub))) is not None:
         return lambda fieldset: fields.include(fieldset, kept)
     if sub == "status":
-        paths = (SPEC, *(() if is_custom else _STATUS_RESETS.get(qualified, ())))
+        paths = (SPEC, *((METADATA,) if is_custom else _STATUS_RESETS.get(qualified, ())))
     elif sub == "approval":
         paths = (SPEC, ("status", "certificate"))
     else:
