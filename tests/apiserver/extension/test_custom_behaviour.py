@@ -64,6 +64,10 @@ async def test_scale(cluster):
     assert (scale["spec"], scale["status"]) == ({"replicas": 3}, {"replicas": 2, "selector": "a=b"})
     live = (await send(cluster, "GET", URL + "/a")).json
     assert (live["spec"], live["metadata"]["generation"]) == ({"a": "x", "n": 3}, 2)
+    assert "scale" not in {e.get("subresource") for e in live["metadata"]["managedFields"]}  # nobody had owned the number
+    await send(cluster, "PATCH", URL + "/a", {"spec": {"n": 4}}, content_type=MERGE)
+    await send(cluster, "PATCH", URL + "/a/scale", {"spec": {"replicas": 5}}, content_type=MERGE)
+    live = (await send(cluster, "GET", URL + "/a")).json
     assert "scale" in {e.get("subresource") for e in live["metadata"]["managedFields"]}
 
 

@@ -11,7 +11,7 @@ from functools import cache, lru_cache
 
 from kubewheel.api import codec
 from kubewheel.api.merge import fields, managed
-from kubewheel.api.resource import Object, Resource
+from kubewheel.api.resource import Object, Resource, ScalePaths
 from kubewheel.api.validation import MAX_MANAGER
 from kubewheel.apiserver import results
 from kubewheel.apiserver.call import Call
@@ -93,9 +93,18 @@ def _of_agent(agent: str) -> str:
 
 def track(call: Call, old: Object | None, new: Object, *, subresource: str = "") -> None:
     """managedFields of a plain write, in place."""
+    if subresource == "scale" and old is not None and not _is_scaled(call, old):
+        new["metadata"]["managedFields"] = old["metadata"].get("managedFields") or []
+        return  # as a Scale it has no managers, and nothing is tracked of what has none
     entries = managed.updated(
         endpoint(call, subresource), old, new, manager=manager_of(call), now=call.server.clock.now())
     if entries:
         new["metadata"]["managedFields"] = entries
     else:
         new["metadata"].pop("managedFields", None)
+
+
+def _is_scaled(call: Call, obj: Object) -> bool:
+    """Whether anybody owns the number of replicas."""
+    path = (call.resource.scale or ScalePaths()).spec_replicas
+    return any(fields.has(e.get("fieldsV1") or {}, path) for e in obj["metadata"].get("managedFields") or ())
