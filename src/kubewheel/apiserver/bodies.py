@@ -5,6 +5,8 @@ In: a Request. Out: dicts; StatusError 400/413/415. Called by: call.py, verbs.
 
 from __future__ import annotations
 
+import base64
+import math
 import re
 from typing import Any
 
@@ -155,6 +157,10 @@ _Loader.yaml_implicit_resolvers = {
 }
 _Loader.add_implicit_resolver("tag:yaml.org,2002:float", re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)[eE][-+]?[0-9]+$"),
                               list("-+.0123456789"))
+_Loader.add_implicit_resolver("tag:yaml.org,2002:int", re.compile(r"[-+]?0o[0-7_]+$"), list("-+0"))
+_Loader.add_constructor("tag:yaml.org,2002:binary", lambda loader, node: (
+    base64.b64decode(node.value).decode(errors="replace")))  # Go has it as text
+_NOT_FINITE = re.compile(rb"\.(?:inf|nan)\b", re.IGNORECASE)
 
 
 def yaml_object(raw: bytes, kind: str = "Object") -> Object:
@@ -183,6 +189,8 @@ def yaml_value(raw: bytes) -> Any:
         raise YAMLProblem(yaml_problem(e)) from e
     finally:
         loader.dispose()
+    if _NOT_FINITE.search(raw):
+        _refuse_infinite(value)
     try:
         made = codec.loads(codec.dumps(value))
     except (TypeError, ValueError, RecursionError) as e:  # !!binary, !!set and keys that are no text
@@ -190,6 +198,13 @@ def yaml_value(raw: bytes) -> Any:
     if isinstance(made, (dict, list)):
         check_depth(made)
     return made
+
+
+def _refuse_infinite(value: Any) -> None:
+    if isinstance(value, float) and not math.isfinite(value):
+        raise YAMLProblem(f"json: unsupported value: {'NaN' if math.isnan(value) else '+Inf' if value > 0 else '-Inf'}")
+    for member in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        _refuse_infinite(member)
 
 
 def _check_nesting(raw: bytes) -> None:

@@ -38,8 +38,6 @@ def options_of(call: Call) -> Object:
         body = bodies.decode(request, "", "v1") or {}
     else:
         body = _of_query(request)
-        if call.info.verb == "deletecollection":
-            body.pop(UNSAFE, None)  # upstream reads it of a body only, there
     kind, version = body.get("kind") or "DeleteOptions", body.get("apiVersion") or "v1"
     if kind != "DeleteOptions":
         raise errors.bad_request(f'no kind "{kind}" is registered for version "{version}" in scheme "{SCHEME}"')
