@@ -72,6 +72,18 @@ async def test_scale(cluster):
 
 
 @bare
+async def test_a_json_patch_that_says_things_twice(cluster):
+    await established(cluster, crd("things", version("v1", FIELDS, storage=True)))
+    await send(cluster, "POST", URL, thing("a", spec={"a": "x"}))
+    twice = b'[{"op":"add","op":"remove","path":"/spec/a"}]'
+    told = await send(cluster, "PATCH", URL + "/a", twice, content_type="application/json-patch+json")
+    assert (told.status, told.warnings) == (200, ['json patch duplicate field "[0].op"'])
+    refused = await send(cluster, "PATCH", URL + "/a?fieldValidation=Strict", b'[{"op":"test","op":"add","path":"/spec/a","value":"y"}]',
+                         content_type="application/json-patch+json")
+    assert refused.status == 422 and 'strict decoding error: json patch duplicate field "[0].op"' in refused.json["message"]
+
+
+@bare
 async def test_columns_names_and_patches(cluster):
     columns = [{"name": "N", "type": "integer", "jsonPath": ".spec.n", "description": "how many"},
                {"name": "List", "type": "string", "jsonPath": ".spec.list[*]", "priority": 1},

@@ -93,7 +93,9 @@ def _problems_of(call: Call, kind: str, change: Any) -> list[str]:
         return []
     if kind != JSON:
         return schema.duplicates(raw, call.resource.node(), parsed=change) if isinstance(raw, bytes) else []
-    return [f'json patch unknown field "[{at}].{name}"' for at, op in enumerate(change) for name in op
+    twice = schema.duplicates(raw, None, parsed=change) if isinstance(raw, bytes) else []
+    return [f"json patch {problem}" for problem in twice] + [
+        f'json patch unknown field "[{at}].{name}"' for at, op in enumerate(change) for name in op
             if name not in ("op", "path", "from", "value")]
 
 
