@@ -13,6 +13,8 @@ from kubewheel.api import errors, intstr, names, quantity
 from kubewheel.api.errors import FieldError
 
 TOTAL_ANNOTATION_SIZE = 256 * 1024
+MAX_MANAGER = 128  # bytes of a field manager's name
+MAX_SUBRESOURCE = 256
 IMMUTABLE = "field is immutable"
 NEGATIVE = "must be greater than or equal to 0"
 
@@ -57,6 +59,25 @@ def _meta_rest(meta: Mapping[str, Any], path: str) -> list[FieldError]:
     if "orphan" in finalizers and "foregroundDeletion" in finalizers:
         out.append(errors.field_invalid(f"{path}.finalizers", list(finalizers),
                                         "finalizer orphan and foregroundDeletion cannot be both set"))
+    for at, entry in enumerate(meta.get("managedFields") or ()):
+        out += validate_manager(entry.get("manager") or "", f"{path}.managedFields[{at}].manager")
+        if len(entry.get("subresource") or "") > MAX_SUBRESOURCE:
+            out.append(errors.field_too_long(f"{path}.managedFields[{at}].subresource", MAX_SUBRESOURCE))
+    return out
+
+
+def validate_manager(manager: str, path: str) -> list[FieldError]:
+    """The name of a field manager."""
+    if manager.isprintable() and len(manager) <= MAX_MANAGER // 4:  # as nearly all are
+        return []
+    out: list[FieldError] = []
+    if len(manager.encode()) > MAX_MANAGER:
+        out.append(errors.field_too_long(path, MAX_MANAGER))
+    at = 0
+    for character in manager:
+        if not character.isprintable():
+            out.append(errors.field_invalid(path, manager, f"invalid character U+{ord(character):04X} (at position {at})"))
+        at += len(character.encode(errors="replace"))
     return out
 
 

@@ -5,6 +5,8 @@ In: a Request. Out: dicts; StatusError 400/413/415. Called by: call.py, verbs.
 
 from __future__ import annotations
 
+import base64
+import math
 import re
 from typing import Any
 
@@ -153,10 +155,30 @@ _Loader.yaml_implicit_resolvers = {
     first: [(tag, rx) for tag, rx in resolvers if tag != "tag:yaml.org,2002:timestamp"]
     for first, resolvers in yaml.CSafeLoader.yaml_implicit_resolvers.items()
 }
+_Loader.add_implicit_resolver("tag:yaml.org,2002:float", re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)[eE][-+]?[0-9]+$"),
+                              list("-+.0123456789"))
+_Loader.add_implicit_resolver("tag:yaml.org,2002:int", re.compile(r"[-+]?0o[0-7_]+$"), list("-+0"))
+_Loader.add_constructor("tag:yaml.org,2002:binary", lambda loader, node: (
+    base64.b64decode(node.value).decode(errors="replace")))  # Go has it as text
+_NOT_FINITE = re.compile(rb"\.(?:inf|nan)\b", re.IGNORECASE)
 
 
 def yaml_object(raw: bytes, kind: str = "Object") -> Object:
-    _check_nesting(raw, kind)
+    try:
+        value = yaml_value(raw)
+    except YAMLProblem as e:
+        raise unrecognized(kind, str(e), raw) from e
+    check_identity(value, kind, raw)
+    return {} if value is None else value
+
+
+class YAMLProblem(ValueError):
+    """A text that is no YAML, or one that is no JSON: why."""
+
+
+def yaml_value(raw: bytes) -> Any:
+    """What a document holds, as JSON has it. YAMLProblem; StatusError 400 for what is too deep or too much."""
+    _check_nesting(raw)
     loader = _Loader(raw)
     try:
         node = loader.get_node() if loader.check_node() else None  # of several documents the first
@@ -164,21 +186,28 @@ def yaml_object(raw: bytes, kind: str = "Object") -> Object:
             _check_size(node)
         value = loader.construct_document(node) if node is not None else None
     except (yaml.YAMLError, ValueError, RecursionError) as e:
-        raise unrecognized(kind, yaml_problem(e), raw) from e
+        raise YAMLProblem(yaml_problem(e)) from e
     finally:
         loader.dispose()
-    check_identity(value, kind, raw)
-    if value is None:
-        return {}
+    if _NOT_FINITE.search(raw):
+        _refuse_infinite(value)
     try:
         made = codec.loads(codec.dumps(value))
     except (TypeError, ValueError, RecursionError) as e:  # !!binary, !!set and keys that are no text
-        raise unrecognized(kind, f"yaml: {e}", raw) from e
-    check_depth(made)
+        raise YAMLProblem(f"yaml: {e}") from e
+    if isinstance(made, (dict, list)):
+        check_depth(made)
     return made
 
 
-def _check_nesting(raw: bytes, kind: str) -> None:
+def _refuse_infinite(value: Any) -> None:
+    if isinstance(value, float) and not math.isfinite(value):
+        raise YAMLProblem(f"json: unsupported value: {'NaN' if math.isnan(value) else '+Inf' if value > 0 else '-Inf'}")
+    for member in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        _refuse_infinite(member)
+
+
+def _check_nesting(raw: bytes) -> None:
     """Before nodes are composed: that is recursive C, which a deep document would take down with the process."""
     depth = 0
     try:
@@ -190,7 +219,7 @@ def _check_nesting(raw: bytes, kind: str) -> None:
             elif isinstance(event, yaml.CollectionEndEvent):
                 depth -= 1
     except (yaml.YAMLError, ValueError) as e:
-        raise unrecognized(kind, yaml_problem(e), raw) from e
+        raise YAMLProblem(yaml_problem(e)) from e
 
 
 def yaml_problem(e: Exception) -> str:

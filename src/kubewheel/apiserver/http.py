@@ -398,6 +398,8 @@ async def _chunks(raw: web.BaseRequest, response: Response) -> web.StreamRespons
     out = _Unsigned(status=response.status, headers=response.headers)
     out.headers.setdefault("Cache-Control", "no-cache, private")
     out.headers.setdefault("Audit-Id", audit_ids.of(raw.headers.get("Audit-ID")))
+    for text in warning.told(response.warnings):
+        out.headers.add("Warning", f'299 - "{_quoted(text)}"')
     if raw.version <= HttpVersion10:
         out.force_close()  # the end of the connection is the end of the answer
     elif "content-length" not in out.headers and response.status >= 200 and response.status not in (204, 304):

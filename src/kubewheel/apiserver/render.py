@@ -84,7 +84,9 @@ def _check_shape(obj: Any, shape: str) -> None:
         return
     resource = obj.resource
     if resource.custom is not None:
-        kind = "unstructured.UnstructuredList" if is_list else "unstructured.Unstructured"
+        if not is_list:
+            raise errors.status_error(500, "", "content is not a list")  # upstream's object of no type passes for one at first
+        kind = "unstructured.UnstructuredList"
     else:
         kind = f"{write_kind.package(resource.group)}.{resource.list_kind if is_list else resource.kind}"
     what = "a list" if is_list else "not a list"
@@ -174,6 +176,9 @@ def _bytes(server: Server, obj: Any, form: Form, request: Request) -> bytes:
         resource = _resource_of(server, obj)
         if resource is None or resource.not_stored:  # a review: nothing to make a row of
             raise media_types.not_acceptable()
+        if form.shape.endswith("List"):
+            raise errors.status_error(406, "NotAcceptable", (
+                f"you requested {form.shape}, but the requested object is not a list (*{resource.version}.{resource.kind})"))
         if form.shape == "Table":
             return _table(server, resource, [_unstored(obj)], _meta(obj), request, form)
         return codec.dumps(partial(obj, form.version))
@@ -189,7 +194,7 @@ def _list_bytes(server: Server, listing: Listing, form: Form, request: Request) 
         api_version = f"meta.k8s.io/{form.version}"
         metas = [partial(e.obj, form.version) for e in listing.entries]
         return codec.dumps({"kind": "PartialObjectMetadataList", "apiVersion": api_version,
-                            "metadata": listing.meta(), "items": metas})
+                            "metadata": listing.meta(), "items": metas or None})
     meta = listing.meta()
     if resource.custom is not None:
         meta.setdefault("continue", "")  # upstream keeps the empty one where a list has no type

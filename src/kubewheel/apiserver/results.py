@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from kubewheel.api import codec, errors, table
+from kubewheel.api import codec, errors, schema, table
 from kubewheel.api.protobuf import codec as protobuf
 from kubewheel.api.resource import Object, Resource
 from kubewheel.apiserver.watch_cache import Entry, ResourceCache, Watcher
@@ -127,7 +127,7 @@ def to_hub(resource: Resource, hub: Resource, obj: Object) -> Object:
     out["kind"] = hub.kind
     if hub.custom is not None:  # what is stored is what the stored version's schema has
         hub.custom.prune(out)
-        hub.defaults(out)
+        schema.apply_defaults(hub.node(), out)
     return out
 
 

@@ -105,9 +105,9 @@ class Server:
             call.warnings.append(resource.deprecated)
         if resource.custom is not None and resource.custom.deprecation:
             call.warnings.append(resource.custom.deprecation)
-        if not request.wants_objects and (not info.subresource or info.subresource in ANSWERED):
-            render.check(request, resource, watch=info.verb == "watch")
         try:
+            if not request.wants_objects and (not info.subresource or info.subresource in ANSWERED):
+                render.check(request, resource, watch=info.verb == "watch")
             response = await self._run(call)
         except errors.StatusError as e:
             e.warnings = call.warnings

@@ -64,7 +64,23 @@ async def test_scale(cluster):
     assert (scale["spec"], scale["status"]) == ({"replicas": 3}, {"replicas": 2, "selector": "a=b"})
     live = (await send(cluster, "GET", URL + "/a")).json
     assert (live["spec"], live["metadata"]["generation"]) == ({"a": "x", "n": 3}, 2)
+    assert "scale" not in {e.get("subresource") for e in live["metadata"]["managedFields"]}  # nobody had owned the number
+    await send(cluster, "PATCH", URL + "/a", {"spec": {"n": 4}}, content_type=MERGE)
+    await send(cluster, "PATCH", URL + "/a/scale", {"spec": {"replicas": 5}}, content_type=MERGE)
+    live = (await send(cluster, "GET", URL + "/a")).json
     assert "scale" in {e.get("subresource") for e in live["metadata"]["managedFields"]}
+
+
+@bare
+async def test_a_json_patch_that_says_things_twice(cluster):
+    await established(cluster, crd("things", version("v1", FIELDS, storage=True)))
+    await send(cluster, "POST", URL, thing("a", spec={"a": "x"}))
+    twice = b'[{"op":"add","op":"remove","path":"/spec/a"}]'
+    told = await send(cluster, "PATCH", URL + "/a", twice, content_type="application/json-patch+json")
+    assert (told.status, told.warnings) == (200, ['json patch duplicate field "[0].op"'])
+    refused = await send(cluster, "PATCH", URL + "/a?fieldValidation=Strict", b'[{"op":"test","op":"add","path":"/spec/a","value":"y"}]',
+                         content_type="application/json-patch+json")
+    assert refused.status == 422 and 'strict decoding error: json patch duplicate field "[0].op"' in refused.json["message"]
 
 
 @bare

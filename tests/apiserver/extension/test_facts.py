@@ -53,7 +53,7 @@ def test_what_is_said_of_values():
             obj = codec.copy(obj)
             try:
                 schema.check(made.schema_node, obj)
-                made.defaults(obj)
+                schema.apply_defaults(made.schema_node, obj)
                 found = told(made.validate(obj), "spec.it")
             except schema.DecodeError as e:
                 found = [f"400 {e}".replace("spec.it", "A")]

@@ -31,8 +31,13 @@ class Conflicts(Exception):
 
 def apply(endpoint: Endpoint, live: Object | None, applied: Object, *, manager: str, force: bool, now: float) -> Object:
     """`now`: epoch seconds. The result shares untouched parts with `live` and `applied`; nulls of `applied` stay in it."""
-    if (applied.get("metadata") or {}).get("managedFields") is not None:
-        raise errors.bad_request("metadata.managedFields must be nil")
+    meta = applied.get("metadata")
+    if meta is None:
+        applied = {key: value for key, value in applied.items() if key != "metadata"}
+    elif isinstance(meta, dict) and meta.get("managedFields") is not None:
+        if isinstance(meta["managedFields"], list):
+            raise errors.bad_request("metadata.managedFields must be nil")
+        raise misfit(endpoint.node, applied)
     wanted = endpoint.kept(_wanted_set(endpoint.node, applied))
     try:
         merged = _forced(endpoint, live, applied, wanted, manager=manager, force=force, now=now)
@@ -112,7 +117,8 @@ def misfit(node: Node, applied: Object) -> errors.StatusError:
 
 def described(obj: Object) -> str:
     """namespace/name; group/version, Kind=kind (upstream's objectGVKNN)."""
-    meta = obj.get("metadata") or {}
+    meta = obj.get("metadata")
+    meta = meta if isinstance(meta, dict) else {}
     return f"{meta.get('namespace') or ''}/{meta.get('name') or ''}; {kind_text(obj)}"
 
 

@@ -130,10 +130,12 @@ def _key_element(node: Node, item: Any) -> str:
             keys[key] = item[key]
             continue
         value = _key_default(items_node(node), key)
-        if value is None:
-            raise FieldsError(f'associative list with keys has an element that omits key field "{key}" '
-                              "(and doesn't have default value)")
-        keys[key] = value
+        if value is not None:
+            keys[key] = value
+    if not keys:
+        told = " ".join(f'"{key}"' for key in names)
+        raise FieldsError(f"associative list with keys has an element that omits all key fields [{told}] "
+                          "(and doesn't have default values for any key fields)")
     return "k:" + orjson.dumps(keys, option=orjson.OPT_SORT_KEYS).decode()
 
 

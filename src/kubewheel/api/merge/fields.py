@@ -198,6 +198,26 @@ def json_text(value: Any) -> str:
     return orjson.dumps(value).decode()
 
 
+def is_readable(fields: Any) -> bool:
+    """Whether this is a set at all: elements with a colon and a value that their kind can have; those of kinds nobody knows
+    count for nothing."""
+    return fields is None or isinstance(fields, dict) and all(
+        _is_element(element) and is_readable(below) for element, below in fields.items())
+
+
+def _is_element(text: str) -> bool:
+    if len(text) < 2:
+        return True
+    try:
+        if text[0] == "i":
+            int(text[2:])
+        elif text[0] in "kv" and (not isinstance(orjson.loads(text[2:]), dict) and text[0] == "k"):
+            return False
+    except ValueError:
+        return False
+    return text[1] == ":"
+
+
 def canonical(fields: FieldSet) -> FieldSet:
     """Members in upstream's order: ".", fields, keys, values, indexes. Unknown elements are dropped."""
     if len(fields) < 2 and all(not below for below in fields.values()):

@@ -94,13 +94,15 @@ def updated(endpoint: Endpoint, old: Object | None, new: Object, *, manager: str
     entries = _tracked(endpoint, old, new)
     if old is not None and not entries:
         return []  # nothing is tracked on an object without managers until somebody applies
+    if endpoint.node.raw is not None and any(_is_foreign(endpoint, e) for e in entries if e not in _live(old)):
+        return []  # upstream cannot convert a custom resource to compare it, and drops them all
     try:
         comparison = Comparison(endpoint, old or {}, new)
     except FieldsError:
         return []  # a list that breaks its own type; upstream drops them all as well
     changed = endpoint.kept(comparison.changed)
     if not changed and not comparison.removed and all(e.get("apiVersion") == endpoint.api_version for e in entries):
-        return entries
+        return [e for e in entries if e["fieldsV1"]]
     mine: Entry = _entry(manager or "unknown", "Update", endpoint.api_version, endpoint.subresource)
     out: list[Entry] = []
     own: FieldSet = {}
@@ -120,13 +122,23 @@ def updated(endpoint: Endpoint, old: Object | None, new: Object, *, manager: str
 
 def _tracked(endpoint: Endpoint, old: Object | None, new: Object) -> list[Entry]:
     """The entries before the write: the client's, if it sends any that are right; else the live ones."""
-    live = (old.get("metadata") or {}).get("managedFields") if old is not None else None
+    live = _live(old)
     given = None if endpoint.subresource else (new.get("metadata") or {}).get("managedFields")
     if given == [{}]:
         return []  # asked to forget everything
-    if given and given != live and all(map(is_valid, given)):
+    if given and given != live and all(is_valid(e) and fields.is_readable(e.get("fieldsV1") or {}) for e in given):
         return list({identity(e): decoded(e) for e in given}.values())
     return entries_of(old, endpoint.node) if old is not None else []
+
+
+def _live(old: Object | None) -> list[Entry]:
+    return (old.get("metadata") or {}).get("managedFields") or [] if old is not None else []
+
+
+def _is_foreign(endpoint: Endpoint, entry: Entry) -> bool:
+    """In a version that the kind does not have."""
+    version = entry.get("apiVersion", "")
+    return version != endpoint.api_version and endpoint.other(version) is None
 
 
 def entries_of(obj: Object, node: Node) -> list[Entry]:

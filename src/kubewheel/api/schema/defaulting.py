@@ -13,7 +13,8 @@ from kubewheel.api import codec
 from kubewheel.api.schema.node import Node
 
 
-def apply_defaults(node: Node, obj: Any) -> None:
+def apply_defaults(node: Node, obj: Any, *, keeps_nulls: bool = False) -> None:
+    """`keeps_nulls`: null stays where there is no default, for validation to refuse (as in what an apply made)."""
     if isinstance(obj, dict):
         for name, field in node.fields.items():
             if field.has_default and (name not in obj or obj[name] is None and not field.nullable):
@@ -23,8 +24,8 @@ def apply_defaults(node: Node, obj: Any) -> None:
             inner = node.fields.get(name) or node.values
             if isinstance(value, (dict, list)):
                 if inner is not None and inner.raw is not None:
-                    apply_defaults(inner, value)
-            elif value is None and inner is not None and not inner.nullable and not inner.has_default and (
+                    apply_defaults(inner, value, keeps_nulls=keeps_nulls)
+            elif value is None and not keeps_nulls and inner is not None and not inner.nullable and not inner.has_default and (
                     name in node.fields or isinstance((node.raw or {}).get("additionalProperties"), dict)):
                 gone.append(name)
         for name in gone:
@@ -38,4 +39,4 @@ def apply_defaults(node: Node, obj: Any) -> None:
         for i, item in enumerate(obj):
             if item is None and node.items.has_default and not node.items.nullable:
                 obj[i] = item = codec.copy(node.items.default)
-            apply_defaults(node.items, item)
+            apply_defaults(node.items, item, keeps_nulls=keeps_nulls)

@@ -47,6 +47,17 @@ def put(resource: Resource, obj: Object, replicas: Any) -> bool:
     return True
 
 
+def _set(obj: Object, path: tuple[str, ...], value: Any) -> None:
+    """In place. StatusError 500 where the way there leads through what is no object."""
+    target: Any = obj
+    for at, part in enumerate(path[:-1]):
+        target = target.setdefault(part, {})
+        if not isinstance(target, dict):
+            raise errors.status_error(
+                500, "", f"value cannot be set because .{'.'.join(path[:at + 1])} is not a map[string]interface{{}}")
+    target[path[-1]] = value
+
+
 def _at(obj: Any, path: tuple[str, ...]) -> Any:
     for part in path:
         obj = obj.get(part) if isinstance(obj, dict) else None
@@ -78,10 +89,7 @@ async def handle(call: Call) -> Response:
             raise errors.invalid("Scale", call.name, [errors.field_invalid(
                 "spec.replicas", replicas, "must be greater than or equal to 0")], group="autoscaling")
         new = codec.copy(live)
-        target = new
-        for part in paths.spec_replicas[:-1]:
-            target = target.setdefault(part, {})
-        target[paths.spec_replicas[-1]] = replicas
+        _set(new, paths.spec_replicas, replicas)
         if meta.get("uid"):
             new["metadata"]["uid"] = meta["uid"]
         call.request.attributes["floating"] = not meta.get("resourceVersion")
@@ -137,14 +145,30 @@ def _patched(call: Call) -> Callable[[Object], Object]:
         raise errors.status_error(415, "UnsupportedMediaType", (
             "the body of the request was in an unknown format - accepted media types include: " + ", ".join(accepted)))
     if kind == patching.APPLY:
-        body = applying.applied_body(call)
+        body, twice = applying.applied_body(call)
         applying.check_applied(body, "Scale", SCALE)
         wanted = _checked(call, codec.copy(body))
+        applying.report(call, twice)
         return lambda current: merge_patch.apply(current, wanted)
     change = patching.patch_of(call, kind)
     if kind == patching.JSON:
-        return lambda current: _checked(call, patching.guarded(lambda: json_patch.apply(current, change)))
-    return lambda current: _checked(call, merge_patch.apply(current, change))
+        return lambda current: _checked_patch(call, patching.guarded(lambda: json_patch.apply(current, change)))
+    return lambda current: _checked_patch(call, merge_patch.apply(current, change))
+
+
+def _checked_patch(call: Call, scale: Any) -> Object:
+    """A Scale that is one; else the patch is to blame. 422"""
+    if not isinstance(scale, dict):
+        raise errors.bad_request("the patched value is not an object")
+    write.check_kind(scale, "Scale", SCALE)
+    try:
+        problems = schema.check(schema.definition("io.k8s.api.autoscaling.v1.Scale"), codec.copy(scale))
+        text = f"strict decoding error: {', '.join(problems)}" if problems and write.policy_of(call) == "Strict" else ""
+    except schema.DecodeError as e:
+        text = str(e)
+    if text:
+        raise errors.invalid("", "", [errors.field_invalid("patch", codec.dumps(scale).decode(), text)])
+    return _checked(call, scale)
 
 
 def _checked(call: Call, scale: Any) -> Object:

@@ -7,7 +7,7 @@ Called by: patch.py; scale.py takes the body and the merge from here.
 from __future__ import annotations
 
 from kubewheel.api import codec, errors, go_json, schema
-from kubewheel.api.merge import apply, merging, unstructured
+from kubewheel.api.merge import apply, unstructured
 from kubewheel.api.resource import Object
 from kubewheel.apiserver import bodies, results
 from kubewheel.apiserver.call import Call
@@ -19,7 +19,7 @@ _GO_MAP = "map[string]interface {}"
 
 
 async def handle(call: Call) -> Response:
-    body = applied_body(call)
+    body, twice = applied_body(call)
     check_applied(body, call.resource.kind, call.resource.api_version)
     resource, node, now = call.resource, call.resource.node(), call.server.clock.now()
     end = write_fields.endpoint(call)
@@ -27,15 +27,16 @@ async def handle(call: Call) -> Response:
 
     def make(live: Object | None) -> Object:
         merged = apply.apply(end, live, body, manager=manager, force=force, now=now)
-        merged = codec.copy(merging.without_nulls(node, merged) if resource.custom is not None else merged)
+        report(call, twice)
+        merged = codec.copy(merged)
+        if resource.custom is not None:  # of which nobody reads this here, whatever it is
+            merged["metadata"].pop("creationTimestamp", None)
         try:
-            unknown = write.fitted(call, merged)
+            unknown = write.fitted(call, merged, keeps_nulls=True)
         except schema.DecodeError as e:
             raise _misfit(call, body, e) from e
         if unknown and resource.custom is None:  # within what is owned as a whole
             raise apply.misfit(node, body)
-        if not merged["metadata"].get("name"):
-            raise errors.bad_request("the name of the object (based on URL) was undeterminable: name must be provided")
         write.check_address(call, merged)
         return merged
 
@@ -54,11 +55,11 @@ def _misfit(call: Call, body: Object, problem: schema.DecodeError) -> errors.Sta
         f"to {apply.kind_text(body)}: {text}"))
 
 
-def applied_body(call: Call) -> Object:
-    """The applied configuration, JSON or YAML; keys set twice are told. Not to be changed."""
+def applied_body(call: Call) -> tuple[Object, list[str]]:
+    """The applied configuration, JSON or YAML, not to be changed, and its keys that are set twice."""
     raw = call.request.body
     if isinstance(raw, dict):
-        return raw
+        return raw, []
     raw = raw or b""
     if len(raw) > bodies.MAX_BYTES:
         raise bodies.too_large()
@@ -67,24 +68,30 @@ def applied_body(call: Call) -> Object:
         twice = [f'line 1: key "{p.split(chr(34))[1].rpartition(".")[2]}" already set in map'
                  for p in schema.duplicates(raw, parsed=body)] if write.policy_of(call) != "Ignore" else []
     except ValueError:
-        body = bodies.yaml_object(raw)
-        twice = bodies.yaml_duplicates(raw)
+        try:
+            body = bodies.yaml_value(raw)
+        except bodies.YAMLProblem as e:
+            raise errors.bad_request(f"error decoding YAML: error converting YAML to JSON: {e}") from e
+        twice = bodies.yaml_duplicates(raw) if write.policy_of(call) != "Ignore" else []
+    if body is None:
+        return {}, []
+    body = go_json.numbers(body, raw) if call.resource.custom is not None else body
     if not isinstance(body, dict):
         raise errors.bad_request("error decoding YAML: error unmarshaling JSON: while decoding JSON: json: cannot "
                                  f"unmarshal {go_json.kind(body)} into Go value of type {_GO_MAP}")
     bodies.check_depth(body, raw)
-    if twice and write.policy_of(call) != "Ignore":
-        text = "error converting YAML to JSON: yaml: unmarshal errors:\n  " + "\n  ".join(twice)
-        if write.policy_of(call) == "Strict":
-            raise errors.bad_request(f"error strict decoding YAML: {text}")
-        call.warnings.append(text)
-    return body
+    return body, twice
+
+
+def report(call: Call, twice: list[str]) -> None:
+    """Keys set twice are refused or told, once all else is known to be right."""
+    if twice and write.policy_of(call) == "Strict":
+        raise errors.bad_request("error strict decoding YAML: error converting YAML to JSON: yaml: unmarshal errors:\n  "
+                                 + "\n  ".join(twice))
+    call.warnings.extend(line for line in twice if line not in call.warnings)
 
 
 def check_applied(body: Object, kind: str, api_version: str) -> None:
-    """The kind that the URL is of, and metadata that is some."""
+    """The kind that the URL is of."""
     if body.get("apiVersion") != api_version or body.get("kind") != kind:
         raise errors.bad_request(f"invalid object type: {apply.kind_text(body)}")
-    meta = body.get("metadata")
-    if meta is not None and not isinstance(meta, dict):
-        raise errors.bad_request("error decoding YAML: metadata is not an object")

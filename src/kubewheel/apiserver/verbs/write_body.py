@@ -8,13 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from kubewheel.api import errors, go_json, schema
+from kubewheel.api import errors, go_json, schema, validation
 from kubewheel.api.resource import Object
 from kubewheel.apiserver import bodies
 from kubewheel.apiserver.call import Call
 from kubewheel.apiserver.verbs import write_kind
-
-MAX_MANAGER = 128  # bytes of a field manager's name
 
 
 def decode(call: Call) -> Object:
@@ -51,7 +49,7 @@ def check_options(call: Call) -> None:
             findings.append(errors.field_required("fieldManager", "is required for apply patch"))
         elif not applies and "force" in request.query:
             findings.append(errors.field_forbidden("force", "may not be specified for non-apply patch"))
-    findings += _of_manager(request.first("fieldManager"))
+    findings += validation.validate_manager(request.first("fieldManager"), "fieldManager")
     dry_run = request.query.get("dryRun") or []
     if any(value != "All" for value in dry_run):
         findings.append(errors.field_not_supported("dryRun", dry_run, ("All",)))
@@ -60,19 +58,6 @@ def check_options(call: Call) -> None:
             "fieldValidation", policy_of(call), ("", "Ignore", "Strict", "Warn")))
     if findings:
         raise errors.invalid(OPTIONS.get(call.info.verb, "UpdateOptions"), "", findings, group="meta.k8s.io")
-
-
-def _of_manager(manager: str) -> list[errors.FieldError]:
-    findings = []
-    if len(manager.encode()) > MAX_MANAGER:
-        findings.append(errors.field_too_long("fieldManager", MAX_MANAGER))
-    at = 0
-    for character in manager:
-        if not character.isprintable():
-            why = f"invalid character U+{ord(character):04X} (at position {at})"
-            findings.append(errors.field_invalid("fieldManager", manager, why))
-        at += len(character.encode(errors="replace"))
-    return findings
 
 
 def checked(call: Call, obj: Object, problems: list[str]) -> Object:
@@ -98,14 +83,18 @@ def report(call: Call, kind: str, version: str, check: Callable[[], list[str]]) 
             call.warnings.extend(line.strip() for line in problem.split("\n")[1:] or [problem])
 
 
-def fitted(call: Call, obj: Object) -> list[str]:
-    """Makes the object fit its kind in place: known fields only, defaults. The unknown fields; DecodeError."""
+def fitted(call: Call, obj: Object, *, keeps_nulls: bool = False) -> list[str]:
+    """Makes the object fit its kind in place: known fields only, defaults. The unknown fields; DecodeError.
+
+    `keeps_nulls`: of custom resources, which lose nulls that nothing allows when they are decoded, not when applied."""
     resource = call.resource
     if obj.setdefault("metadata", {}) is None:
         obj["metadata"] = {}
     elif not isinstance(obj["metadata"], dict):
         raise schema.DecodeError(f"json: cannot unmarshal {go_json.kind(obj['metadata'])} into Go value of type v1.ObjectMeta")
     problems = schema.check(resource.node(), obj)
+    if resource.custom is not None and not keeps_nulls:
+        schema.apply_defaults(resource.node(), obj)
     resource.defaults(obj)
     obj["apiVersion"], obj["kind"] = resource.api_version, resource.kind
     return problems

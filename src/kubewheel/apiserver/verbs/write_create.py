@@ -23,9 +23,10 @@ async def create(call: Call, obj: Object, *, tracked: bool = False) -> Object:
     server, resource = call.server, call.resource
     hub = server.registry.hub_of(resource)
     _refuse_terminating(call, obj["metadata"].get("name", ""))
-    versioned = call.info.verb != "update" and _is_version(obj["metadata"].pop("resourceVersion", None))
-    for field in write_meta.SERVER_OWNED:  # said in vain, and nobody's
-        obj["metadata"].pop(field, None)
+    versioned = call.info.verb not in ("update", "patch") and _is_version(obj["metadata"].pop("resourceVersion", None))
+    for field in write_meta.SERVER_OWNED:  # said in vain, and nobody's; but upstream's apply may make what is being deleted
+        if not (tracked and field in write_meta.DELETION):
+            obj["metadata"].pop(field, None)
     base = "" if obj["metadata"].get("name") else obj["metadata"].get("generateName", "")
     write_meta.dedup_owners(call, obj)
     if not tracked:

@@ -11,10 +11,10 @@ from functools import cache, lru_cache
 
 from kubewheel.api import codec
 from kubewheel.api.merge import fields, managed
-from kubewheel.api.resource import Object, Resource
+from kubewheel.api.resource import Object, Resource, ScalePaths
+from kubewheel.api.validation import MAX_MANAGER
 from kubewheel.apiserver import results
 from kubewheel.apiserver.call import Call
-from kubewheel.apiserver.verbs.write_body import MAX_MANAGER
 
 SPEC, STATUS, METADATA = ("spec",), ("status",), ("metadata",)
 # By resource: what the status endpoint resets beside the spec.
@@ -50,7 +50,7 @@ def _filter(qualified: str, sub: str, has_status: bool, is_custom: bool) -> mana
     if (kept := _KEPT.get((qualified, sub))) is not None:
         return lambda fieldset: fields.include(fieldset, kept)
     if sub == "status":
-        paths = (SPEC, *(() if is_custom else _STATUS_RESETS.get(qualified, ())))
+        paths = (SPEC, *((METADATA,) if is_custom else _STATUS_RESETS.get(qualified, ())))
     elif sub == "approval":
         paths = (SPEC, ("status", "certificate"))
     else:
@@ -93,9 +93,18 @@ def _of_agent(agent: str) -> str:
 
 def track(call: Call, old: Object | None, new: Object, *, subresource: str = "") -> None:
     """managedFields of a plain write, in place."""
+    if subresource == "scale" and old is not None and not _is_scaled(call, old):
+        new["metadata"]["managedFields"] = old["metadata"].get("managedFields") or []
+        return  # as a Scale it has no managers, and nothing is tracked of what has none
     entries = managed.updated(
         endpoint(call, subresource), old, new, manager=manager_of(call), now=call.server.clock.now())
     if entries:
         new["metadata"]["managedFields"] = entries
     else:
         new["metadata"].pop("managedFields", None)
+
+
+def _is_scaled(call: Call, obj: Object) -> bool:
+    """Whether anybody owns the number of replicas."""
+    path = (call.resource.scale or ScalePaths()).spec_replicas
+    return any(fields.has(e.get("fieldsV1") or {}, path) for e in obj["metadata"].get("managedFields") or ())

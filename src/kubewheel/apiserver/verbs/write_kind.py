@@ -13,6 +13,9 @@ from kubewheel.apiserver.call import Call
 
 # Where upstream's registry of types was made, which it names where a type is not in it.
 SCHEME = "pkg/api/legacyscheme/scheme.go:30"
+SCHEMES = {"apiextensions.k8s.io": "pkg/apiserver/apiserver.go:55"}  # by group, where it is another
+# Versions that are served no more, whose types upstream knows all the same.
+UNSERVED = {("apiextensions.k8s.io/v1beta1", "CustomResourceDefinition")}
 
 
 def check(call: Call, body: Object, kind: str, api_version: str) -> None:
@@ -22,12 +25,15 @@ def check(call: Call, body: Object, kind: str, api_version: str) -> None:
     got_kind, got_version = body.get("kind") or kind, body.get("apiVersion") or api_version
     if (got_kind, got_version) == (kind, api_version):
         return
+    if (got_version, got_kind) in UNSERVED and got_kind == kind:
+        raise _other_version(got_version, api_version)
     group, _, version = api_version.rpartition("/")
     got_group, _, short = got_version.rpartition("/")
     what = f'{got_kind} in version "{short}" cannot be handled as a {kind}'
     known = call.server.registry.by_kind(got_group, got_kind, short)
     if known is None or known.custom is not None:
-        raise errors.bad_request(f'{what}: no kind "{got_kind}" is registered for version "{got_version}" in scheme "{SCHEME}"')
+        scheme = SCHEMES.get(group, SCHEME)
+        raise errors.bad_request(f'{what}: no kind "{got_kind}" is registered for version "{got_version}" in scheme "{scheme}"')
     expected = call.server.registry.by_kind(group, kind, version)
     hub = call.server.registry.hub_of
     if expected is None or hub(known) is not hub(expected):

@@ -15,6 +15,7 @@ from kubewheel.lib import clock as clocks
 SUFFIX_ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
 MAX_GENERATED_BASE = 58
 # What the server alone writes; a client's change is put back silently.
+DELETION = ("deletionTimestamp", "deletionGracePeriodSeconds")
 SERVER_OWNED = ("uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "selfLink")
 
 
@@ -29,7 +30,7 @@ def generated(call: Call, base: str) -> str:
 def stamp(call: Call, obj: Object) -> None:
     """Metadata that the server gives a new object."""
     meta = obj["metadata"]
-    for field in ("resourceVersion", "deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "generation"):
+    for field in ("resourceVersion", "selfLink", "generation"):
         meta.pop(field, None)
     meta["uid"] = new_uid(call)
     meta["creationTimestamp"] = clocks.rfc3339(call.server.clock.now())

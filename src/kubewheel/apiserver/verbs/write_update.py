@@ -35,6 +35,8 @@ async def update(call: Call, make: Make, *, tracked: bool = False, may_create: b
             if not may_create:
                 raise errors.not_found(call.resource.plural, call.name, group=call.resource.group)
             obj = make(None)
+            if version := obj["metadata"].get("resourceVersion"):
+                _check_version(str(version))
             if obj["metadata"].get("uid"):
                 raise errors.conflict(call.resource.plural, call.name, group=call.resource.group, message=(
                     f"uid mismatch: the provided object specified uid {obj['metadata']['uid']}, "
@@ -200,7 +202,7 @@ def _check_identity(call: Call, old: Object, new: Object, *, tracked: bool) -> N
     # A patched object names the version it was made from; it is made again from a newer one.
     call.request.attributes["pinned"] = (
         pinned and call.info.verb != "patch" and not call.request.attributes.get("floating"))
-    if not pinned and not resource.unconditional_update and not tracked:
+    if not pinned and not resource.unconditional_update and (not tracked or wanted is not None):
         raise _unpinned(call)
     if pinned and wanted != old["metadata"]["resourceVersion"]:
         raise errors.conflict(resource.plural, call.name, group=resource.group)

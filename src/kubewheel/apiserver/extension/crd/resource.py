@@ -102,7 +102,7 @@ def _resource(crd: Object, version: Object, convert: Convert | None, known: Mapp
     has_status = "status" in subs
 
     def defaults(obj: Object) -> None:
-        schema.apply_defaults(node, obj)
+        schema.apply_defaults(node, obj, keeps_nulls=True)
 
     checks = _Checks(node, declared, _scale(subs.get("scale")))
 
