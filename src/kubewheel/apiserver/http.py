@@ -35,7 +35,8 @@ GZIP_FROM = 128 * 1024  # bytes; upstream compresses from there
 HEADER_SECONDS = 32.0  # for the first request's head, as upstream (ReadHeaderTimeout)
 LINGER_SECONDS = 2.0  # for the rest of a body that is not wanted
 MESSAGES = ("binary.k8s.io", "base64.binary.k8s.io")  # WebSocket protocols of logs; watches use none
-GOODBYE = 0.2  # seconds for clients to answer the end of a connection
+GOODBYE = 0.2  # seconds for clients to answer the end of a connection, at the end of the server
+SHUTDOWN = 1.0  # … and otherwise
 AT_ONCE = 64 * 1024  # bytes; what fits goes out as one write
 
 
@@ -123,6 +124,12 @@ class _Listener(web.Server):
         self.peers.pop(handler, None)
 
 
+def _abort(transport: asyncio.BaseTransport) -> None:
+    """Python before 3.11.4 forgets the TLS of a transport that was closed twice; that one ends after SHUTDOWN."""
+    if getattr(transport, "_ssl_protocol", transport) is not None:
+        transport.abort()  # type: ignore[attr-defined]
+
+
 class Front:
     def __init__(self, handler: Handler, *, streams: Callable[[str], bool] = lambda path: False) -> None:
         """`streams`: whether the body of a request to this path is passed on as it comes."""
@@ -147,7 +154,8 @@ class Front:
         if fast:
             listener = await aiofastnet.create_server(loop, self._server, host, port, ssl=context, backlog=4096)
         else:
-            listener = await loop.create_server(self._server, host, port, ssl=context, backlog=4096)
+            listener = await loop.create_server(self._server, host, port, ssl=context, backlog=4096,
+                                                ssl_shutdown_timeout=SHUTDOWN if context is not None else None)
         self._listeners.append(listener)
         return listener.sockets[0].getsockname()[1]
 
@@ -163,14 +171,19 @@ class Front:
 
     async def _hang_up(self, transports: list[asyncio.Transport | None]) -> None:
         """Ends what the clients do not: TLS waits for the other side's goodbye, which an idle client never says."""
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + GOODBYE
-        while self._server.peers and loop.time() < deadline:
-            await asyncio.sleep(0.01)
+        await self._lost(GOODBYE)
         for transport in transports:
             if transport is not None:
-                transport.abort()
-        await asyncio.sleep(0)  # the loop tells them that they are lost
+                _abort(transport)
+        await self._lost(2 * SHUTDOWN)
+
+    async def _lost(self, seconds: float) -> None:
+        """Until every client is gone, or time is up."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + seconds
+        await asyncio.sleep(0)
+        while self._server.peers and loop.time() < deadline:
+            await asyncio.sleep(0.01)
 
     async def _serve(self, raw: web.BaseRequest) -> web.StreamResponse:
         task = asyncio.current_task()
@@ -413,7 +426,7 @@ async def _chunks(raw: web.BaseRequest, response: Response) -> web.StreamRespons
     except (ConnectionResetError, ConnectionAbortedError):
         # The client went away, or the backend of a proxy: an answer that was cut off must not look whole.
         if raw.transport is not None:
-            raw.transport.abort()
+            _abort(raw.transport)
         return upgrade.Done()
     return out
 
