@@ -75,19 +75,17 @@ class Dns:
     async def run(self) -> None:
         loop = asyncio.get_running_loop()
         options = self._options
-        transport, _ = await loop.create_datagram_endpoint(
-            lambda: _Udp(self), local_addr=(options.bind_address, options.port))
-        server = await asyncio.start_server(self._connected, options.bind_address, options.port)
-        runners = [await _http(port, self._status) for port in (
-            options.health_port, options.ready_port, options.metrics_port) if port]
-        try:
+        async with contextlib.AsyncExitStack() as open_:  # whatever ends this, at whatever step, closes what is open
+            open_.push_async_callback(self._tasks.aclose)
+            transport, _ = await loop.create_datagram_endpoint(
+                lambda: _Udp(self), local_addr=(options.bind_address, options.port))
+            open_.callback(transport.close)
+            server = await asyncio.start_server(self._connected, options.bind_address, options.port)
+            open_.callback(server.close)
+            for port in (options.health_port, options.ready_port, options.metrics_port):
+                if port:
+                    open_.push_async_callback((await _http(port, self._status)).cleanup)
             await asyncio.Event().wait()
-        finally:
-            transport.close()
-            server.close()
-            for runner in runners:
-                await runner.cleanup()
-            await self._tasks.aclose()
 
     # -- the chain ------------------------------------------------------------------------------------------------
     def answer_nowait(self, packet: bytes) -> bytes | None:
