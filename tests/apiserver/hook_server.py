@@ -12,14 +12,28 @@ from kubewheel.lib import tls
 
 
 @contextlib.asynccontextmanager
-async def serving(tmp_path, admit=None, convert=None):
-    """Yields {"url", "caBundle"}. `admit(request)` gives the response's fields, or a whole web.Response; `convert(object, wanted)` the object."""
+async def https(tmp_path, handle):
+    """A server on the loopback whose every POST goes to `handle(request)`. Yields {"url", "caBundle"}, a clientConfig."""
     now = clocks.RealClock().now()
     ca = tls.make_ca("hooks", now=now)
     pair = tls.issue(ca, "hook", now=now, server=True, ips=("127.0.0.1",))
     tls.write_private(tmp_path / "k", pair.key)
     tls.write_atomic(tmp_path / "c", pair.cert)
 
+    app = web.Application()
+    app.router.add_post("/{any:.*}", handle)
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls.server_context(tmp_path / "c", tmp_path / "k")).start()
+    try:
+        yield {"url": f"https://127.0.0.1:{runner.addresses[0][1]}/", "caBundle": base64.b64encode(ca.cert).decode()}
+    finally:
+        await runner.cleanup()
+
+
+@contextlib.asynccontextmanager
+async def serving(tmp_path, admit=None, convert=None):
+    """Yields {"url", "caBundle"}. `admit(request)` gives the response's fields, or a whole web.Response; `convert(object, wanted)` the object."""
     async def handle(request):
         review = await request.json()
         asked = review["request"]
@@ -33,15 +47,8 @@ async def serving(tmp_path, admit=None, convert=None):
             response = {"uid": asked["uid"], "allowed": True} | (await answer if asyncio.iscoroutine(answer) else answer)
         return web.json_response({"apiVersion": review["apiVersion"], "kind": review["kind"], "response": response})
 
-    app = web.Application()
-    app.router.add_post("/{any:.*}", handle)
-    runner = web.AppRunner(app, shutdown_timeout=0.1)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls.server_context(tmp_path / "c", tmp_path / "k")).start()
-    try:
-        yield {"url": f"https://127.0.0.1:{runner.addresses[0][1]}/", "caBundle": base64.b64encode(ca.cert).decode()}
-    finally:
-        await runner.cleanup()
+    async with https(tmp_path, handle) as config:
+        yield config
 
 
 def patched(*operations):

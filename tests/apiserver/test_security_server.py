@@ -1,12 +1,12 @@
 """The whole chain with identities of their own: authn, authz, admission and the reviews, on a memory store."""
 
 import asyncio
-import base64
 import contextlib
 import random
 
 import pytest
 from aiohttp import web
+from tests.apiserver import hook_server
 
 from kubewheel.api import errors
 from kubewheel.apiserver.options import Options
@@ -14,7 +14,7 @@ from kubewheel.apiserver.server import Server
 from kubewheel.client.inprocess import component
 from kubewheel.client.transport import Request
 from kubewheel.lib import clock as clocks
-from kubewheel.lib import metrics, tls
+from kubewheel.lib import metrics
 from kubewheel.storage.memory import MemoryStore
 
 POD = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p", "namespace": "default"},
@@ -138,29 +138,14 @@ async def test_quota_and_limits_hold_against_a_crowd():
 @contextlib.asynccontextmanager
 async def webhook(tmp_path, answer):
     """An HTTPS webhook on loopback. (url, caBundle)"""
-    now = clocks.RealClock().now()
-    ca = tls.make_ca("hooks", now=now)
-    pair = tls.issue(ca, "hook", now=now, server=True, ips=("127.0.0.1",))
-    tls.write_private(tmp_path / "k", pair.key)
-    tls.write_atomic(tmp_path / "c", pair.cert)
-
     async def handle(request):
         review = await request.json()
         response = await answer(review["request"])
         return web.json_response({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview",
                                   "response": {"uid": review["request"]["uid"]} | response})
 
-    app = web.Application()
-    app.router.add_post("/", handle)
-    runner = web.AppRunner(app, shutdown_timeout=0.1)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls.server_context(tmp_path / "c", tmp_path / "k"))
-    await site.start()
-    port = runner.addresses[0][1]
-    try:
-        yield f"https://127.0.0.1:{port}/", base64.b64encode(ca.cert).decode()
-    finally:
-        await runner.cleanup()
+    async with hook_server.https(tmp_path, handle) as config:
+        yield config["url"], config["caBundle"]
 
 
 def configuration(url, bundle, **more):

@@ -1,17 +1,15 @@
 """Conversion webhooks: read, list, watch and write in versions that are not stored."""
 
 import asyncio
-import base64
 import contextlib
 
 import pytest
 from aiohttp import web
+from tests.apiserver import hook_server
 
 import kubewheel.testing as testing
 from kubewheel.api import errors
 from kubewheel.api.resource import Gvr
-from kubewheel.lib import clock as clocks
-from kubewheel.lib import tls
 
 V1, V2 = Gvr("c.example.com", "v1", "things"), Gvr("c.example.com", "v2", "things")
 CRDS = "customresourcedefinitions.apiextensions.k8s.io"
@@ -19,12 +17,6 @@ CRDS = "customresourcedefinitions.apiextensions.k8s.io"
 
 @contextlib.asynccontextmanager
 async def webhook(tmp_path, convert):
-    now = clocks.RealClock().now()
-    ca = tls.make_ca("hooks", now=now)
-    pair = tls.issue(ca, "hook", now=now, server=True, ips=("127.0.0.1",))
-    tls.write_private(tmp_path / "k", pair.key)
-    tls.write_atomic(tmp_path / "c", pair.cert)
-
     async def handle(request):
         asked = (await request.json())["request"]
         answer = {"uid": asked["uid"], "result": {"status": "Success"},
@@ -33,15 +25,8 @@ async def webhook(tmp_path, convert):
             answer = {"uid": asked["uid"], "result": {"status": "Failure", "message": "not this one"}}
         return web.json_response({"apiVersion": "apiextensions.k8s.io/v1", "kind": "ConversionReview", "response": answer})
 
-    app = web.Application()
-    app.router.add_post("/", handle)
-    runner = web.AppRunner(app, shutdown_timeout=0.1)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls.server_context(tmp_path / "c", tmp_path / "k")).start()
-    try:
-        yield {"url": f"https://127.0.0.1:{runner.addresses[0][1]}/", "caBundle": base64.b64encode(ca.cert).decode()}
-    finally:
-        await runner.cleanup()
+    async with hook_server.https(tmp_path, handle) as config:
+        yield config
 
 
 def swap(obj, wanted):

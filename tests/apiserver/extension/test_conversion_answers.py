@@ -1,16 +1,14 @@
 """What a conversion webhook answers, and what the writer is told of it: as upstream's apiextensions-apiserver 0.36 answers."""
 
-import base64
 import contextlib
 
 from aiohttp import web
+from tests.apiserver import hook_server
 from tests.apiserver.extension.test_conversion import CRDS, V1, V2, crd, swap, thing
 from tests.apiserver.wire import send
 
 import kubewheel.testing as testing
 from kubewheel.api import errors
-from kubewheel.lib import clock as clocks
-from kubewheel.lib import tls
 
 HERE = "conversion webhook for c.example.com/v2, Kind=Thing "
 FAILED, OBJECT, META = HERE + "failed: ", HERE + "returned invalid object", HERE + "returned invalid metadata: "
@@ -88,12 +86,6 @@ ANSWERS = [
 
 @contextlib.asynccontextmanager
 async def webhook(tmp_path, change, seen):
-    now = clocks.RealClock().now()
-    ca = tls.make_ca("hooks", now=now)
-    pair = tls.issue(ca, "hook", now=now, server=True, ips=("127.0.0.1",))
-    tls.write_private(tmp_path / "k", pair.key)
-    tls.write_atomic(tmp_path / "c", pair.cert)
-
     async def handle(request):
         given = await request.json()
         asked = given["request"]
@@ -104,15 +96,8 @@ async def webhook(tmp_path, change, seen):
             "convertedObjects": [swap(o, asked["desiredAPIVersion"]) for o in asked["objects"]]}})
         return made if isinstance(made, web.Response) else web.json_response(made)
 
-    app = web.Application()
-    app.router.add_post("/", handle)
-    runner = web.AppRunner(app, shutdown_timeout=0.1)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls.server_context(tmp_path / "c", tmp_path / "k")).start()
-    try:
-        yield {"url": f"https://127.0.0.1:{runner.addresses[0][1]}/", "caBundle": base64.b64encode(ca.cert).decode()}
-    finally:
-        await runner.cleanup()
+    async with hook_server.https(tmp_path, handle) as config:
+        yield config
 
 
 @testing.with_cluster(nodes=0, controllers="", scheduler=False)
