@@ -9,6 +9,7 @@ import datetime as dt
 import re
 from collections.abc import Callable
 from fractions import Fraction
+from functools import cache
 
 from kubewheel.api import addresses, go_urls
 from kubewheel.api.cel.functions import regex
@@ -28,7 +29,7 @@ _SECONDS = {"ns": Fraction(1, 10**9), "us": Fraction(1, 10**6), "ms": Fraction(1
 _ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~\x80-\U0010ffff-]+"
 _WORD = rf'(?:{_ATOM}|"(?:[^"\\\r\n]|\\.)*")'
 _ADDRESS = rf"(?:{_ATOM}(?:\.{_ATOM})*|\"(?:[^\"\\\r\n]|\\.)*\")@(?:{_ATOM}(?:\.{_ATOM})*|\[[^\[\]\\]*\])"
-_MAIL = re.compile(rf"\s*(?:{_ADDRESS}|(?:{_WORD}(?:[ .]+{_WORD})*\.?)?\s*<{_ADDRESS}>)\s*")
+_MAIL = rf"\s*(?:{_ADDRESS}|(?:{_WORD}(?:[ .]+{_WORD})*\.?)?\s*<{_ADDRESS}>)\s*"
 _CARD = re.compile(r"4\d{12}(\d{3})?|5[1-5]\d{14}|6(011|5\d\d)\d{12}|3[47]\d{13}|3(0[0-5]|[68]\d)\d{11}"
                    r"|(2131|1800|35\d{3})\d{11}",
                    re.ASCII)
@@ -48,8 +49,13 @@ def is_known(name: str, kind: str) -> bool:
 
 
 def _pattern(text: str) -> Callable[[str], bool]:
-    compiled = re.compile(text, re.ASCII)
-    return lambda value: compiled.fullmatch(value) is not None
+    return lambda value: _compiled(text, re.ASCII).fullmatch(value) is not None
+
+
+@cache
+def _compiled(text: str, flags: int) -> re.Pattern[str]:
+    """At first use: most servers never see most formats."""
+    return re.compile(text, flags)
 
 
 def _date(text: str) -> bool:
@@ -154,7 +160,7 @@ _FORMATS: dict[str, Callable[[str], bool]] = {
     "date": _date,
     "datetime": _date_time,
     "duration": _duration,
-    "email": lambda t: _MAIL.fullmatch(t) is not None,
+    "email": lambda t: _compiled(_MAIL, 0).fullmatch(t) is not None,
     "hexcolor": _pattern(r"#?([0-9a-fA-F]{3}|[0-9a-fA-F]{6})"),
     "hostname": _host,
     "ipv4": _ipv4,

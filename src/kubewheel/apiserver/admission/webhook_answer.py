@@ -6,6 +6,8 @@ extension/crd/conversion.
 
 from __future__ import annotations
 
+from functools import cache
+
 from kubewheel.api import codec, errors, go_json, schema
 from kubewheel.api.protobuf import codec as protobuf
 from kubewheel.api.resource import Object
@@ -64,13 +66,14 @@ def typed(answer: Object, version: str, kind: str, known: tuple[str, ...], calle
             raise Unreadable(f"converting ({mine}.{kind}) to ({theirs}.{kind}): unknown conversion")
     checked = {k: v for k, v in answer.items() if k == "response"}
     try:
-        schema.check(_NODES[kind], checked)
+        schema.check(_nodes()[kind], checked)
     except schema.DecodeError as e:
         raise Unreadable(str(e)) from e
     answer.pop("response", None)
     answer.update(checked)
 
 
+@cache
 def _nodes() -> dict[str, Node]:
     text = Node("string")
     status = schema.definition("io.k8s.apimachinery.pkg.apis.meta.v1.Status")
@@ -82,8 +85,6 @@ def _nodes() -> dict[str, Node]:
     return {kind: Node("object", definition=f"io.k8s.api.review.v1.{kind}", fields={"response": response})
             for kind, response in (("AdmissionReview", admission), ("ConversionReview", conversion))}
 
-
-_NODES = _nodes()
 
 
 def invalid(answer: Object, review: Object, *, mutating: bool) -> str:
