@@ -40,10 +40,7 @@ def put(resource: Resource, obj: Object, replicas: Any) -> bool:
     paths = resource.scale or ScalePaths()
     if replicas is None or _at(obj, paths.spec_replicas) == replicas:
         return False
-    target = obj
-    for part in paths.spec_replicas[:-1]:
-        target = target.setdefault(part, {})
-    target[paths.spec_replicas[-1]] = replicas
+    _set(obj, paths.spec_replicas, replicas)
     return True
 
 
